@@ -1,0 +1,90 @@
+//! The boundary between training and the hardware. An engine holds the parameters of a network, takes gradient steps
+//! and answers questions; it knows no files, no schedules and no users.
+//!
+//! The boundary is the model, not the operation: the network is fixed, and speed comes from fusing its passes.
+
+pub mod cpu;
+pub mod gpu;
+pub mod open;
+
+use std::sync::Arc;
+
+use crate::Result;
+use crate::model::Parameters;
+use crate::text::{BatchPlan, Corpus};
+
+pub use open::{DeviceChoice, Opened, open};
+
+/// What hardware an engine runs on, as results state it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Hardware {
+    /// The device's name: "cpu", "reference", or the adapter's.
+    pub device: String,
+    /// The programming interface: "cpu", "vulkan", "metal", ...
+    pub backend: String,
+    /// The instruction set or the driver with its version.
+    pub driver: String,
+    /// Threads of the CPU engine, else 1.
+    pub threads: usize,
+}
+
+/// The time that a pass of a training step takes.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct PassTime {
+    /// The pass.
+    pub name: String,
+    /// Mean time a step.
+    pub microseconds: f64,
+}
+
+/// Everything that one forward and backward pass computes, for checks.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    /// Activations of the hidden layer after tanh, [B, h].
+    pub hidden: Vec<f32>,
+    /// [B, V].
+    pub logits: Vec<f32>,
+    /// Mean over the batch, nats.
+    pub loss: f64,
+    /// Gradient of the loss.
+    pub gradients: Parameters,
+}
+
+/// Something that can hold the parameters of a network and train them.
+pub trait Engine {
+    /// What it runs on.
+    fn hardware(&self) -> Hardware;
+
+    /// Takes parameters over; the shape of the first call fixes the engine's shape.
+    fn load(&mut self, parameters: &Parameters) -> Result<()>;
+
+    /// The parameters as they are now.
+    fn parameters(&mut self) -> Result<Parameters>;
+
+    /// Says on what and in which order to train. Parameters must be loaded.
+    fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan) -> Result<()>;
+
+    /// Takes one step for each learning rate, the first of them step number `first_step`. Returns the mean loss of each
+    /// step's batch before its update, in nats.
+    fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>>;
+
+    /// The natural logarithm of the probability of each target of a corpus, [corpus.len()].
+    fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>>;
+
+    /// The distributions after some contexts: `contexts` is [count, n], oldest token first; the result [count, V].
+    fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>>;
+
+    /// One forward and backward pass over all of a corpus as one batch. The parameters stay as they are.
+    fn examine(&mut self, corpus: &Corpus) -> Result<Examination>;
+
+    /// Mean times of the passes of the steps taken since the last call, where the engine measures them.
+    fn pass_times(&mut self) -> Vec<PassTime> {
+        Vec::new()
+    }
+}
+
+/// Mean loss of a corpus in nats per predicted token, summed in f64 in the corpus's order.
+pub fn mean_loss(engine: &mut dyn Engine, corpus: &Corpus) -> Result<f64> {
+    let log_probabilities = engine.log_probabilities(corpus)?;
+    Ok(-log_probabilities.iter().map(|&p| f64::from(p)).sum::<f64>() / corpus.len() as f64)
+}

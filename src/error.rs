@@ -1,0 +1,66 @@
+//! The one error type of the library. Each message names what was read, what was found, what was expected and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong, by the kind of remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line or a setting asks for something that cannot be: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// A file or folder could not be read or written.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried: "read", "write", ...
+        action: &'static str,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A file was read, but what it holds cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, what was found, what was expected, what to do.
+        reason: String,
+    },
+    /// A device is absent, was lost, ran out of memory or has too small a limit.
+    #[error("{0}")]
+    Device(String),
+    /// The loss of a step is not a finite number.
+    #[error(
+        "the loss is not finite at step {step} (learning rate {rate}): training diverged. Try a smaller --rate, \
+         or --init scaled. The best model so far is kept"
+    )]
+    NotFinite {
+        /// The first such step.
+        step: u64,
+        /// Its learning rate.
+        rate: f32,
+    },
+    /// A check was made and does not hold.
+    #[error("{0}")]
+    Check(String),
+}
+
+/// A result with the library's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A file that could not be read or written; `action` completes "cannot ...".
+    pub fn file(path: &Path, action: &'static str, source: std::io::Error) -> Self {
+        Error::File { path: path.to_owned(), action, source }
+    }
+
+    /// A file whose content cannot be used.
+    pub fn content(path: &Path, reason: impl Into<String>) -> Self {
+        Error::Content { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// A wrong setting or option.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Error::Usage(message.into())
+    }
+}

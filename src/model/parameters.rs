@@ -1,0 +1,47 @@
+//! All parameters in one flat buffer with named views, so that saving, updating and comparing are one loop each.
+
+use super::shape::{Shape, Tensor};
+
+/// The parameters of a network as float32, tensor after tensor in the order of [`Shape::tensors`], row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters {
+    shape: Shape,
+    /// The numbers.
+    pub values: Vec<f32>,
+}
+
+impl Parameters {
+    /// All zero.
+    pub fn zeros(shape: Shape) -> Self {
+        Parameters { shape, values: vec![0.0; shape.parameters()] }
+    }
+
+    /// The shape of the network.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// A tensor by its name in the model file. Panics if the shape has none of this name.
+    pub fn tensor(&self, name: &str) -> &[f32] {
+        &self.values[self.find(name).range]
+    }
+
+    /// The same to be written.
+    pub fn tensor_mut(&mut self, name: &str) -> &mut [f32] {
+        let range = self.find(name).range;
+        &mut self.values[range]
+    }
+
+    /// Every tensor with its numbers.
+    pub fn tensors(&self) -> impl Iterator<Item = (Tensor, &[f32])> {
+        self.shape.tensors().into_iter().map(|tensor| {
+            let values = &self.values[tensor.range.clone()];
+            (tensor, values)
+        })
+    }
+
+    fn find(&self, name: &str) -> Tensor {
+        let tensor = self.shape.tensors().into_iter().find(|tensor| tensor.name == name);
+        tensor.unwrap_or_else(|| panic!("no tensor {name} in {:?}", self.shape))
+    }
+}

@@ -1,0 +1,137 @@
+//! Which examples make the batch of a step: a pure function of the seed and the step, so that nothing has to be sent
+//! to a device while it trains, and a run is resumed by its step number alone. `shaders/shared/batch.wgsl` is the twin.
+
+use serde::{Deserialize, Serialize};
+
+use super::random::{Permutation, Purpose, below, threefry};
+
+/// The order in which examples are met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[repr(u32)]
+pub enum Order {
+    /// Drawn with replacement at every step.
+    Sampled = 0,
+    /// Every example once an epoch, each epoch in another order.
+    Shuffled = 1,
+    /// As they stand in the text, epoch after epoch.
+    Sequential = 2,
+}
+
+/// Everything that fixes the batches of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchPlan {
+    /// The order of the examples.
+    pub order: Order,
+    /// The run's seed.
+    pub seed: u32,
+    /// Examples in a batch (B).
+    pub batch: u32,
+    /// Examples in the training part.
+    pub examples: u32,
+}
+
+/// Where a step begins in the endless sequence of epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The step, from 0.
+    pub step: u32,
+    /// The epoch of the step's first example, from 0.
+    pub epoch: u32,
+    /// That example's place in its epoch.
+    pub offset: u32,
+}
+
+impl BatchPlan {
+    /// Where a step begins.
+    pub fn cursor(&self, step: u64) -> Cursor {
+        let first = step * u64::from(self.batch);
+        let examples = u64::from(self.examples);
+        Cursor { step: step as u32, epoch: (first / examples) as u32, offset: (first % examples) as u32 }
+    }
+
+    /// The examples of a step, by their index in the training part. `batch` is filled whole.
+    pub fn fill(&self, step: u64, batch: &mut [u32]) {
+        let cursor = self.cursor(step);
+        match self.order {
+            Order::Sampled => {
+                for (lane, example) in batch.iter_mut().enumerate() {
+                    let words = threefry([self.seed, Purpose::Batch as u32], [cursor.step, lane as u32]);
+                    *example = below(words[0], self.examples);
+                }
+            }
+            Order::Shuffled => {
+                let mut epoch = cursor.epoch;
+                let mut permutation = Permutation::new(self.seed, Purpose::Epoch, epoch, self.examples);
+                let mut place = cursor.offset;
+                for example in batch {
+                    if place == self.examples {
+                        place = 0;
+                        epoch += 1;
+                        permutation = Permutation::new(self.seed, Purpose::Epoch, epoch, self.examples);
+                    }
+                    *example = permutation.apply(place);
+                    place += 1;
+                }
+            }
+            Order::Sequential => {
+                for (lane, example) in batch.iter_mut().enumerate() {
+                    *example = (cursor.offset + lane as u32) % self.examples;
+                }
+            }
+        }
+    }
+
+    /// The examples of a step in a new vector.
+    pub fn batch(&self, step: u64) -> Vec<u32> {
+        let mut batch = vec![0; self.batch as usize];
+        self.fill(step, &mut batch);
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn plan(order: Order, batch: u32, examples: u32) -> BatchPlan {
+        BatchPlan { order, seed: 42, batch, examples }
+    }
+
+    proptest! {
+        #[test]
+        fn shuffled_meets_each_example_once_an_epoch(batch in 1u32..40, examples in 1u32..200, epochs in 1u32..4) {
+            let plan = plan(Order::Shuffled, batch, examples);
+            let steps = (u64::from(examples) * u64::from(epochs)).div_ceil(u64::from(batch));
+            let met: Vec<u32> = (0..steps).flat_map(|step| plan.batch(step)).collect();
+            for epoch in met.chunks_exact(examples as usize) {
+                let mut epoch = epoch.to_vec();
+                epoch.sort_unstable();
+                prop_assert_eq!(epoch, (0..examples).collect::<Vec<_>>());
+            }
+        }
+
+        #[test]
+        fn sampled_stays_in_range(batch in 1u32..40, examples in 1u32..200, step: u32) {
+            prop_assert!(plan(Order::Sampled, batch, examples).batch(step.into()).iter().all(|&e| e < examples));
+        }
+    }
+
+    #[test]
+    fn sequential_goes_round_and_round() {
+        let plan = plan(Order::Sequential, 3, 5);
+        assert_eq!(plan.batch(0), [0, 1, 2]);
+        assert_eq!(plan.batch(1), [3, 4, 0]);
+        assert_eq!(plan.cursor(1_000_000_000_000), Cursor { step: 3_567_587_328, epoch: 2_999_545_856, offset: 0 });
+    }
+
+    #[test]
+    fn sampled_draws_evenly() {
+        let plan = plan(Order::Sampled, 100, 10);
+        let mut counts = [0u32; 10];
+        (0..1000).flat_map(|step| plan.batch(step)).for_each(|e| counts[e as usize] += 1);
+        // 100,000 draws: ten thousand each, with a standard deviation of 95.
+        assert!(counts.iter().all(|&c| c.abs_diff(10_000) < 500), "{counts:?}");
+    }
+}

@@ -1,0 +1,116 @@
+//! What an engine trains and evaluates on: one stream of token ids and the positions in it that are to be predicted.
+
+/// A stream of token ids with its targets.
+///
+/// Example `e` predicts `tokens[targets[e]]` from the `context` tokens before it, the oldest first. Lines are separated
+/// by `context` end marks, so no context reaches into another line. Memory: 4 bytes a token and 4 a target, not
+/// `4 (context + 1)` an example.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corpus {
+    tokens: Vec<u32>,
+    targets: Vec<u32>,
+    context: usize,
+}
+
+impl Corpus {
+    /// Every character of every line and its end mark are targets; a line's first contexts are filled with end marks.
+    pub fn from_lines(lines: &[Vec<u32>], context: usize) -> Self {
+        let characters: usize = lines.iter().map(Vec::len).sum();
+        let mut tokens = Vec::with_capacity(characters + (lines.len() + 1) * context.max(1));
+        let mut targets = Vec::with_capacity(characters + lines.len());
+        tokens.resize(context, 0);
+        for line in lines {
+            let start = tokens.len() as u32;
+            tokens.extend_from_slice(line);
+            targets.extend(start..=start + line.len() as u32);
+            tokens.resize(tokens.len() + context.max(1), 0);
+        }
+        Corpus { tokens, targets, context }
+    }
+
+    /// Separate examples: `contexts` is [examples, context] row by row, oldest token first, with a target for each row.
+    pub fn from_examples(contexts: &[u32], targets: &[u32], context: usize) -> Self {
+        assert_eq!(contexts.len(), targets.len() * context, "a context for each target");
+        let mut tokens = Vec::with_capacity(contexts.len() + targets.len());
+        let mut positions = Vec::with_capacity(targets.len());
+        for (example, &target) in targets.iter().enumerate() {
+            tokens.extend_from_slice(&contexts[example * context..(example + 1) * context]);
+            positions.push(tokens.len() as u32);
+            tokens.push(target);
+        }
+        Corpus { tokens, targets: positions, context }
+    }
+
+    /// Number of examples, which is the number of predictions.
+    pub fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Whether nothing is to be predicted.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
+    /// Tokens of context (n).
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
+    /// The context of an example, oldest token first.
+    pub fn context_of(&self, example: usize) -> &[u32] {
+        let target = self.targets[example] as usize;
+        &self.tokens[target - self.context..target]
+    }
+
+    /// The token that an example predicts.
+    pub fn target_of(&self, example: usize) -> u32 {
+        self.tokens[self.targets[example] as usize]
+    }
+
+    /// The stream of token ids.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// The positions in the stream that are predicted, in order.
+    pub fn targets(&self) -> &[u32] {
+        &self.targets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emma_gives_the_examples_of_the_lecture() {
+        let corpus = Corpus::from_lines(&[vec![5, 13, 13, 1], vec![2]], 3);
+        let examples: Vec<_> = (0..corpus.len()).map(|e| (corpus.context_of(e), corpus.target_of(e))).collect();
+        assert_eq!(
+            examples,
+            [
+                (&[0, 0, 0][..], 5),
+                (&[0, 0, 5], 13),
+                (&[0, 5, 13], 13),
+                (&[5, 13, 13], 1),
+                (&[13, 13, 1], 0),
+                (&[0, 0, 0], 2),
+                (&[0, 0, 2], 0),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_context_of_none_still_has_its_end_marks() {
+        let corpus = Corpus::from_lines(&[vec![5], vec![6]], 0);
+        let targets: Vec<_> = (0..corpus.len()).map(|e| corpus.target_of(e)).collect();
+        assert_eq!(targets, [5, 0, 6, 0]);
+    }
+
+    #[test]
+    fn separate_examples_come_back_as_given() {
+        let corpus = Corpus::from_examples(&[1, 2, 3, 4], &[9, 8], 2);
+        assert_eq!((corpus.context_of(0), corpus.target_of(0)), (&[1, 2][..], 9));
+        assert_eq!((corpus.context_of(1), corpus.target_of(1)), (&[3, 4][..], 8));
+    }
+}

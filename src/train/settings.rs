@@ -1,0 +1,128 @@
+//! The settings of a run after presets and defaults: what `config.toml` and a model file's metadata hold.
+
+use serde::{Deserialize, Serialize};
+
+use super::schedule::{Schedule, ScheduleKind};
+use crate::model::{Init, Shape};
+use crate::text::data::VocabularyFrom;
+use crate::text::{Order, Split};
+
+/// A named set of settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Characters of lines, context 3, embedding 10, hidden 200, batch 32, 200,000 steps, rate 0.1 then 0.01 at half.
+    Makemore,
+    /// The same with embedding 2 and hidden 100: the lecture's first network, small enough to draw.
+    Notebook,
+}
+
+impl Preset {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Makemore => "makemore",
+            Preset::Notebook => "notebook",
+        }
+    }
+}
+
+/// How a gradient changes the parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Stochastic gradient descent: parameter - rate * gradient.
+    Sgd,
+}
+
+/// Every setting that changes the result of a run. The device is not one of them, nor where files are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Where the defaults came from.
+    pub preset: Preset,
+    /// Tokens of context (n).
+    pub context: usize,
+    /// Numbers in a token's embedding (d).
+    pub embedding: usize,
+    /// Hidden units (h).
+    pub hidden: usize,
+    /// Direct connections from input to output.
+    pub direct: bool,
+    /// How the parameters begin.
+    pub init: Init,
+    /// Training steps.
+    pub steps: u64,
+    /// Examples in a step (B).
+    pub batch: u32,
+    /// The order of the examples.
+    pub order: Order,
+    /// The update rule.
+    pub optimizer: Optimizer,
+    /// The first learning rate.
+    pub rate: f32,
+    /// How the rate changes.
+    pub schedule: ScheduleKind,
+    /// `step`: the share of the run after which the rate falls.
+    pub decay_at: f64,
+    /// `step`: what the rate is multiplied with. `linear` and `cosine`: the last rate over the first.
+    pub decay_factor: f64,
+    /// `inverse`: the paper's r in rate / (1 + r t).
+    pub inverse_r: f64,
+    /// Steps between validations.
+    pub eval_every: u64,
+    /// Steps between reports of the training loss.
+    pub report_every: u64,
+    /// Stop after so many validations without a better one; 0 is never.
+    pub patience: u64,
+    /// Fixes every random choice.
+    pub seed: u32,
+    /// Shares of the lines.
+    pub split: Split,
+    /// Where the vocabulary comes from.
+    pub vocabulary_from: VocabularyFrom,
+    /// SHA-256 of the text, and of the held-out files where they are given.
+    pub text_sha256: Vec<String>,
+}
+
+impl Settings {
+    /// The network's shape with a vocabulary of `vocabulary` tokens.
+    pub fn shape(&self, vocabulary: usize) -> Shape {
+        Shape { vocabulary, context: self.context, embedding: self.embedding, hidden: self.hidden, direct: self.direct }
+    }
+
+    /// The learning rate as a function of the step.
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            kind: self.schedule,
+            rate: self.rate,
+            steps: self.steps,
+            decay_at: self.decay_at,
+            decay_factor: self.decay_factor,
+            inverse_r: self.inverse_r,
+        }
+    }
+}
+
+/// How far a run is: with the parameters all that a resume needs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// The best validation loss so far, and its step.
+    pub best: Option<Best>,
+    /// Validations since the best one.
+    pub validations_since_best: u64,
+    /// Sum of the step losses since the last report.
+    pub loss_sum: f64,
+    /// How many losses are in it.
+    pub loss_count: u64,
+}
+
+/// A validation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Steps done by then.
+    pub step: u64,
+    /// Mean loss of the validation part (of the training part where there is none), nats per token.
+    pub valid: f64,
+}
