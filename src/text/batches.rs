@@ -50,24 +50,25 @@ impl BatchPlan {
         Cursor { step: step as u32, epoch: (first / examples) as u32, offset: (first % examples) as u32 }
     }
 
-    /// The examples of a step, by their index in the training part. `batch` is filled whole.
-    pub fn fill(&self, step: u64, batch: &mut [u32]) {
+    /// The examples of a step from lane `first_lane` on, by their index in the training part.
+    pub fn fill(&self, step: u64, first_lane: u32, batch: &mut [u32]) {
         let cursor = self.cursor(step);
         match self.order {
             Order::Sampled => {
                 for (lane, example) in batch.iter_mut().enumerate() {
-                    let words = threefry([self.seed, Purpose::Batch as u32], [cursor.step, lane as u32]);
+                    let words = threefry([self.seed, Purpose::Batch as u32], [cursor.step, first_lane + lane as u32]);
                     *example = below(words[0], self.examples);
                 }
             }
             Order::Shuffled => {
-                let mut epoch = cursor.epoch;
+                let place = u64::from(cursor.offset) + u64::from(first_lane);
+                let mut epoch = cursor.epoch.wrapping_add((place / u64::from(self.examples)) as u32);
+                let mut place = (place % u64::from(self.examples)) as u32;
                 let mut permutation = Permutation::new(self.seed, Purpose::Epoch, epoch, self.examples);
-                let mut place = cursor.offset;
                 for example in batch {
                     if place == self.examples {
                         place = 0;
-                        epoch += 1;
+                        epoch = epoch.wrapping_add(1);
                         permutation = Permutation::new(self.seed, Purpose::Epoch, epoch, self.examples);
                     }
                     *example = permutation.apply(place);
@@ -76,7 +77,7 @@ impl BatchPlan {
             }
             Order::Sequential => {
                 for (lane, example) in batch.iter_mut().enumerate() {
-                    *example = (cursor.offset + lane as u32) % self.examples;
+                    *example = (cursor.offset + first_lane + lane as u32) % self.examples;
                 }
             }
         }
@@ -85,7 +86,7 @@ impl BatchPlan {
     /// The examples of a step in a new vector.
     pub fn batch(&self, step: u64) -> Vec<u32> {
         let mut batch = vec![0; self.batch as usize];
-        self.fill(step, &mut batch);
+        self.fill(step, 0, &mut batch);
         batch
     }
 }
@@ -115,6 +116,20 @@ mod tests {
         #[test]
         fn sampled_stays_in_range(batch in 1u32..40, examples in 1u32..200, step: u32) {
             prop_assert!(plan(Order::Sampled, batch, examples).batch(step.into()).iter().all(|&e| e < examples));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_can_be_drawn_in_pieces(batch in 2u32..40, examples in 1u32..60, step in 0u64..1000, cut in 1u32..40) {
+            for order in [Order::Sampled, Order::Shuffled, Order::Sequential] {
+                let plan = plan(order, batch, examples);
+                let cut = cut.min(batch - 1) as usize;
+                let mut pieces = vec![0; batch as usize];
+                plan.fill(step, 0, &mut pieces[..cut]);
+                plan.fill(step, cut as u32, &mut pieces[cut..]);
+                prop_assert_eq!(pieces, plan.batch(step));
+            }
         }
     }
 

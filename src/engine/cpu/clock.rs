@@ -1,0 +1,80 @@
+//! The time that each pass of a step takes, on the first thread, of every so many steps.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::PassTime;
+
+/// Every so many steps one is timed, so that reading the clock costs nothing that could be measured.
+pub(super) const SAMPLED_STEPS: usize = 32;
+
+/// The passes in their order.
+#[derive(Clone, Copy)]
+pub(super) enum Pass {
+    Draw,
+    EmbeddingGather,
+    HiddenForward,
+    LogitsForward,
+    SoftmaxCrossEntropy,
+    HiddenBackward,
+    InputBackward,
+    ParametersUpdate,
+    Wait,
+}
+
+const NAMES: [&str; 9] = [
+    "draw_batch",
+    "embedding_gather",
+    "hidden_forward",
+    "logits_forward",
+    "softmax_cross_entropy",
+    "hidden_backward",
+    "input_backward",
+    "parameters_update",
+    "wait_for_threads",
+];
+
+/// Sums of the sampled times.
+#[derive(Default)]
+pub(super) struct Clock {
+    steps: u32,
+    sums: [Duration; NAMES.len()],
+}
+
+impl Clock {
+    /// Mean times a step.
+    pub(super) fn times(&self) -> Vec<PassTime> {
+        let steps = self.steps;
+        let time = |(name, sum): (&&str, &Duration)| PassTime {
+            name: (*name).to_owned(),
+            microseconds: sum.as_secs_f64() * 1e6 / f64::from(steps),
+        };
+        if steps == 0 { Vec::new() } else { NAMES.iter().zip(&self.sums).map(time).collect() }
+    }
+}
+
+/// Times one step, or does nothing.
+pub(super) struct Timer<'a> {
+    clock: Option<(&'a mut Clock, Instant)>,
+}
+
+impl<'a> Timer<'a> {
+    /// Starts a step.
+    #[inline(always)]
+    pub(super) fn new(clock: Option<&'a mut Clock>) -> Self {
+        let clock = clock.map(|clock| {
+            clock.steps += 1;
+            (clock, Instant::now())
+        });
+        Timer { clock }
+    }
+
+    /// Ends a pass and starts the next.
+    #[inline(always)]
+    pub(super) fn end(&mut self, pass: Pass) {
+        if let Some((clock, since)) = &mut self.clock {
+            let now = Instant::now();
+            clock.sums[pass as usize] += now - *since;
+            *since = now;
+        }
+    }
+}

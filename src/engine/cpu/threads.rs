@@ -1,0 +1,180 @@
+//! What the threads of the engine share: buffers with one owner for each part, and a barrier that spins.
+
+use std::cell::UnsafeCell;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::lanes::{LANES, Lanes};
+
+/// A buffer that threads write in parts that do not overlap, and read whole after a barrier.
+pub(super) struct Shared<T> {
+    values: UnsafeCell<Vec<T>>,
+}
+
+// SAFETY: access goes through the two unsafe methods, whose callers keep writers apart.
+#[allow(unsafe_code)]
+unsafe impl<T: Send + Sync> Sync for Shared<T> {}
+
+#[allow(unsafe_code)]
+impl<T: Copy> Shared<T> {
+    pub(super) fn new(value: T, length: usize) -> Self {
+        Shared { values: UnsafeCell::new(vec![value; length]) }
+    }
+
+    /// The whole buffer, by the only one who holds it.
+    pub(super) fn get_mut(&mut self) -> &mut [T] {
+        self.values.get_mut()
+    }
+
+    /// The whole buffer for reading.
+    ///
+    /// # Safety
+    /// No thread may write any part of it until a barrier after the last use.
+    pub(super) unsafe fn read(&self) -> &[T] {
+        unsafe { &*self.values.get() }
+    }
+
+    /// A part of the buffer for writing.
+    ///
+    /// # Safety
+    /// No other thread may read or write this part until a barrier after the last use.
+    #[allow(clippy::mut_from_ref)]
+    pub(super) unsafe fn write(&self, range: Range<usize>) -> &mut [T] {
+        let values = self.values.get();
+        // The vector itself is only read here: other threads may hold other parts of its buffer.
+        let (start, length) = unsafe { ((*values).as_ptr().cast_mut(), (*values).len()) };
+        assert!(range.start <= range.end && range.end <= length);
+        unsafe { std::slice::from_raw_parts_mut(start.add(range.start), range.len()) }
+    }
+}
+
+#[allow(unsafe_code)]
+impl Shared<Lanes> {
+    /// A part of the buffer, counted in plain numbers, for writing.
+    ///
+    /// # Safety
+    /// As for [`Shared::write`].
+    #[allow(clippy::mut_from_ref)]
+    pub(super) unsafe fn write_numbers(&self, range: Range<usize>) -> &mut [f32] {
+        let values = self.values.get();
+        let (start, length) = unsafe { ((*values).as_ptr().cast_mut().cast::<f32>(), (*values).len() * LANES) };
+        assert!(range.start <= range.end && range.end <= length);
+        unsafe { std::slice::from_raw_parts_mut(start.add(range.start), range.len()) }
+    }
+}
+
+/// A buffer of `numbers` floats that begins at a cache line.
+pub(super) fn aligned(numbers: usize) -> Shared<Lanes> {
+    Shared::new(Lanes::ZERO, numbers.div_ceil(LANES))
+}
+
+/// The part of `count` things that belongs to thread `index` of `threads`.
+pub(super) fn part(count: usize, index: usize, threads: usize) -> Range<usize> {
+    count * index / threads..count * (index + 1) / threads
+}
+
+/// A barrier for phases of microseconds: waiting threads spin for a while before they let others run.
+pub(super) struct Barrier {
+    threads: usize,
+    arrived: AtomicUsize,
+    generation: AtomicUsize,
+    broken: AtomicBool,
+}
+
+/// Turns of the waiting loop before the thread offers its core: about 50 microseconds, longer than a phase of a small
+/// network, so that only a thread that lost its core makes the others yield.
+const SPINS: u32 = 10_000;
+
+impl Barrier {
+    pub(super) fn new(threads: usize) -> Self {
+        Barrier {
+            threads,
+            arrived: AtomicUsize::new(0),
+            generation: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns when every thread has called it. Panics if another thread has panicked.
+    pub(super) fn wait(&self) {
+        if self.threads == 1 {
+            return;
+        }
+        let generation = self.generation.load(Ordering::Acquire);
+        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
+            self.arrived.store(0, Ordering::Relaxed);
+            self.generation.store(generation.wrapping_add(1), Ordering::Release);
+            return;
+        }
+        let mut turns = 0u32;
+        while self.generation.load(Ordering::Acquire) == generation {
+            assert!(!self.broken.load(Ordering::Relaxed), "another thread of the engine panicked");
+            turns = turns.saturating_add(1);
+            if turns < SPINS {
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// While it lives, a panic of its thread breaks the barrier instead of leaving the others waiting for ever.
+    pub(super) fn guard(&self) -> Guard<'_> {
+        Guard(self)
+    }
+}
+
+pub(super) struct Guard<'a>(&'a Barrier);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.broken.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_thread_passes_the_barrier_before_the_last_one_arrives() {
+        let (barrier, count) = (Barrier::new(3), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for round in 1..=1000 {
+                        count.fetch_add(1, Ordering::Relaxed);
+                        barrier.wait();
+                        assert_eq!(count.load(Ordering::Relaxed), 3 * round);
+                        barrier.wait();
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_reaches_the_threads_that_wait() {
+        let barrier = Barrier::new(2);
+        let result = std::panic::catch_unwind(|| {
+            std::thread::scope(|scope| {
+                scope.spawn(|| barrier.wait());
+                scope.spawn(|| {
+                    let _guard = barrier.guard();
+                    panic!("planted");
+                });
+            });
+        });
+        assert!(result.is_err());
+    }
+
+    #[test]
+    fn parts_cover_everything_once() {
+        for (count, threads) in [(10, 3), (2, 3), (0, 2), (7, 1)] {
+            let all: Vec<usize> = (0..threads).flat_map(|index| part(count, index, threads)).collect();
+            assert_eq!(all, (0..count).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One suite for all engines: every tensor of every case within the design's tolerances, and the same bits again.
+
+mod common;
+
+use std::sync::Arc;
+
+use gpu_mlp::check::{Comparison, built_in_cases, compare, expected_of_reference, golden};
+use gpu_mlp::engine::Engine;
+use gpu_mlp::engine::cpu::Cpu;
+use gpu_mlp::model::initial::initial;
+use gpu_mlp::model::{Init, Parameters, Shape};
+use gpu_mlp::reference::Reference;
+use gpu_mlp::text::{BatchPlan, Corpus, Order};
+
+fn golden_files() -> Vec<std::path::PathBuf> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    ["notebook", "odd", "direct"].map(|name| format!("{folder}/{name}.safetensors").into()).to_vec()
+}
+
+#[track_caller]
+fn assert_ok(comparisons: &[Comparison]) {
+    let bad: Vec<_> = comparisons.iter().filter(|comparison| !comparison.ok).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    assert!(comparisons.len() > 20, "only {} comparisons", comparisons.len());
+}
+
+fn agrees_with_golden_files(engine: &mut dyn FnMut() -> Box<dyn Engine>) {
+    for path in golden_files() {
+        let (case, expected) = golden::read(&path).unwrap();
+        assert_ok(&compare(&mut *engine(), &case, &expected).unwrap());
+    }
+}
+
+fn agrees_with_the_reference(engine: &mut dyn FnMut() -> Box<dyn Engine>) {
+    for case in built_in_cases() {
+        let expected = expected_of_reference(&case).unwrap();
+        assert_ok(&compare(&mut *engine(), &case, &expected).unwrap());
+    }
+}
+
+/// Trains 20 steps in one call and in pieces with a reload between them.
+fn trains_the_same_in_pieces(engine: &mut dyn FnMut() -> Box<dyn Engine>) {
+    for order in [Order::Sampled, Order::Shuffled, Order::Sequential] {
+        let (parameters, corpus) = setting();
+        let plan = BatchPlan { order, seed: 5, batch: 32, examples: corpus.len() as u32 };
+        let run = |engine: &mut dyn Engine, pieces: &[usize]| -> (Vec<f32>, Parameters) {
+            engine.load(&parameters).unwrap();
+            engine.prepare(corpus.clone(), plan).unwrap();
+            let mut losses = Vec::new();
+            for &piece in pieces {
+                losses.extend(engine.train(losses.len() as u64, &vec![0.1; piece]).unwrap());
+                let now = engine.parameters().unwrap();
+                engine.load(&now).unwrap();
+            }
+            (losses, engine.parameters().unwrap())
+        };
+        assert_eq!(run(&mut *engine(), &[20]), run(&mut *engine(), &[1, 7, 12]), "{order:?}");
+    }
+}
+
+fn setting() -> (Parameters, Arc<Corpus>) {
+    let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false };
+    let lines: Vec<Vec<u32>> = (0..40).map(|line| (0..5).map(|place| 1 + (line * 7 + place * 3) % 26).collect()).collect();
+    (initial(shape, Init::Lecture, 1), Arc::new(Corpus::from_lines(&lines, 3)))
+}
+
+/// Distributions sum to one and agree with the log-probabilities of the targets and with the reference.
+fn answers_questions(engine: &mut dyn Engine) {
+    let (parameters, corpus) = setting();
+    let mut reference = Reference::default();
+    reference.load(&parameters).unwrap();
+    engine.load(&parameters).unwrap();
+    let expected = reference.log_probabilities(&corpus).unwrap();
+    let found = engine.log_probabilities(&corpus).unwrap();
+    assert!(gpu_mlp::check::compare::largest_error(&found, &expected) < 1e-6);
+    let contexts: Vec<u32> = (0..corpus.len()).flat_map(|example| corpus.context_of(example).to_vec()).collect();
+    let distributions = engine.distributions(&contexts).unwrap();
+    for (example, distribution) in distributions.chunks_exact(27).enumerate() {
+        assert!((distribution.iter().map(|&p| f64::from(p)).sum::<f64>() - 1.0).abs() < 1e-5);
+        let probability = distribution[corpus.target_of(example) as usize];
+        assert!((probability.ln() - found[example]).abs() < 1e-4, "{probability} {}", found[example]);
+    }
+}
+
+#[test]
+fn the_reference_agrees_with_golden_files() {
+    agrees_with_golden_files(&mut || Box::new(Reference::default()));
+}
+
+#[test]
+fn the_reference_trains_the_same_in_pieces_when_not_reloaded() {
+    // A reload rounds its f64 state to f32, so the reference is not held to the test with reloads.
+    let (parameters, corpus) = setting();
+    let plan = BatchPlan { order: Order::Shuffled, seed: 5, batch: 8, examples: corpus.len() as u32 };
+    let run = |pieces: &[usize]| {
+        let mut engine = Reference::default();
+        engine.load(&parameters).unwrap();
+        engine.prepare(corpus.clone(), plan).unwrap();
+        let mut step = 0;
+        for &piece in pieces {
+            engine.train(step, &vec![0.1; piece]).unwrap();
+            step += piece as u64;
+        }
+        engine.parameters().unwrap()
+    };
+    assert_eq!(run(&[6]), run(&[1, 5]));
+}
+
+#[test]
+fn the_cpu_engine_agrees_with_golden_files() {
+    agrees_with_golden_files(&mut || Box::new(Cpu::new(2)));
+}
+
+#[test]
+fn the_cpu_engine_agrees_with_the_reference() {
+    agrees_with_the_reference(&mut || Box::new(Cpu::new(2)));
+}
+
+#[test]
+fn the_cpu_engine_trains_the_same_in_pieces() {
+    trains_the_same_in_pieces(&mut || Box::new(Cpu::new(2)));
+}
+
+#[test]
+fn the_cpu_engine_answers_questions() {
+    answers_questions(&mut Cpu::new(2));
+}
+
+#[test]
+fn the_cpu_engine_gives_the_same_bits_for_any_number_of_threads() {
+    for case in built_in_cases() {
+        let run = |threads| {
+            let mut engine = Cpu::new(threads);
+            let found = gpu_mlp::check::compare::run(&mut engine, &case).unwrap();
+            (found.losses, found.after_ten, engine.log_probabilities(&case.corpus).unwrap())
+        };
+        let one = run(1);
+        for threads in [2, 3, 5] {
+            assert!(run(threads) == one, "{} with {threads} threads", case.name);
+        }
+    }
+}
+
+#[test]
+fn a_changed_golden_value_is_found() {
+    let (case, expected) = golden::read(&golden_files()[1]).unwrap();
+    let failures = |expected| {
+        let comparisons = compare(&mut Cpu::new(1), &case, expected).unwrap();
+        comparisons.into_iter().filter(|comparison| !comparison.ok).map(|comparison| comparison.tensor).collect::<Vec<_>>()
+    };
+    let mut changed = expected.clone();
+    changed.gradients.tensor_mut("hidden.weight")[17] += 1e-3;
+    assert_eq!(failures(&changed), ["gradient.hidden.weight"]);
+    let mut changed = expected.clone();
+    changed.hidden[3] = f32::NAN;
+    assert_eq!(failures(&changed), ["hidden"]);
+    assert_eq!(failures(&expected), Vec::<String>::new());
+}
