@@ -178,7 +178,7 @@ pub(super) fn exp<I: InstructionSet>(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { fraction * power }
 }
 
-/// `tanh x`, at most 3e-7 absolute error. The odd rational function of Eigen's `ptanh` (coefficients from its source,
+/// `tanh x`, at most 4e-7 absolute error. The odd rational function of Eigen's `ptanh` (coefficients from its source,
 /// MPL 2.0), exact to float32 beyond its clamp.
 #[inline(always)]
 pub(super) fn tanh<I: InstructionSet>(x: f32) -> f32 {
@@ -227,7 +227,7 @@ mod tests {
     fn exp_and_tanh_are_as_exact_as_they_say() {
         for level in Level::available() {
             let (of_exp, of_tanh) = dispatch(level, Errors);
-            assert!(of_exp < 1.3e-7 && of_tanh < 3e-7, "{}: exp {of_exp:e}, tanh {of_tanh:e}", level.name());
+            assert!(of_exp < 1.3e-7 && of_tanh < 4e-7, "{}: exp {of_exp:e}, tanh {of_tanh:e}", level.name());
         }
     }
 }
