@@ -43,6 +43,9 @@ pub enum Error {
     /// A check was made and does not hold.
     #[error("{0}")]
     Check(String),
+    /// Whoever reads the output has closed it: the program ends quietly.
+    #[error("the output was closed")]
+    Closed,
 }
 
 /// A result with the library's [`enum@Error`].

@@ -1,1 +1,37 @@
-fn main() {}
+//! The program: parse, run, print the error, give the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use gpu_mlp::Error;
+use gpu_mlp::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to complain: the help was for whoever closed it.
+            let _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    // The first Ctrl-C asks the training loop to save and stop; the second ends the program as it is.
+    let handler = || {
+        if cli::STOP.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    if cli.trains()
+        && let Err(error) = ctrlc::set_handler(handler)
+    {
+        eprintln!("warning: Ctrl-C will not save the run: {error}");
+    }
+    match cli::run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(Error::Closed) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if matches!(error, Error::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}

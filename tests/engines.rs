@@ -60,7 +60,8 @@ fn trains_the_same_in_pieces(engine: &mut dyn FnMut() -> Box<dyn Engine>) {
 
 fn setting() -> (Parameters, Arc<Corpus>) {
     let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false };
-    let lines: Vec<Vec<u32>> = (0..40).map(|line| (0..5).map(|place| 1 + (line * 7 + place * 3) % 26).collect()).collect();
+    let lines: Vec<Vec<u32>> =
+        (0..40).map(|line| (0..5).map(|place| 1 + (line * 7 + place * 3) % 26).collect()).collect();
     (initial(shape, Init::Lecture, 1), Arc::new(Corpus::from_lines(&lines, 3)))
 }
 
@@ -146,7 +147,11 @@ fn a_changed_golden_value_is_found() {
     let (case, expected) = golden::read(&golden_files()[1]).unwrap();
     let failures = |expected| {
         let comparisons = compare(&mut Cpu::new(1), &case, expected).unwrap();
-        comparisons.into_iter().filter(|comparison| !comparison.ok).map(|comparison| comparison.tensor).collect::<Vec<_>>()
+        comparisons
+            .into_iter()
+            .filter(|comparison| !comparison.ok)
+            .map(|comparison| comparison.tensor)
+            .collect::<Vec<_>>()
     };
     let mut changed = expected.clone();
     changed.gradients.tensor_mut("hidden.weight")[17] += 1e-3;

@@ -31,7 +31,8 @@ pub struct Case {
 /// | `saturated` | hidden units with sums far outside the range of tanh |
 /// | `words` | a vocabulary of some thousands |
 pub fn built_in_cases() -> Vec<Case> {
-    let shape = |vocabulary, context, embedding, hidden, direct| Shape { vocabulary, context, embedding, hidden, direct };
+    let shape =
+        |vocabulary, context, embedding, hidden, direct| Shape { vocabulary, context, embedding, hidden, direct };
     let case = |name: &str, shape, batch, tokens, init| Case {
         name: name.to_owned(),
         parameters: initial(shape, init, 1),

@@ -34,8 +34,7 @@ fn from_bytes(bytes: &[u8], name: String) -> Result<(Case, Expected), String> {
     let parameters = |prefix: &str| parameters(&file, shape, prefix);
     let mut losses = vec![doubles(&file, "loss", 1)?[0]];
     losses.extend(doubles(&file, "losses", 10)?);
-    let case =
-        Case { name, parameters: parameters("")?, corpus: Corpus::from_examples(&contexts, &targets, context) };
+    let case = Case { name, parameters: parameters("")?, corpus: Corpus::from_examples(&contexts, &targets, context) };
     let expected = Expected {
         hidden: floats(&file, "hidden", &[batch, hidden])?,
         logits: floats(&file, "logits", &[batch, vocabulary])?,
@@ -93,11 +92,7 @@ fn matrix(sizes: Vec<usize>) -> Result<[usize; 2], String> {
 fn data<'a>(file: &'a SafeTensors, name: &str, dtype: Dtype, sizes: &[usize]) -> Result<&'a [u8], String> {
     let view = find(file, name)?;
     if view.dtype() != dtype || view.shape() != sizes {
-        return Err(format!(
-            "tensor {name:?} is {:?} {:?}, expected {dtype:?} {sizes:?}",
-            view.dtype(),
-            view.shape()
-        ));
+        return Err(format!("tensor {name:?} is {:?} {:?}, expected {dtype:?} {sizes:?}", view.dtype(), view.shape()));
     }
     Ok(view.data())
 }
@@ -113,9 +108,10 @@ fn doubles(file: &SafeTensors, name: &str, count: usize) -> Result<Vec<f64>, Str
 fn tokens(file: &SafeTensors, name: &str, sizes: &[usize], vocabulary: usize) -> Result<Vec<u32>, String> {
     let token = |&bytes: &[u8; 4]| {
         let token = i32::from_le_bytes(bytes);
-        u32::try_from(token).ok().filter(|&token| (token as usize) < vocabulary).ok_or_else(|| {
-            format!("tensor {name:?} holds the token {token}, outside the vocabulary of {vocabulary}")
-        })
+        u32::try_from(token)
+            .ok()
+            .filter(|&token| (token as usize) < vocabulary)
+            .ok_or_else(|| format!("tensor {name:?} holds the token {token}, outside the vocabulary of {vocabulary}"))
     };
     data(file, name, Dtype::I32, sizes)?.as_chunks().0.iter().map(token).collect()
 }

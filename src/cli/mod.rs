@@ -1,1 +1,80 @@
-//! cli
+//! The command line: the flags of each command become one checked settings struct before any work; one function a
+//! command does the work.
+
+pub mod bench;
+pub mod check;
+pub mod devices;
+pub mod eval;
+pub mod inspect;
+pub mod options;
+pub mod sample;
+pub mod train;
+
+use std::sync::atomic::AtomicBool;
+
+use clap::{Parser, Subcommand};
+
+use crate::Result;
+
+/// Set by Ctrl-C: the training loop saves and stops.
+pub static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Exit code of a run that the user stopped, as shells have it for Ctrl-C.
+const STOPPED: u8 = 130;
+
+/// Train and use a neural probabilistic language model (Bengio et al. 2003) on any GPU, or on the CPU.
+#[derive(Debug, Parser)]
+#[command(name = "gpu-mlp", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gpu-mlp train                        train on the built-in names and read twenty new ones
+  gpu-mlp train names.txt --cpu        the same on a text of your own, an item a line
+  gpu-mlp sample runs/<run>            draw more
+  gpu-mlp check --device vulkan        does this GPU compute right?";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(Box<train::TrainArgs>),
+    Sample(sample::SampleArgs),
+    Eval(eval::EvalArgs),
+    Check(check::CheckArgs),
+    Bench(bench::BenchArgs),
+    Devices(devices::DevicesArgs),
+    Inspect(inspect::InspectArgs),
+}
+
+impl Cli {
+    /// Whether the command is one that Ctrl-C should save.
+    pub fn trains(&self) -> bool {
+        matches!(self.command, Command::Train(_))
+    }
+}
+
+/// Runs a command; returns its exit code.
+pub fn run(cli: Cli) -> Result<u8> {
+    match cli.command {
+        Command::Train(args) => train::run(*args),
+        Command::Sample(args) => sample::run(args).map(|()| 0),
+        Command::Eval(args) => eval::run(args).map(|()| 0),
+        Command::Check(args) => check::run(args).map(|()| 0),
+        Command::Bench(args) => bench::run(args).map(|()| 0),
+        Command::Devices(args) => devices::run(args).map(|()| 0),
+        Command::Inspect(args) => inspect::run(args).map(|()| 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

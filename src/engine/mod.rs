@@ -81,6 +81,12 @@ pub trait Engine {
     fn pass_times(&mut self) -> Vec<PassTime> {
         Vec::new()
     }
+
+    /// Multiplications and additions a second that the hardware reaches on numbers in registers, in thousand millions,
+    /// where the engine can measure it: the limit of every step.
+    fn peak_gflops(&mut self) -> Option<f64> {
+        None
+    }
 }
 
 /// Mean loss of a corpus in nats per predicted token, summed in f64 in the corpus's order.

@@ -1,1 +1,63 @@
-//! language_model
+//! What evaluation and sampling see: anything that gives distributions over the next token.
+
+pub mod counts;
+pub mod evaluate;
+pub mod sample;
+
+use crate::Result;
+use crate::engine::Engine;
+use crate::model::Parameters;
+use crate::text::Corpus;
+
+pub use counts::CountModel;
+pub use evaluate::Evaluation;
+pub use sample::{Sample, Sampler};
+
+/// A distribution over the next token given the tokens before it, a batch at a time.
+pub trait LanguageModel {
+    /// Tokens of context that it looks at (n).
+    fn context(&self) -> usize;
+
+    /// Number of tokens (V).
+    fn vocabulary(&self) -> usize;
+
+    /// The natural logarithm of the probability of each target, [corpus.len()].
+    fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>>;
+
+    /// Distributions after contexts [count, n], oldest token first; the result is [count, V].
+    fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>>;
+}
+
+/// A network on an engine.
+pub struct Network<'a> {
+    engine: &'a mut dyn Engine,
+    context: usize,
+    vocabulary: usize,
+}
+
+impl<'a> Network<'a> {
+    /// Puts parameters on an engine.
+    pub fn new(engine: &'a mut dyn Engine, parameters: &Parameters) -> Result<Self> {
+        engine.load(parameters)?;
+        let shape = parameters.shape();
+        Ok(Network { engine, context: shape.context, vocabulary: shape.vocabulary })
+    }
+}
+
+impl LanguageModel for Network<'_> {
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.vocabulary
+    }
+
+    fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
+        self.engine.log_probabilities(corpus)
+    }
+
+    fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>> {
+        self.engine.distributions(contexts)
+    }
+}

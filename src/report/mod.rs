@@ -1,1 +1,8 @@
-//! report
+//! What people and programs see: results on stdout, progress and messages on stderr.
+
+pub mod output;
+pub mod progress;
+pub mod summary;
+
+pub use output::Output;
+pub use progress::Display;

@@ -28,6 +28,12 @@ impl Corpus {
         Corpus { tokens, targets, context }
     }
 
+    /// One running text: every token that has a whole context before it is a target.
+    pub fn from_stream(tokens: Vec<u32>, context: usize) -> Self {
+        let targets = (context as u32..tokens.len() as u32).collect();
+        Corpus { tokens, targets, context }
+    }
+
     /// Separate examples: `contexts` is [examples, context] row by row, oldest token first, with a target for each row.
     pub fn from_examples(contexts: &[u32], targets: &[u32], context: usize) -> Self {
         assert_eq!(contexts.len(), targets.len() * context, "a context for each target");
@@ -105,6 +111,13 @@ mod tests {
         let corpus = Corpus::from_lines(&[vec![5], vec![6]], 0);
         let targets: Vec<_> = (0..corpus.len()).map(|e| corpus.target_of(e)).collect();
         assert_eq!(targets, [5, 0, 6, 0]);
+    }
+
+    #[test]
+    fn a_stream_predicts_every_token_with_a_whole_context() {
+        let corpus = Corpus::from_stream(vec![7, 8, 9, 6], 2);
+        let examples: Vec<_> = (0..corpus.len()).map(|e| (corpus.context_of(e), corpus.target_of(e))).collect();
+        assert_eq!(examples, [(&[7, 8][..], 9), (&[8, 9], 6)]);
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! Training: settings, schedule, the loop and the run directory.
 
+pub mod directory;
+pub mod files;
 pub mod schedule;
 pub mod settings;
+pub mod trainer;
 
+pub use directory::{Config, RunDirectory, Sources};
 pub use schedule::{Schedule, ScheduleKind};
 pub use settings::{Best, Optimizer, Preset, Progress, Settings};
+pub use trainer::{Live, Losses, Observer, Outcome, Report, Trainer};

@@ -1,10 +1,10 @@
 //! The forward pass over a whole corpus, and one pass forward and backward for checks.
 
-use super::{Cpu, mean_of_batch};
 use super::lanes::{InstructionSet, Job, LANES, dispatch};
 use super::network::{Activations, Network};
 use super::passes::{Groups, Read, parameters_update};
 use super::threads::part;
+use super::{Cpu, mean_of_batch};
 use crate::text::Corpus;
 
 /// Most bytes of logits that a thread works on at a time: they stay in its caches where the vocabulary is small.

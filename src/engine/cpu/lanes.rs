@@ -122,8 +122,8 @@ impl Level {
     }
 }
 
-/// Work that is compiled once for each instruction set. Everything below `run` must be `#[inline(always)]`, or it is
-/// compiled for the baseline instead.
+/// Work that is compiled once for each instruction set. Everything below `run`, closures included, must be
+/// `#[inline(always)]`: what is not inlined is compiled for the baseline, where a fused multiply-add is a slow function.
 pub(super) trait Job {
     type Output;
     fn run<I: InstructionSet>(self) -> Self::Output;
@@ -185,9 +185,7 @@ pub(super) fn tanh<I: InstructionSet>(x: f32) -> f32 {
     let x = x.clamp(-7.905_311, 7.905_311);
     let square = x * x;
     let mut numerator = -2.760_768_5e-16;
-    for coefficient in
-        [2.000_188e-13, -8.604_672e-11, 5.122_297e-8, 1.485_722_4e-5, 6.372_619e-4, 4.893_524_6e-3]
-    {
+    for coefficient in [2.000_188e-13, -8.604_672e-11, 5.122_297e-8, 1.485_722_4e-5, 6.372_619e-4, 4.893_524_6e-3] {
         numerator = I::mul_add(numerator, square, coefficient);
     }
     let mut denominator = 1.198_258_4e-6;

@@ -4,11 +4,13 @@ mod clock;
 mod evaluate;
 mod lanes;
 mod network;
+mod pace;
 mod passes;
 mod product;
 mod threads;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Engine, Examination, Hardware, PassTime};
 use crate::Result;
@@ -19,7 +21,9 @@ use clock::{Clock, Pass, SAMPLED_STEPS, Timer};
 use evaluate::Examine;
 use lanes::{InstructionSet, Job, LANES, Lanes, Level, dispatch};
 use network::{Activations, Network};
+use pace::Pace;
 use passes::{Groups, Read, parameters_update};
+use product::Peak;
 use threads::{Barrier, part};
 
 /// The CPU engine. Its results are the same bits for any number of threads.
@@ -29,6 +33,7 @@ pub struct Cpu {
     network: Option<Network>,
     training: Option<Training>,
     clock: Clock,
+    pace: Pace,
 }
 
 struct Training {
@@ -40,7 +45,14 @@ struct Training {
 impl Cpu {
     /// An engine with so many threads, at least one, for the best instruction set of the machine.
     pub fn new(threads: usize) -> Self {
-        Cpu { threads: threads.max(1), level: Level::detect(), network: None, training: None, clock: Clock::default() }
+        Cpu {
+            threads: threads.max(1),
+            level: Level::detect(),
+            network: None,
+            training: None,
+            clock: Clock::default(),
+            pace: Pace::default(),
+        }
     }
 
     /// The instruction set that its passes are compiled for.
@@ -54,6 +66,22 @@ impl Cpu {
 
     fn shape(&self) -> Shape {
         self.network().layout.shape
+    }
+
+    /// Takes one step for each rate with so many threads.
+    fn take_steps(&mut self, first_step: u64, rates: &[f32], losses: &mut [f32], threads: usize) {
+        let training = self.training.as_ref().expect("training is prepared first");
+        let network = self.network.as_ref().expect("parameters are loaded first");
+        let (level, clock) = (self.level, &mut self.clock);
+        let barrier = Barrier::new(threads);
+        let job = |index| Steps { network, training, barrier: &barrier, first_step, rates, index, threads };
+        std::thread::scope(|scope| {
+            for index in 1..threads {
+                let job = job(index);
+                scope.spawn(move || dispatch(level, Worker { steps: job, leader: None }));
+            }
+            dispatch(level, Worker { steps: job(0), leader: Some((losses, clock)) });
+        });
     }
 }
 
@@ -83,20 +111,18 @@ impl Engine for Cpu {
     }
 
     fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {
-        let training = self.training.as_ref().expect("training is prepared first");
-        let network = self.network.as_ref().expect("parameters are loaded first");
-        let barrier = Barrier::new(self.threads);
         let mut losses = vec![0.0; rates.len()];
-        let mut clock = std::mem::take(&mut self.clock);
-        let job = |index| Steps { network, training, barrier: &barrier, first_step, rates, index, threads: self.threads };
-        std::thread::scope(|scope| {
-            for index in 1..self.threads {
-                let (job, level) = (job(index), self.level);
-                scope.spawn(move || dispatch(level, Worker { steps: job, leader: None }));
-            }
-            dispatch(self.level, Worker { steps: job(0), leader: Some((&mut losses, &mut clock)) });
-        });
-        self.clock = clock;
+        let mut done = 0;
+        while done < rates.len() {
+            let left = rates.len() - done;
+            let (all, steps) = if self.threads == 1 { (true, left) } else { self.pace.next(left) };
+            let range = done..done + steps;
+            let start = Instant::now();
+            let threads = if all { self.threads } else { 1 };
+            self.take_steps(first_step + done as u64, &rates[range.clone()], &mut losses[range], threads);
+            self.pace.measured(all, steps, start.elapsed());
+            done += steps;
+        }
         Ok(losses)
     }
 
@@ -133,6 +159,15 @@ impl Engine for Cpu {
 
     fn pass_times(&mut self) -> Vec<PassTime> {
         std::mem::take(&mut self.clock).times()
+    }
+
+    fn peak_gflops(&mut self) -> Option<f64> {
+        let (level, threads) = (self.level, self.threads);
+        let total = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(move || dispatch(level, Peak))).collect();
+            workers.into_iter().map(|worker| worker.join().expect("the peak loop does not panic")).sum()
+        });
+        Some(total)
     }
 }
 

@@ -121,8 +121,12 @@ impl<'a> Groups<'a> {
             hidden_rows,
             shape.hidden,
             false,
+            #[inline(always)]
             |group, row, sum| {
-                let activation = sum.map(|x| tanh::<I>(x));
+                let activation = sum.map(
+                    #[inline(always)]
+                    |x| tanh::<I>(x),
+                );
                 for lane in 0..LANES {
                     by_example[(group * LANES + lane) * hidden_stride + row] = activation.0[lane];
                 }
@@ -155,9 +159,16 @@ impl<'a> Groups<'a> {
             let targets = &self.targets[group * LANES..][..LANES];
             let (loss, sum) = exponentials::<I>(logits, targets);
             self.losses[group] = loss;
-            let factor = sum.map(|sum| scale / sum);
+            let factor = sum.map(
+                #[inline(always)]
+                |sum| scale / sum,
+            );
             for logit in logits.iter_mut() {
-                *logit = logit.zip(factor, |e, factor| e * factor);
+                *logit = logit.zip(
+                    factor,
+                    #[inline(always)]
+                    |e, factor| e * factor,
+                );
             }
             for (lane, &target) in targets.iter().enumerate() {
                 logits[target as usize].0[lane] -= scale;
@@ -172,7 +183,11 @@ impl<'a> Groups<'a> {
             let (loss, sum) = exponentials::<I>(logits, &self.targets[group * LANES..][..LANES]);
             self.losses[group] = loss;
             for logit in logits.iter_mut() {
-                *logit = logit.zip(sum, |e, sum| e / sum);
+                *logit = logit.zip(
+                    sum,
+                    #[inline(always)]
+                    |e, sum| e / sum,
+                );
             }
         }
     }
@@ -193,7 +208,14 @@ impl<'a> Groups<'a> {
             units,
             units,
             false,
-            |group, row, sum| sum.zip(hidden[group * hidden_rows + row], |d, a| d * (1.0 - a * a)),
+            #[inline(always)]
+            |group, row, sum| {
+                sum.zip(
+                    hidden[group * hidden_rows + row],
+                    #[inline(always)]
+                    |d, a| d * (1.0 - a * a),
+                )
+            },
         );
     }
 
@@ -222,7 +244,11 @@ fn keep(_group: usize, _row: usize, value: Lanes) -> Lanes {
 fn exponentials<I: InstructionSet>(logits: &mut [Lanes], targets: &[u32]) -> (Lanes, Lanes) {
     let mut largest = logits[0];
     for logit in &logits[1..] {
-        largest = largest.zip(*logit, |a, b| if b > a { b } else { a });
+        largest = largest.zip(
+            *logit,
+            #[inline(always)]
+            |a, b| if b > a { b } else { a },
+        );
     }
     let mut at_target = Lanes::ZERO;
     for (lane, &target) in targets.iter().enumerate() {
@@ -230,8 +256,16 @@ fn exponentials<I: InstructionSet>(logits: &mut [Lanes], targets: &[u32]) -> (La
     }
     let mut sum = Lanes::ZERO;
     for logit in logits.iter_mut() {
-        *logit = logit.zip(largest, |logit, largest| exp::<I>(logit - largest));
-        sum = sum.zip(*logit, |sum, e| sum + e);
+        *logit = logit.zip(
+            largest,
+            #[inline(always)]
+            |logit, largest| exp::<I>(logit - largest),
+        );
+        sum = sum.zip(
+            *logit,
+            #[inline(always)]
+            |sum, e| sum + e,
+        );
     }
     let loss = sum.map(f32::ln).zip(largest.zip(at_target, |a, b| a - b), |log, rest| log + rest);
     (loss, sum)

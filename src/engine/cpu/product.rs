@@ -4,7 +4,10 @@
 //! small shapes that copying would cost as much as the product. Each element of a result is one sum in a fixed order,
 //! whatever the tiles and threads are.
 
-use super::lanes::{InstructionSet, LANES, Lanes};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use super::lanes::{InstructionSet, Job, LANES, Lanes};
 
 /// A matrix of weights as the forward or the backward product reads it: element (row, inner) stands at
 /// `row * row_stride + inner * inner_stride`.
@@ -193,4 +196,38 @@ fn parameters_tile<I: InstructionSet, const ROWS: usize, const COLUMNS: usize>(
             weights[c] = I::mul_add(-rate, sums[row][c], weights[c]);
         }
     }
+}
+
+/// Measures what the register tile of a product would reach if its operands cost nothing, in GFLOP/s of one thread.
+pub(super) struct Peak;
+
+impl Job for Peak {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<I: InstructionSet>(self) -> f64 {
+        const TURNS: usize = 20_000;
+        let (start, mut best) = (Instant::now(), 0f64);
+        // The best of many short loops: the machine may be busy for a while.
+        while start.elapsed() < Duration::from_millis(150) {
+            let turn = Instant::now();
+            with_rows!(I::ROWS, peak_tile::<I>(TURNS));
+            let operations = 2 * I::ROWS * LANES * TURNS;
+            best = best.max(operations as f64 / turn.elapsed().as_secs_f64() / 1e9);
+        }
+        best
+    }
+}
+
+#[inline(always)]
+fn peak_tile<I: InstructionSet, const ROWS: usize>(turns: usize) {
+    let (factor, mut sums) = (black_box(Lanes([0.999; LANES])), black_box([Lanes::ONE; ROWS]));
+    for _ in 0..turns {
+        for row in 0..ROWS {
+            for lane in 0..LANES {
+                sums[row].0[lane] = I::mul_add(sums[row].0[lane], factor.0[lane], factor.0[lane]);
+            }
+        }
+    }
+    black_box(sums);
 }

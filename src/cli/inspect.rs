@@ -1,0 +1,108 @@
+//! `gpu-mlp inspect`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::options::OutputOptions;
+use crate::Result;
+use crate::model::{ModelFile, Shape};
+use crate::report::output::grouped;
+use crate::train::files::read_model;
+use crate::train::{Progress, RunDirectory, Settings};
+
+/// What a model file is: shape, vocabulary, how it was trained.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct InspectArgs {
+    /// A .safetensors file, or a run directory (then its best model)
+    model: PathBuf,
+
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gpu-mlp inspect runs/first
+  gpu-mlp inspect runs/first/last.safetensors --json";
+
+/// Runs the command.
+pub fn run(args: InspectArgs) -> Result<()> {
+    #[derive(Serialize)]
+    struct Tensor {
+        name: &'static str,
+        sizes: Vec<usize>,
+        mean: f64,
+        deviation: f64,
+    }
+    #[derive(Serialize)]
+    struct Inspect<'a> {
+        file: String,
+        version: &'a str,
+        shape: Shape,
+        parameters: usize,
+        tensors: &'a [Tensor],
+        tokens: &'a [String],
+        progress: &'a Progress,
+        settings: &'a Settings,
+    }
+    let output = args.output.output();
+    let path = RunDirectory::model_of(&args.model);
+    let ModelFile { parameters, vocabulary, settings, progress, version } = read_model(&path)?;
+    let shape = parameters.shape();
+    let tensors: Vec<Tensor> = parameters
+        .tensors()
+        .map(|(tensor, values)| {
+            let (mean, deviation) = mean_and_deviation(values);
+            Tensor { name: tensor.name, sizes: tensor.sizes, mean, deviation }
+        })
+        .collect();
+    let file = path.display().to_string();
+    let count = parameters.values.len();
+    output.event(
+        "inspect",
+        &Inspect {
+            file: file.clone(),
+            version: &version,
+            shape,
+            parameters: count,
+            tensors: &tensors,
+            tokens: vocabulary.tokens(),
+            progress: &progress,
+            settings: &settings,
+        },
+    )?;
+    let direct = if shape.direct { ", direct connections" } else { "" };
+    output.text(format!(
+        "{file}: gpu-mlp {version}, {} parameters\n\ncontext {}, embedding {}, hidden {}{direct}, {} tokens\n",
+        grouped(count),
+        shape.context,
+        shape.embedding,
+        shape.hidden,
+        shape.vocabulary
+    ))?;
+    for tensor in &tensors {
+        let sizes = format!("{:?}", tensor.sizes);
+        output.text(format!(
+            "  {:<17} {sizes:<12} mean {:>8.4}, deviation {:.4}",
+            tensor.name, tensor.mean, tensor.deviation
+        ))?;
+    }
+    let best = progress.best.map_or(String::new(), |best| {
+        format!("; best validation loss {:.4} at step {}", best.valid, grouped(best.step as usize))
+    });
+    output.text(format!("\nstep {} of {}{best}", grouped(progress.step as usize), grouped(settings.steps as usize)))?;
+    output.text(format!("tokens: {}\n", vocabulary.tokens().concat()))?;
+    output.text(
+        toml::to_string(&settings).unwrap_or_else(|error| format!("settings cannot be shown: {error}")).trim_end(),
+    )
+}
+
+fn mean_and_deviation(values: &[f32]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+    let variance = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count;
+    (mean, variance.sqrt())
+}

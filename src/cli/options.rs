@@ -1,0 +1,115 @@
+//! Options that mean the same in every command.
+
+use std::path::Path;
+
+use clap::Args;
+
+use crate::engine::gpu;
+use crate::engine::{DeviceChoice, Engine, open};
+use crate::model::ModelFile;
+use crate::report::Output;
+use crate::text::Data;
+use crate::train::directory::Texts;
+use crate::train::files::read_model;
+use crate::train::{RunDirectory, Sources};
+use crate::{Error, Result};
+
+/// Where to compute.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Device")]
+pub struct DeviceOptions {
+    /// auto, cpu, reference, gpu, vulkan, metal, dx12 or gl; vulkan:1 is the second, vulkan:llvm one by part of its name
+    ///
+    /// auto is the best hardware GPU, else the CPU engine; a software GPU is taken only when it is asked for.
+    #[arg(long, value_name = "D", default_value_t = DeviceChoice::Auto)]
+    pub device: DeviceChoice,
+
+    /// Short for --device cpu
+    #[arg(long, conflicts_with = "device")]
+    pub cpu: bool,
+
+    /// Threads of the CPU engine [default: the physical cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+}
+
+impl DeviceOptions {
+    /// The device that is asked for.
+    pub fn choice(&self) -> DeviceChoice {
+        if self.cpu { DeviceChoice::Cpu } else { self.device.clone() }
+    }
+
+    /// Threads for the CPU engine; 0 is the physical cores.
+    pub fn thread_count(&self) -> usize {
+        self.threads.unwrap_or(0) as usize
+    }
+
+    /// Opens the engine and says which it is.
+    pub fn open(&self, output: &Output) -> Result<Box<dyn Engine>> {
+        let opened = open(&self.choice(), self.thread_count(), gpu::Path::Automatic)?;
+        output.message(format!("device: {}", opened.reason));
+        Ok(opened.engine)
+    }
+}
+
+/// What is printed.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputOptions {
+    /// Print the result as JSON Lines on stdout
+    #[arg(long)]
+    json: bool,
+
+    /// No messages on stderr but errors
+    #[arg(long, short, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// More messages on stderr
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+impl OutputOptions {
+    /// Where the command writes.
+    pub fn output(self) -> Output {
+        Output { json: self.json, quiet: self.quiet, verbose: self.verbose }
+    }
+}
+
+/// A model with the run that it comes from, where that is at hand.
+pub struct LoadedModel {
+    /// The model.
+    pub model: ModelFile,
+    /// The run's texts, if they can still be read and are the same.
+    texts: Result<Texts>,
+}
+
+impl LoadedModel {
+    /// Reads a model file, or a run directory's best model.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = RunDirectory::model_of(path);
+        if path.is_dir() && !file.exists() {
+            return Err(Error::content(
+                path,
+                "holds no model.safetensors: it is no run directory, or its run has not reached its first validation. \
+                 Give a .safetensors file or a run directory",
+            ));
+        }
+        let model = read_model(&file)?;
+        // Without its run directory a model may still come from the built-in names.
+        let sources = RunDirectory::of_model(&file).map_or_else(Sources::default, |(_, config)| config.sources);
+        let texts = sources.read().and_then(|texts| {
+            texts.expect(&model.settings)?;
+            Ok(texts)
+        });
+        Ok(LoadedModel { model, texts })
+    }
+
+    /// The three parts of the run's own text.
+    pub fn data(&self) -> Result<Data> {
+        match &self.texts {
+            Ok(texts) => texts.data(&self.model.settings, Some(&self.model.vocabulary)),
+            Err(error) => Err(Error::usage(format!("the run's own text is not at hand: {error}"))),
+        }
+    }
+}

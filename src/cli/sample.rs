@@ -1,0 +1,104 @@
+//! `gpu-mlp sample`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::options::{DeviceOptions, LoadedModel, OutputOptions};
+use crate::language_model::{Network, Sampler};
+use crate::report::summary::{Drawn, describe};
+use crate::{Error, Result};
+
+/// Draw new items from a model.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SampleArgs {
+    /// A .safetensors file, or a run directory (then its best model)
+    model: PathBuf,
+
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    count: usize,
+
+    /// Below 1 the likely becomes likelier; 0 takes the likeliest token each time
+    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    temperature: f64,
+
+    /// Draw only from the K likeliest tokens; 0 is all
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    top_k: usize,
+
+    /// Draw only from the likeliest tokens that together have this probability
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    top_p: f64,
+
+    /// What every item begins with
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    prompt: String,
+
+    /// Most tokens of an item
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    length: usize,
+
+    /// Fixes what is drawn
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u32,
+
+    #[command(flatten)]
+    device: DeviceOptions,
+
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gpu-mlp sample runs/first --count 5 --seed 7
+  gpu-mlp sample runs/first --prompt ma --temperature 0.8 --json";
+
+/// Runs the command.
+pub fn run(args: SampleArgs) -> Result<()> {
+    let output = args.output.output();
+    if !(args.temperature.is_finite() && args.temperature >= 0.0) {
+        return Err(Error::usage(format!("--temperature is {}: it must be 0 or more", args.temperature)));
+    }
+    if !(args.top_p > 0.0 && args.top_p <= 1.0) {
+        return Err(Error::usage(format!("--top-p is {}: it must be above 0 and at most 1", args.top_p)));
+    }
+    let loaded = LoadedModel::read(&args.model)?;
+    let vocabulary = &loaded.model.vocabulary;
+    let prompt = vocabulary.encode(&args.prompt).map_err(|character| {
+        Error::usage(format!(
+            "--prompt {:?}: the character {character:?} is unknown to the model, which knows {}",
+            args.prompt,
+            vocabulary.tokens()[1..].concat()
+        ))
+    })?;
+    let mut engine = args.device.open(&output)?;
+    let mut network = Network::new(engine.as_mut(), &loaded.model.parameters)?;
+    let sampler = Sampler {
+        temperature: args.temperature,
+        top_k: args.top_k,
+        top_p: args.top_p,
+        length: args.length,
+        seed: args.seed,
+    };
+    let samples = sampler.draw(&mut network, &prompt, args.count)?;
+    let drawn: Vec<Drawn> = match loaded.data() {
+        Ok(data) => describe(&samples, &data),
+        Err(error) => {
+            output.detail(format!("known or new cannot be told: {error}"));
+            let unmarked = |sample: &crate::language_model::Sample| Drawn {
+                text: vocabulary.decode(&sample.tokens),
+                log_probability: sample.log_probability,
+                known: None,
+            };
+            samples.iter().map(unmarked).collect()
+        }
+    };
+    for drawn in drawn {
+        output.event("sample", &drawn)?;
+        output.text(&drawn.text)?;
+    }
+    Ok(())
+}

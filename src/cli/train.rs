@@ -1,0 +1,459 @@
+//! `gpu-mlp train`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::options::{DeviceOptions, OutputOptions};
+use super::{STOP, STOPPED};
+use crate::engine::{Engine, Hardware};
+use crate::language_model::Network;
+use crate::model::initial::initial;
+use crate::model::{Init, Parameters};
+use crate::report::output::grouped;
+use crate::report::{Display, Output, summary};
+use crate::text::data::VocabularyFrom;
+use crate::text::{Data, Order, Split};
+use crate::train::directory::{LAST, MODEL, Texts};
+use crate::train::{
+    Config, Losses, Optimizer, Outcome, Preset, Progress, RunDirectory, ScheduleKind, Settings, Sources, Trainer,
+};
+use crate::{Error, Result};
+
+/// Train a model: on TEXT, an item on each line, or on the names built into the program.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TrainArgs {
+    /// A UTF-8 text with an item on each line [default: the built-in names]
+    text: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: SettingArgs,
+
+    /// Directory for the run [default: runs/<date>-<preset>]
+    #[arg(long, value_name = "DIR", help_heading = "Run", conflicts_with = "resume")]
+    out: Option<PathBuf>,
+
+    /// Go on with a run exactly where it stopped; its settings stay as they are
+    #[arg(long, value_name = "DIR", help_heading = "Run", conflicts_with = "SettingArgs")]
+    resume: Option<PathBuf>,
+
+    #[command(flatten)]
+    device: DeviceOptions,
+
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gpu-mlp train
+      the built-in names, the lecture's network, on the best device
+  gpu-mlp train --cpu --steps 20000 --hidden 300 --out runs/wide
+      some settings changed, on the CPU, in a directory of your choice
+  gpu-mlp train --resume runs/wide
+      after Ctrl-C: on to the same result as if it had never stopped";
+
+#[derive(Debug, Args)]
+struct SettingArgs {
+    /// Where the defaults come from
+    #[arg(long, value_name = "P", help_heading = "Run")]
+    preset: Option<Preset>,
+
+    /// Fixes every random choice
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    seed: Option<u32>,
+
+    /// A validation part of its own, instead of a share of TEXT
+    #[arg(long, value_name = "FILE", help_heading = "Text")]
+    valid: Option<PathBuf>,
+
+    /// A test part of its own, instead of a share of TEXT
+    #[arg(long, value_name = "FILE", help_heading = "Text")]
+    test: Option<PathBuf>,
+
+    /// Shares of the lines for training, validation and test, shuffled by the seed [default: 80/10/10]
+    #[arg(long, value_name = "A/B/C", help_heading = "Text")]
+    split: Option<Split>,
+
+    /// Where the vocabulary comes from [default: train]
+    #[arg(long, value_name = "PART", help_heading = "Text")]
+    vocab_from: Option<VocabularyFrom>,
+
+    /// Tokens of context (the paper's n is one more) [default: 3]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    context: Option<usize>,
+
+    /// Numbers in a token's embedding (the paper's m) [default: 10; notebook: 2]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    embedding: Option<usize>,
+
+    /// Hidden units (the paper's h) [default: 200; notebook: 100]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    hidden: Option<usize>,
+
+    /// Connect the input to the output directly as well (the paper's W)
+    #[arg(long, help_heading = "Network")]
+    direct: bool,
+
+    /// How the parameters begin [default: scaled]
+    #[arg(long, value_name = "I", help_heading = "Network")]
+    init: Option<Init>,
+
+    /// Training steps [default: 200000]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    steps: Option<u64>,
+
+    /// How often each example is met, instead of --steps
+    #[arg(long, value_name = "N", help_heading = "Training", conflicts_with = "steps")]
+    epochs: Option<f64>,
+
+    /// Examples in a step [default: 32]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    batch: Option<u32>,
+
+    /// The order of the examples [default: sampled]
+    #[arg(long, value_name = "O", help_heading = "Training")]
+    order: Option<Order>,
+
+    /// The update rule [default: sgd]
+    #[arg(long, value_name = "O", help_heading = "Training")]
+    optimizer: Option<Optimizer>,
+
+    /// First learning rate [default: 0.1]
+    #[arg(long, value_name = "R", help_heading = "Training")]
+    rate: Option<f32>,
+
+    /// How the rate changes [default: step]
+    #[arg(long, value_name = "S", help_heading = "Training")]
+    schedule: Option<ScheduleKind>,
+
+    /// step: the share of the run after which the rate falls [default: 0.5]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    decay_at: Option<f64>,
+
+    /// step: what the rate is multiplied with; linear, cosine: the last rate over the first [default: 0.1]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    decay_factor: Option<f64>,
+
+    /// inverse: r in the paper's rate / (1 + r t) [default: 1e-8]
+    #[arg(long, value_name = "R", help_heading = "Training")]
+    inverse_r: Option<f64>,
+
+    /// Steps between validations [default: a twentieth of the run]
+    #[arg(long, value_name = "N", help_heading = "Reports")]
+    eval_every: Option<u64>,
+
+    /// Steps between reports of the training loss [default: as --eval-every]
+    #[arg(long, value_name = "N", help_heading = "Reports")]
+    report_every: Option<u64>,
+
+    /// Stop after N validations without a better one; 0 is never [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Reports")]
+    patience: Option<u64>,
+}
+
+impl SettingArgs {
+    /// The settings after presets and defaults, checked. `examples` is asked for where --epochs needs it.
+    fn settings(&self, texts: &Texts) -> Result<Settings> {
+        let preset = self.preset.unwrap_or(Preset::Makemore);
+        let (embedding, hidden) = match preset {
+            Preset::Makemore => (10, 200),
+            Preset::Notebook => (2, 100),
+        };
+        let mut settings = Settings {
+            preset,
+            context: self.context.unwrap_or(3),
+            embedding: self.embedding.unwrap_or(embedding),
+            hidden: self.hidden.unwrap_or(hidden),
+            direct: self.direct,
+            init: self.init.unwrap_or(Init::Scaled),
+            steps: self.steps.unwrap_or(200_000),
+            batch: self.batch.unwrap_or(32),
+            order: self.order.unwrap_or(Order::Sampled),
+            optimizer: self.optimizer.unwrap_or(Optimizer::Sgd),
+            rate: self.rate.unwrap_or(0.1),
+            schedule: self.schedule.unwrap_or(ScheduleKind::Step),
+            decay_at: self.decay_at.unwrap_or(0.5),
+            decay_factor: self.decay_factor.unwrap_or(0.1),
+            inverse_r: self.inverse_r.unwrap_or(1e-8),
+            eval_every: 1,
+            report_every: 1,
+            patience: self.patience.unwrap_or(0),
+            seed: self.seed.unwrap_or(42),
+            split: self.split.unwrap_or_default(),
+            vocabulary_from: self.vocab_from.unwrap_or(VocabularyFrom::Train),
+            text_sha256: texts.sha256(),
+        };
+        self.check(&settings)?;
+        // Any vocabulary will do to find a size of zero before the text is cut.
+        settings.shape(2).check().map_err(Error::usage)?;
+        if let Some(epochs) = self.epochs {
+            let examples = texts.data(&settings, None)?.train.len() as f64;
+            settings.steps = (epochs * examples / f64::from(settings.batch)).ceil() as u64;
+        }
+        if settings.steps > u64::from(u32::MAX) {
+            return Err(Error::usage(format!("{} steps are more than the {} that fit", settings.steps, u32::MAX)));
+        }
+        settings.eval_every = self.eval_every.unwrap_or(settings.steps.div_ceil(20));
+        settings.report_every = self.report_every.unwrap_or(settings.eval_every);
+        Ok(settings)
+    }
+
+    fn check(&self, settings: &Settings) -> Result<()> {
+        let zeros = [
+            ("--steps", self.steps == Some(0)),
+            ("--batch", self.batch == Some(0)),
+            ("--eval-every", self.eval_every == Some(0)),
+            ("--report-every", self.report_every == Some(0)),
+        ];
+        if let Some((name, _)) = zeros.into_iter().find(|&(_, zero)| zero) {
+            return Err(Error::usage(format!("{name} is 0: it must be at least 1")));
+        }
+        let positive = [
+            ("--rate", f64::from(settings.rate)),
+            ("--epochs", self.epochs.unwrap_or(1.0)),
+            ("--decay-factor", settings.decay_factor),
+        ];
+        if let Some((name, value)) = positive.into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
+            return Err(Error::usage(format!("{name} is {value}: it must be a number above 0")));
+        }
+        if !(0.0..=1.0).contains(&settings.decay_at) {
+            return Err(Error::usage(format!("--decay-at is {}: it must be between 0 and 1", settings.decay_at)));
+        }
+        if !(settings.inverse_r.is_finite() && settings.inverse_r >= 0.0) {
+            return Err(Error::usage(format!("--inverse-r is {}: it must not be negative", settings.inverse_r)));
+        }
+        if settings.batch > 1 << 20 {
+            return Err(Error::usage(format!("--batch is {}: at most {} fit", settings.batch, 1 << 20)));
+        }
+        Ok(())
+    }
+}
+
+/// A run before its first step of this call.
+struct Begun {
+    directory: RunDirectory,
+    settings: Settings,
+    data: Data,
+    parameters: Parameters,
+    progress: Progress,
+}
+
+/// Runs the command; returns the exit code.
+pub fn run(args: TrainArgs) -> Result<u8> {
+    let output = args.output.output();
+    // The device before the run directory: where there is none, nothing is left behind.
+    let prepared = Prepared::new(&args)?;
+    let mut engine = args.device.open(&output)?;
+    let begun = prepared.begin(&args)?;
+    start(&output, engine.as_ref(), &begun)?;
+    let Begun { directory, settings, data, parameters, progress } = &begun;
+    let mut trainer = Trainer::new(engine.as_mut(), data, settings, directory, parameters, progress.clone())?;
+    if progress.step == 0 {
+        // From here on the run can be resumed, whatever happens.
+        trainer.save_last()?;
+    }
+    let mut display = Display::new(output, settings.steps, progress.step);
+    let outcome = trainer.run(&STOP, &mut display);
+    display.finish();
+    match outcome? {
+        Outcome::Stopped => stopped(&output, directory, trainer.progress().step),
+        Outcome::Finished => {
+            let losses = trainer.final_losses()?;
+            let (seconds, steps) = trainer.effort();
+            let progress = trainer.progress().clone();
+            done(&output, engine.as_mut(), &begun, &Done { losses, seconds, steps, progress })
+        }
+    }
+}
+
+/// Everything that can be wrong is found before a device is opened or a directory made.
+enum Prepared {
+    New { sources: Sources, settings: Settings, data: Box<Data> },
+    Resumed(Box<Begun>),
+}
+
+impl Prepared {
+    fn new(args: &TrainArgs) -> Result<Self> {
+        let Some(path) = &args.resume else {
+            let sources = Sources {
+                text: args.text.clone(),
+                valid: args.settings.valid.clone(),
+                test: args.settings.test.clone(),
+            };
+            let texts = sources.read()?;
+            let settings = args.settings.settings(&texts)?;
+            let data = Box::new(texts.data(&settings, None)?);
+            settings.shape(data.vocabulary.len()).check().map_err(Error::usage)?;
+            return Ok(Prepared::New { sources: sources.absolute()?, settings, data });
+        };
+        let (directory, config) = RunDirectory::open(path)?;
+        let mut sources = config.sources;
+        if args.text.is_some() {
+            sources.text = args.text.clone();
+        }
+        let texts = sources.read()?;
+        texts.expect(&config.settings)?;
+        let data = texts.data(&config.settings, None)?;
+        let (parameters, progress) = match directory.read_last()? {
+            Some(last) if last.settings != config.settings => {
+                return Err(Error::content(
+                    path,
+                    format!("config.toml and {LAST} differ in their settings: put config.toml back as it was"),
+                ));
+            }
+            Some(last) => (last.parameters, last.progress),
+            None => (first_parameters(&config.settings, &data), Progress::default()),
+        };
+        directory.truncate_metrics(progress.step)?;
+        let settings = config.settings;
+        Ok(Prepared::Resumed(Box::new(Begun { directory, settings, data, parameters, progress })))
+    }
+
+    fn begin(self, args: &TrainArgs) -> Result<Begun> {
+        let (sources, settings, data) = match self {
+            Prepared::Resumed(begun) => return Ok(*begun),
+            Prepared::New { sources, settings, data } => (sources, settings, *data),
+        };
+        let path = args.out.clone().unwrap_or_else(|| RunDirectory::default_path(settings.preset.name()));
+        let config = Config { version: env!("CARGO_PKG_VERSION").to_owned(), sources, settings };
+        let directory = RunDirectory::create(&path, &config)?;
+        let parameters = first_parameters(&config.settings, &data);
+        Ok(Begun { directory, settings: config.settings, data, parameters, progress: Progress::default() })
+    }
+}
+
+fn first_parameters(settings: &Settings, data: &Data) -> Parameters {
+    initial(settings.shape(data.vocabulary.len()), settings.init, settings.seed)
+}
+
+#[derive(Serialize)]
+struct Tokens {
+    train: usize,
+    valid: usize,
+    test: usize,
+}
+
+fn start(output: &Output, engine: &dyn Engine, begun: &Begun) -> Result<()> {
+    #[derive(Serialize)]
+    struct Start<'a> {
+        #[serde(flatten)]
+        hardware: Hardware,
+        preset: Preset,
+        parameters: usize,
+        vocabulary: usize,
+        tokens: Tokens,
+        run: String,
+        step: u64,
+        config: &'a Settings,
+    }
+    let Begun { directory, settings, data, parameters, progress } = begun;
+    let length = |corpus: Option<&crate::text::Corpus>| corpus.map_or(0, |corpus| corpus.len());
+    let [train, valid, test] = data.parts().map(|(_, corpus)| length(corpus));
+    let (count, vocabulary) = (parameters.values.len(), data.vocabulary.len());
+    output.message(format!(
+        "{} parameters, {vocabulary} tokens in the vocabulary; {} / {} / {} to predict in train / valid / test",
+        grouped(count),
+        grouped(train),
+        grouped(valid),
+        grouped(test),
+    ));
+    output.message(format!(
+        "run: {}{}",
+        directory.path().display(),
+        match progress.step {
+            0 => String::new(),
+            step => format!(", going on at step {}", grouped(step as usize)),
+        }
+    ));
+    output.event(
+        "start",
+        &Start {
+            hardware: engine.hardware(),
+            preset: settings.preset,
+            parameters: count,
+            vocabulary,
+            tokens: Tokens { train, valid, test },
+            run: directory.path().display().to_string(),
+            step: progress.step,
+            config: settings,
+        },
+    )
+}
+
+fn stopped(output: &Output, directory: &RunDirectory, step: u64) -> Result<u8> {
+    #[derive(Serialize)]
+    struct Stopped {
+        step: u64,
+        run: String,
+    }
+    let run = directory.path().display().to_string();
+    output.message(format!("stopped at step {}; everything is saved. Go on with:", grouped(step as usize)));
+    output.message(format!("  gpu-mlp train --resume {run}"));
+    output.event("stopped", &Stopped { step, run })?;
+    Ok(STOPPED)
+}
+
+struct Done {
+    losses: Losses,
+    seconds: f64,
+    steps: u64,
+    progress: Progress,
+}
+
+fn done(output: &Output, engine: &mut dyn Engine, begun: &Begun, done: &Done) -> Result<u8> {
+    #[derive(Serialize)]
+    struct Event {
+        steps: u64,
+        seconds: f64,
+        steps_per_second: f64,
+        examples_per_second: f64,
+        #[serde(flatten)]
+        losses: Losses,
+        perplexity: Losses,
+        best_step: u64,
+        parameters: usize,
+        #[serde(flatten)]
+        hardware: Hardware,
+        run: String,
+        model: String,
+    }
+    let Begun { directory, settings, data, parameters, .. } = begun;
+    let Losses { train, valid, test } = done.losses;
+    let steps_per_second = if done.steps == 0 { 0.0 } else { done.steps as f64 / done.seconds };
+    let best_step = done.progress.best.map_or(0, |best| best.step);
+    let model = directory.path().join(MODEL);
+    output.event(
+        "done",
+        &Event {
+            steps: done.progress.step,
+            seconds: done.seconds,
+            steps_per_second,
+            examples_per_second: steps_per_second * f64::from(settings.batch),
+            losses: done.losses,
+            perplexity: Losses { train: train.exp(), valid: valid.map(f64::exp), test: test.map(f64::exp) },
+            best_step,
+            parameters: parameters.values.len(),
+            hardware: engine.hardware(),
+            run: directory.path().display().to_string(),
+            model: model.display().to_string(),
+        },
+    )?;
+    if output.json {
+        return Ok(0);
+    }
+    output.message(format!(
+        "trained {} steps in {:.1} s: {} steps/s, {} examples/s\n",
+        grouped(done.steps as usize),
+        done.seconds,
+        grouped(steps_per_second as usize),
+        grouped((steps_per_second * f64::from(settings.batch)) as usize),
+    ));
+    summary::losses(output, data, &done.losses, &format!("this network (step {})", grouped(best_step as usize)))?;
+    let best = directory.read_best()?;
+    summary::samples(output, data, &mut Network::new(engine, &best.parameters)?, settings.seed)?;
+    output.text(format!("\nmodel: {}\nmore:  gpu-mlp sample {}", model.display(), directory.path().display()))?;
+    Ok(0)
+}

@@ -1,0 +1,179 @@
+//! Drawing items from a language model.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+use super::LanguageModel;
+use crate::Result;
+
+/// How to draw.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampler {
+    /// Logits are divided by it: below 1 the likely becomes likelier, 0 takes the likeliest token each time.
+    pub temperature: f64,
+    /// Only the k likeliest tokens are drawn from; 0 is all.
+    pub top_k: usize,
+    /// Only the likeliest tokens that together have this probability are drawn from; 1 is all.
+    pub top_p: f64,
+    /// Most tokens of an item.
+    pub length: usize,
+    /// Fixes what is drawn; each item has a stream of its own.
+    pub seed: u32,
+}
+
+/// A drawn item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Its tokens, the prompt among them, without the end mark.
+    pub tokens: Vec<u32>,
+    /// The model's log-probability of the tokens and, if it was drawn, the end mark: at temperature 1, whatever was drawn
+    /// with.
+    pub log_probability: f64,
+}
+
+impl Sampler {
+    /// Draws items that begin with `prompt`.
+    pub fn draw(&self, model: &mut dyn LanguageModel, prompt: &[u32], count: usize) -> Result<Vec<Sample>> {
+        let (context, vocabulary) = (model.context(), model.vocabulary());
+        let mut samples = vec![Sample { tokens: Vec::new(), log_probability: 0.0 }; count];
+        let mut generators: Vec<ChaCha12Rng> = (0..count)
+            .map(|item| {
+                let mut generator = ChaCha12Rng::seed_from_u64(self.seed.into());
+                generator.set_stream(item as u64);
+                generator
+            })
+            .collect();
+        let mut open: Vec<usize> = (0..count).collect();
+        for place in 0..self.length.max(prompt.len()) {
+            let contexts: Vec<u32> = open.iter().flat_map(|&item| last(&samples[item].tokens, context)).collect();
+            let distributions = model.distributions(&contexts)?;
+            let mut still_open = Vec::new();
+            for (&item, distribution) in open.iter().zip(distributions.chunks_exact(vocabulary)) {
+                let sample = &mut samples[item];
+                let token = match prompt.get(place) {
+                    Some(&token) => token,
+                    None => self.draw_token(distribution, &mut generators[item]),
+                };
+                sample.log_probability += f64::from(distribution[token as usize]).ln();
+                if token != 0 {
+                    sample.tokens.push(token);
+                    still_open.push(item);
+                }
+            }
+            open = still_open;
+            if open.is_empty() {
+                break;
+            }
+        }
+        Ok(samples)
+    }
+
+    fn draw_token(&self, distribution: &[f32], generator: &mut ChaCha12Rng) -> u32 {
+        let kept = self.weights(distribution);
+        let total: f64 = kept.iter().map(|&(_, weight)| weight).sum();
+        let mut rest = generator.random::<f64>() * total;
+        for &(token, weight) in &kept {
+            rest -= weight;
+            if rest < 0.0 {
+                return token;
+            }
+        }
+        kept.last().expect("at least one token is kept").0
+    }
+
+    /// The tokens that can be drawn with their weights, the likeliest first.
+    fn weights(&self, distribution: &[f32]) -> Vec<(u32, f64)> {
+        let mut tokens: Vec<(u32, f64)> = (0..).zip(distribution.iter().map(|&p| f64::from(p))).collect();
+        tokens.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        if self.temperature == 0.0 {
+            tokens.truncate(1);
+        } else if self.temperature != 1.0 {
+            // p^(1/T), relative to the largest so that nothing underflows.
+            let largest = tokens[0].1;
+            tokens.iter_mut().for_each(|(_, weight)| *weight = (*weight / largest).powf(1.0 / self.temperature));
+        }
+        if self.top_k > 0 {
+            tokens.truncate(self.top_k);
+        }
+        if self.top_p < 1.0 {
+            let total: f64 = tokens.iter().map(|&(_, weight)| weight).sum();
+            let mut sum = 0.0;
+            let enough = |&(_, weight): &(u32, f64)| {
+                sum += weight;
+                sum >= self.top_p * total
+            };
+            let count = tokens.iter().position(enough).map_or(tokens.len(), |place| place + 1);
+            tokens.truncate(count);
+        }
+        tokens
+    }
+}
+
+/// The last `count` tokens, filled up with end marks in front.
+fn last(tokens: &[u32], count: usize) -> Vec<u32> {
+    let missing = count.saturating_sub(tokens.len());
+    let mut context = vec![0; missing];
+    context.extend_from_slice(&tokens[tokens.len() + missing - count..]);
+    context
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language_model::CountModel;
+    use crate::text::Corpus;
+
+    const SAMPLER: Sampler = Sampler { temperature: 1.0, top_k: 0, top_p: 1.0, length: 20, seed: 1 };
+
+    fn model() -> CountModel {
+        CountModel::new(&Corpus::from_lines(&[vec![1, 2, 2], vec![1, 2], vec![2, 1, 1, 2]], 2), 3, 4)
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_and_the_count_changes_nothing() {
+        let draw = |seed, count| Sampler { seed, ..SAMPLER }.draw(&mut model(), &[], count).unwrap();
+        assert_eq!(draw(1, 5), draw(1, 50)[..5]);
+        assert_ne!(draw(1, 50), draw(2, 50));
+    }
+
+    #[test]
+    fn drawn_tokens_have_the_models_frequencies() {
+        let samples = Sampler { length: 1, ..SAMPLER }.draw(&mut model(), &[], 20_000).unwrap();
+        let distribution = model().distributions(&[0, 0]).unwrap();
+        for token in 1..4 {
+            let count = samples.iter().filter(|sample| sample.tokens == [token]).count();
+            let expected = f64::from(distribution[token as usize]);
+            assert!((count as f64 / 20_000.0 - expected).abs() < 0.015, "{token}: {count}, {expected}");
+        }
+    }
+
+    #[test]
+    fn temperature_zero_and_top_k_one_take_the_likeliest() {
+        let greedy = Sampler { temperature: 0.0, ..SAMPLER }.draw(&mut model(), &[], 2).unwrap();
+        let top = Sampler { top_k: 1, ..SAMPLER }.draw(&mut model(), &[], 2).unwrap();
+        let nucleus = Sampler { top_p: 1e-9, ..SAMPLER }.draw(&mut model(), &[], 2).unwrap();
+        assert_eq!(greedy, top);
+        assert_eq!(greedy, nucleus);
+        assert_eq!(greedy[0], greedy[1]);
+    }
+
+    #[test]
+    fn a_prompt_begins_every_item_and_counts_in_its_probability() {
+        let samples = SAMPLER.draw(&mut model(), &[2, 1], 20).unwrap();
+        for sample in samples {
+            assert_eq!(sample.tokens[..2], [2, 1]);
+            let corpus = Corpus::from_lines(&[sample.tokens.clone()], 2);
+            let ended = sample.tokens.len() < 20;
+            let log_probabilities = model().log_probabilities(&corpus).unwrap();
+            let counted = if ended { corpus.len() } else { corpus.len() - 1 };
+            let expected: f64 = log_probabilities[..counted].iter().map(|&p| f64::from(p)).sum();
+            assert!((sample.log_probability - expected).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn an_item_is_no_longer_than_asked() {
+        let samples = Sampler { length: 3, ..SAMPLER }.draw(&mut model(), &[], 200).unwrap();
+        assert!(samples.iter().all(|sample| sample.tokens.len() <= 3));
+    }
+}

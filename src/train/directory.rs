@@ -1,0 +1,227 @@
+//! The directory of a run: settings, best model, last state, metrics.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{read_model, write_whole};
+use super::{Report, Settings};
+use crate::model::ModelFile;
+use crate::text::data::Cut;
+use crate::text::{Data, Lines, Vocabulary};
+use crate::{Error, Result};
+
+/// The best model on the validation part.
+pub const MODEL: &str = "model.safetensors";
+/// The last state, with everything a resume needs.
+pub const LAST: &str = "last.safetensors";
+/// Every setting, after defaults, and where the text is.
+pub const CONFIG: &str = "config.toml";
+/// One line of JSON a report.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// Where a run's text comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sources {
+    /// The text; `None` is the names built into the program.
+    pub text: Option<PathBuf>,
+    /// A validation part of its own.
+    pub valid: Option<PathBuf>,
+    /// A test part of its own.
+    pub test: Option<PathBuf>,
+}
+
+/// The texts of a run in memory.
+pub struct Texts {
+    text: Lines,
+    valid: Option<Lines>,
+    test: Option<Lines>,
+    name: PathBuf,
+}
+
+impl Sources {
+    /// The same with absolute paths, so that a run can be resumed from any folder.
+    pub fn absolute(&self) -> Result<Self> {
+        let absolute = |path: &Option<PathBuf>| match path {
+            None => Ok(None),
+            Some(path) => fs::canonicalize(path).map(Some).map_err(|source| Error::file(path, "read", source)),
+        };
+        Ok(Sources { text: absolute(&self.text)?, valid: absolute(&self.valid)?, test: absolute(&self.test)? })
+    }
+
+    /// Reads the files.
+    pub fn read(&self) -> Result<Texts> {
+        let read = |path: &Option<PathBuf>| path.as_deref().map(Lines::read).transpose();
+        Ok(Texts {
+            text: read(&self.text)?.unwrap_or_else(Lines::built_in),
+            valid: read(&self.valid)?,
+            test: read(&self.test)?,
+            name: self.text.clone().unwrap_or_else(|| "the built-in names".into()),
+        })
+    }
+}
+
+impl Texts {
+    /// What tells these texts from others.
+    pub fn sha256(&self) -> Vec<String> {
+        [Some(&self.text), self.valid.as_ref(), self.test.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|lines| lines.sha256.clone())
+            .collect()
+    }
+
+    /// Cuts and encodes them as the settings say; with a model's vocabulary, in that one.
+    pub fn data(&self, settings: &Settings, vocabulary: Option<&Vocabulary>) -> Result<Data> {
+        let cut = Cut {
+            split: settings.split,
+            seed: settings.seed,
+            vocabulary_from: settings.vocabulary_from,
+            context: settings.context,
+        };
+        Data::new(&self.text, self.valid.as_ref(), self.test.as_ref(), cut, vocabulary)
+            .map_err(|reason| Error::content(&self.name, reason))
+    }
+
+    /// An error where these are not the texts that a run began with.
+    pub fn expect(&self, settings: &Settings) -> Result<()> {
+        if self.sha256() == settings.text_sha256 {
+            return Ok(());
+        }
+        Err(Error::content(
+            &self.name,
+            format!(
+                "is not the text that the run was trained on: its SHA-256 is {}, the run's {}. Give the run's text",
+                self.sha256().join(", "),
+                settings.text_sha256.join(", ")
+            ),
+        ))
+    }
+}
+
+/// What `config.toml` holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// The version of the program that began the run.
+    pub version: String,
+    /// Where the text is.
+    pub sources: Sources,
+    /// Every setting, after defaults.
+    pub settings: Settings,
+}
+
+/// A run's directory.
+#[derive(Clone, Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+impl RunDirectory {
+    /// Makes the directory of a new run and writes its settings. A directory that holds a run already is an error.
+    pub fn create(path: &Path, config: &Config) -> Result<Self> {
+        for file in [CONFIG, LAST, MODEL] {
+            if path.join(file).exists() {
+                return Err(Error::content(
+                    path,
+                    format!(
+                        "holds a run already ({file}), which is not overwritten. Go on with it (gpu-mlp train --resume \
+                         {}), or choose another --out",
+                        path.display()
+                    ),
+                ));
+            }
+        }
+        fs::create_dir_all(path).map_err(|source| Error::file(path, "create the run directory", source))?;
+        let text = toml::to_string(config)
+            .map_err(|error| Error::content(&path.join(CONFIG), format!("cannot be written: {error}")))?;
+        write_whole(&path.join(CONFIG), text.as_bytes())?;
+        Ok(RunDirectory { path: path.to_owned() })
+    }
+
+    /// The first free directory of the form `runs/<date>-<preset>`, `runs/<date>-<preset>-2`, ...
+    pub fn default_path(preset: &str) -> PathBuf {
+        let name = format!("{}-{preset}", jiff::ZonedDateTime::now().strftime("%Y-%m-%d"));
+        let numbered = |number: u32| if number == 1 { name.clone() } else { format!("{name}-{number}") };
+        let paths = (1..).map(|number| Path::new("runs").join(numbered(number)));
+        paths.into_iter().find(|path| !path.exists()).expect("a free number")
+    }
+
+    /// Opens the directory of a run that was begun, and reads its settings.
+    pub fn open(path: &Path) -> Result<(Self, Config)> {
+        let file = path.join(CONFIG);
+        if !file.exists() {
+            return Err(Error::content(
+                path,
+                format!("is not the directory of a run: it has no {CONFIG}. Give a directory that `train` made"),
+            ));
+        }
+        let text = fs::read_to_string(&file).map_err(|source| Error::file(&file, "read", source))?;
+        let config = toml::from_str(&text).map_err(|error| Error::content(&file, error.to_string()))?;
+        Ok((RunDirectory { path: path.to_owned() }, config))
+    }
+
+    /// The run directory that a model file lies in, if it lies in one.
+    pub fn of_model(model: &Path) -> Option<(Self, Config)> {
+        let folder = if model.is_dir() { model } else { model.parent()? };
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        Self::open(folder).ok()
+    }
+
+    /// The model file that a user means by a path: the file, or a run directory's best model.
+    pub fn model_of(path: &Path) -> PathBuf {
+        if path.is_dir() { path.join(MODEL) } else { path.to_owned() }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Saves the last state.
+    pub fn save_last(&self, model: &ModelFile) -> Result<()> {
+        write_whole(&self.path.join(LAST), &model.to_bytes())
+    }
+
+    /// Saves the best model.
+    pub fn save_best(&self, model: &ModelFile) -> Result<()> {
+        write_whole(&self.path.join(MODEL), &model.to_bytes())
+    }
+
+    /// The last state, if one was saved.
+    pub fn read_last(&self) -> Result<Option<ModelFile>> {
+        let path = self.path.join(LAST);
+        if path.exists() { read_model(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// The best model.
+    pub fn read_best(&self) -> Result<ModelFile> {
+        read_model(&self.path.join(MODEL))
+    }
+
+    /// Appends a report to the metrics.
+    pub fn append(&self, report: &Report) -> Result<()> {
+        let path = self.path.join(METRICS);
+        let line = format!("{}\n", serde_json::to_string(report).expect("plain data becomes JSON"));
+        let append = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(line.as_bytes());
+        append().map_err(|source| Error::file(&path, "write", source))
+    }
+
+    /// Drops the metrics after a step: they are about to be reported again. A last line that a crash cut short goes too.
+    pub fn truncate_metrics(&self, step: u64) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Line {
+            step: u64,
+        }
+        let path = self.path.join(METRICS);
+        if !path.exists() {
+            return Ok(());
+        }
+        let bytes = fs::read(&path).map_err(|source| Error::file(&path, "read", source))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let keep = |line: &&str| serde_json::from_str::<Line>(line).is_ok_and(|line| line.step <= step);
+        let kept: String = text.lines().take_while(keep).flat_map(|line| [line, "\n"]).collect();
+        write_whole(&path, kept.as_bytes())
+    }
+}

@@ -1,0 +1,285 @@
+//! The training loop: ranges of steps on an engine, validations, saves. It knows no device and prints nothing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::{Best, Progress, RunDirectory, Settings};
+use crate::engine::{Engine, mean_loss};
+use crate::model::{ModelFile, Parameters};
+use crate::text::{BatchPlan, Corpus, Data};
+use crate::{Error, Result};
+
+/// A range of steps is cut so that it takes about this long: Ctrl-C and the progress bar need no more.
+const RANGE_TIME: Duration = Duration::from_millis(150);
+/// The last state is saved at least this often.
+const SAVE_TIME: Duration = Duration::from_secs(30);
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Steps done.
+    pub step: u64,
+    /// Epochs done, with their fraction.
+    pub epoch: f64,
+    /// Mean training loss since the last report, nats per token.
+    pub loss: f64,
+    /// Mean loss of the validation part, where the report is a validation.
+    pub valid: Option<f64>,
+    /// Learning rate of the last step.
+    pub rate: f32,
+    /// Seconds of training since the program began, without validations.
+    pub seconds: f64,
+    /// Examples a second since the program began.
+    pub examples_per_second: f64,
+}
+
+/// What a progress bar shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Live {
+    /// Steps done.
+    pub step: u64,
+    /// Mean loss of the last range of steps.
+    pub loss: f64,
+    /// Learning rate of the last step.
+    pub rate: f32,
+    /// Examples a second in the last range.
+    pub examples_per_second: f64,
+}
+
+/// Is told how training goes.
+pub trait Observer {
+    /// After every range of steps.
+    fn live(&mut self, live: Live);
+    /// After every report; `best` where it is a validation better than those before.
+    fn report(&mut self, report: &Report, best: bool) -> Result<()>;
+}
+
+/// Exact mean losses of the three parts, nats per token.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Losses {
+    /// The training part.
+    pub train: f64,
+    /// The validation part, where there is one.
+    pub valid: Option<f64>,
+    /// The test part, where there is one.
+    pub test: Option<f64>,
+}
+
+/// How a call of [`Trainer::run`] ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    /// All steps are done, or patience ran out.
+    Finished,
+    /// Stopped by the user; the last state is saved.
+    Stopped,
+}
+
+/// A run in memory.
+pub struct Trainer<'a> {
+    engine: &'a mut dyn Engine,
+    data: &'a Data,
+    settings: &'a Settings,
+    directory: &'a RunDirectory,
+    progress: Progress,
+    seconds: f64,
+    steps_here: u64,
+}
+
+impl<'a> Trainer<'a> {
+    /// A run at the state that `progress` and `parameters` describe. Nothing is written yet.
+    pub fn new(
+        engine: &'a mut dyn Engine,
+        data: &'a Data,
+        settings: &'a Settings,
+        directory: &'a RunDirectory,
+        parameters: &Parameters,
+        progress: Progress,
+    ) -> Result<Self> {
+        let plan = BatchPlan {
+            order: settings.order,
+            seed: settings.seed,
+            batch: settings.batch,
+            examples: data.train.len() as u32,
+        };
+        engine.load(parameters)?;
+        engine.prepare(data.train.clone(), plan)?;
+        Ok(Trainer { engine, data, settings, directory, progress, seconds: 0.0, steps_here: 0 })
+    }
+
+    /// How far the run is.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Seconds of training and steps since the program began.
+    pub fn effort(&self) -> (f64, u64) {
+        (self.seconds, self.steps_here)
+    }
+
+    /// Trains until the last step, the end of patience, or `stop`; saves as it goes.
+    pub fn run(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome> {
+        let schedule = self.settings.schedule();
+        let mut range = 8;
+        let mut saved = Instant::now();
+        while !self.finished() {
+            if stop.load(Ordering::Relaxed) {
+                self.save_last()?;
+                return Ok(Outcome::Stopped);
+            }
+            let step = self.progress.step;
+            let end = self.next_event().min(step + range);
+            let rates: Vec<f32> = (step..end).map(|step| schedule.rate(step)).collect();
+            let start = Instant::now();
+            let losses = self.engine.train(step, &rates)?;
+            let time = start.elapsed();
+            let live = self.account(&rates, &losses, time)?;
+            observer.live(live);
+            if end - step == range {
+                range = next_range(range, time);
+            }
+            if self.at_event(self.settings.report_every) || self.at_event(self.settings.eval_every) {
+                self.report(live.rate, observer)?;
+                saved = Instant::now();
+            } else if saved.elapsed() > SAVE_TIME {
+                self.save_last()?;
+                saved = Instant::now();
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    /// Exact losses of the three parts with the best model.
+    pub fn final_losses(&mut self) -> Result<Losses> {
+        let best = self.directory.read_best()?;
+        self.engine.load(&best.parameters)?;
+        let mut of = |corpus: &Corpus| mean_loss(&mut *self.engine, corpus);
+        Ok(Losses {
+            train: of(&self.data.train)?,
+            valid: self.data.valid.as_ref().map(&mut of).transpose()?,
+            test: self.data.test.as_ref().map(&mut of).transpose()?,
+        })
+    }
+
+    /// Saves the state as it is.
+    pub fn save_last(&mut self) -> Result<()> {
+        let model = self.model()?;
+        self.directory.save_last(&model)
+    }
+
+    fn finished(&self) -> bool {
+        let patience = self.settings.patience;
+        self.progress.step >= self.settings.steps || (patience > 0 && self.progress.validations_since_best >= patience)
+    }
+
+    /// The next step at which something is to be reported.
+    fn next_event(&self) -> u64 {
+        let after = |every: u64| (self.progress.step / every + 1) * every;
+        after(self.settings.eval_every).min(after(self.settings.report_every)).min(self.settings.steps)
+    }
+
+    fn at_event(&self, every: u64) -> bool {
+        self.progress.step.is_multiple_of(every) || self.progress.step == self.settings.steps
+    }
+
+    /// Counts some steps that were taken. A loss that is not finite is an error.
+    fn account(&mut self, rates: &[f32], losses: &[f32], time: Duration) -> Result<Live> {
+        let first = self.progress.step;
+        if let Some(place) = losses.iter().position(|loss| !loss.is_finite()) {
+            return Err(Error::NotFinite { step: first + place as u64, rate: rates[place] });
+        }
+        self.progress.step += losses.len() as u64;
+        self.progress.loss_count += losses.len() as u64;
+        for &loss in losses {
+            self.progress.loss_sum += f64::from(loss);
+        }
+        self.seconds += time.as_secs_f64();
+        self.steps_here += losses.len() as u64;
+        let examples = losses.len() as f64 * f64::from(self.settings.batch);
+        Ok(Live {
+            step: self.progress.step,
+            loss: losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len() as f64,
+            rate: *rates.last().expect("a step"),
+            examples_per_second: examples / time.as_secs_f64(),
+        })
+    }
+
+    /// Reports, validates where it is time to, and saves: the best model first, then the last state, so that a crash
+    /// between the two is repaired by the resume, which comes to the same best model again.
+    fn report(&mut self, rate: f32, observer: &mut dyn Observer) -> Result<()> {
+        let step = self.progress.step;
+        let batch = f64::from(self.settings.batch);
+        let valid = if self.at_event(self.settings.eval_every) { Some(self.validate()?) } else { None };
+        let best = valid.is_some_and(|valid| self.progress.best.is_none_or(|best| valid < best.valid));
+        let report = Report {
+            step,
+            epoch: step as f64 * batch / self.data.train.len() as f64,
+            loss: self.progress.loss_sum / self.progress.loss_count as f64,
+            valid,
+            rate,
+            seconds: self.seconds,
+            examples_per_second: self.steps_here as f64 * batch / self.seconds,
+        };
+        (self.progress.loss_sum, self.progress.loss_count) = (0.0, 0);
+        if let Some(valid) = valid {
+            self.progress.validations_since_best += 1;
+            if best {
+                self.progress.best = Some(Best { step, valid });
+                self.progress.validations_since_best = 0;
+            }
+        }
+        if valid.is_some() {
+            let model = self.model()?;
+            if best {
+                self.directory.save_best(&model)?;
+            }
+            self.directory.append(&report)?;
+            self.directory.save_last(&model)?;
+        } else {
+            self.directory.append(&report)?;
+        }
+        observer.report(&report, best)
+    }
+
+    /// Mean loss of the validation part; of the training part where there is none.
+    fn validate(&mut self) -> Result<f64> {
+        let corpus = self.data.valid.as_ref().unwrap_or(&self.data.train);
+        let loss = mean_loss(self.engine, corpus)?;
+        if loss.is_finite() {
+            Ok(loss)
+        } else {
+            let step = self.progress.step.saturating_sub(1);
+            Err(Error::NotFinite { step, rate: self.settings.schedule().rate(step) })
+        }
+    }
+
+    fn model(&mut self) -> Result<ModelFile> {
+        Ok(ModelFile {
+            parameters: self.engine.parameters()?,
+            vocabulary: self.data.vocabulary.clone(),
+            settings: self.settings.clone(),
+            progress: self.progress.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+}
+
+/// The next number of steps in a range, from how long the last one took; at most four times as many at once.
+fn next_range(range: u64, time: Duration) -> u64 {
+    let fitting = range as f64 * RANGE_TIME.as_secs_f64() / time.as_secs_f64().max(1e-9);
+    (fitting as u64).clamp(1, range * 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_grow_and_shrink_toward_their_time() {
+        assert_eq!(next_range(8, Duration::from_micros(1)), 32);
+        assert_eq!(next_range(1000, RANGE_TIME), 1000);
+        assert_eq!(next_range(1000, RANGE_TIME * 2), 500);
+        assert_eq!(next_range(8, Duration::from_secs(100)), 1);
+    }
+}
