@@ -1,9 +1,15 @@
 //! Sixteen examples side by side, and the elementary functions on them.
 //!
-//! There are no intrinsics: loops over arrays of a fixed length become vector instructions when they are compiled for
-//! an instruction set, and [`dispatch`] runs a job compiled for the best one that the machine has.
+//! Loops over arrays of a fixed length become vector instructions when they are compiled for an instruction set, and
+//! [`dispatch`] runs a job compiled for the best one that the machine has.
 
 use bytemuck::{Pod, Zeroable};
+
+use super::vector::Vector;
+#[cfg(target_arch = "aarch64")]
+use super::vector::float32x4_t;
+#[cfg(target_arch = "x86_64")]
+use super::vector::{__m256, __m512};
 
 /// How many examples a group has: one AVX-512 register, two of AVX2, four of NEON.
 pub(super) const LANES: usize = 16;
@@ -40,35 +46,59 @@ impl Lanes {
 pub(super) trait InstructionSet: Copy {
     /// Rows of a register tile: as many accumulators of [`LANES`] as the registers hold beside the operands.
     const ROWS: usize;
+    /// [`LANES`] numbers in registers.
+    type Full: Vector;
+    /// Half as many.
+    type Half: Vector;
 
     /// `a * b + c`, in one instruction where the set has one (without it, `f32::mul_add` calls a slow function).
     fn mul_add(a: f32, b: f32, c: f32) -> f32;
+
+    /// Runs a job in a function of its own that is compiled for this set: once, however many callers it has. (The
+    /// products in line at each caller took two minutes to compile.)
+    fn call<J: Job>(job: J) -> J::Output;
 }
 
 macro_rules! instruction_set {
-    ($name:ident, rows: $rows:literal, fused: $fused:literal) => {
+    ($name:ident, $full:ty, $half:ty, rows: $rows:literal, fused: $fused:literal $(, features: $features:literal)?) => {
         #[derive(Clone, Copy)]
         pub(super) struct $name;
 
         impl InstructionSet for $name {
             const ROWS: usize = $rows;
+            type Full = $full;
+            type Half = $half;
 
             #[inline(always)]
             fn mul_add(a: f32, b: f32, c: f32) -> f32 {
                 if $fused { a.mul_add(b, c) } else { a * b + c }
+            }
+
+            #[allow(unsafe_code)]
+            fn call<J: Job>(job: J) -> J::Output {
+                $(#[target_feature(enable = $features)])?
+                #[inline(never)]
+                fn compiled<J: Job>(job: J) -> J::Output {
+                    job.run::<$name>()
+                }
+                // SAFETY: `dispatch` comes here first, with a level that was only made where the machine has it.
+                #[allow(unused_unsafe)]
+                unsafe {
+                    compiled(job)
+                }
             }
         }
     };
 }
 
 #[cfg(target_arch = "x86_64")]
-instruction_set!(Avx512, rows: 12, fused: true);
+instruction_set!(Avx512, __m512, __m256, rows: 12, fused: true, features: "avx512f,avx2,fma");
 #[cfg(target_arch = "x86_64")]
-instruction_set!(Avx2, rows: 6, fused: true);
+instruction_set!(Avx2, [__m256; 2], __m256, rows: 6, fused: true, features: "avx2,fma");
 #[cfg(target_arch = "aarch64")]
-instruction_set!(Neon, rows: 6, fused: true);
+instruction_set!(Neon, [float32x4_t; 4], [float32x4_t; 2], rows: 6, fused: true);
 #[cfg(not(target_arch = "aarch64"))]
-instruction_set!(Portable, rows: 2, fused: false);
+instruction_set!(Portable, [f32; 16], [f32; 8], rows: 2, fused: false);
 
 /// The instruction sets by name, as results state them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,31 +160,16 @@ pub(super) trait Job {
 }
 
 /// Runs a job compiled for an instruction set that [`Level::available`] has listed.
-#[allow(unsafe_code)]
 pub(super) fn dispatch<J: Job>(level: Level, job: J) -> J::Output {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => {
-            #[target_feature(enable = "avx512f,avx2,fma")]
-            fn run<J: Job>(job: J) -> J::Output {
-                job.run::<Avx512>()
-            }
-            // SAFETY: a level is only made where the machine has these features.
-            unsafe { run(job) }
-        }
+        Level::Avx512 => Avx512::call(job),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => {
-            #[target_feature(enable = "avx2,fma")]
-            fn run<J: Job>(job: J) -> J::Output {
-                job.run::<Avx2>()
-            }
-            // SAFETY: as above.
-            unsafe { run(job) }
-        }
+        Level::Avx2 => Avx2::call(job),
         #[cfg(target_arch = "aarch64")]
-        Level::Neon => job.run::<Neon>(),
+        Level::Neon => Neon::call(job),
         #[cfg(not(target_arch = "aarch64"))]
-        Level::Portable => job.run::<Portable>(),
+        Level::Portable => Portable::call(job),
     }
 }
 

@@ -8,6 +8,7 @@ mod pace;
 mod passes;
 mod product;
 mod threads;
+mod vector;
 
 use std::sync::Arc;
 use std::time::Instant;

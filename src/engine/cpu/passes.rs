@@ -4,9 +4,9 @@
 
 use bytemuck::cast_slice_mut;
 
-use super::lanes::{InstructionSet, LANES, Lanes, exp, tanh};
+use super::lanes::{InstructionSet, LANES, Lanes, exp};
 use super::network::{Activations, Layout, Network, numbers};
-use super::product::{Weights, examples_product, parameters_product};
+use super::product::{Deltas, ExamplesProduct, Finish, ParametersProduct, Weights};
 use super::threads::part;
 use crate::text::Corpus;
 
@@ -110,29 +110,17 @@ impl<'a> Groups<'a> {
     #[inline(always)]
     pub(super) fn hidden_forward<I: InstructionSet>(&mut self, read: Read) {
         let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride } = read.layout;
-        let weights = Weights { values: read.hidden, row_stride: input_stride, inner_stride: 1 };
-        let by_example = &mut *self.hidden_by_example;
-        examples_product::<I>(
-            weights,
+        I::call(ExamplesProduct {
+            weights: Weights { values: read.hidden, stride: input_stride, transposed: false },
+            inner: input_rows,
+            input: self.input,
             input_rows,
-            self.input,
-            input_rows,
-            self.hidden,
-            hidden_rows,
-            shape.hidden,
-            false,
-            #[inline(always)]
-            |group, row, sum| {
-                let activation = sum.map(
-                    #[inline(always)]
-                    |x| tanh::<I>(x),
-                );
-                for lane in 0..LANES {
-                    by_example[(group * LANES + lane) * hidden_stride + row] = activation.0[lane];
-                }
-                activation
-            },
-        );
+            result: self.hidden,
+            result_rows: hidden_rows,
+            rows: shape.hidden,
+            accumulate: false,
+            finish: Finish::Tanh { by_example: self.hidden_by_example, stride: hidden_stride },
+        });
     }
 
     /// logits = W2 hidden + b2 (+ W_direct x).
@@ -140,13 +128,29 @@ impl<'a> Groups<'a> {
     pub(super) fn logits_forward<I: InstructionSet>(&mut self, read: Read) {
         let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride } = read.layout;
         let vocabulary = shape.vocabulary;
-        let weights = Weights { values: read.output, row_stride: hidden_stride, inner_stride: 1 };
-        let (hidden, logits) = (&*self.hidden, &mut *self.logits);
-        examples_product::<I>(weights, hidden_rows, hidden, hidden_rows, logits, vocabulary, vocabulary, false, keep);
+        I::call(ExamplesProduct {
+            weights: Weights { values: read.output, stride: hidden_stride, transposed: false },
+            inner: hidden_rows,
+            input: self.hidden,
+            input_rows: hidden_rows,
+            result: self.logits,
+            result_rows: vocabulary,
+            rows: vocabulary,
+            accumulate: false,
+            finish: Finish::Keep,
+        });
         if shape.direct {
-            let weights = Weights { values: read.direct, row_stride: input_stride, inner_stride: 1 };
-            let (input, inner) = (&*self.input, shape.input());
-            examples_product::<I>(weights, inner, input, input_rows, logits, vocabulary, vocabulary, true, keep);
+            I::call(ExamplesProduct {
+                weights: Weights { values: read.direct, stride: input_stride, transposed: false },
+                inner: shape.input(),
+                input: self.input,
+                input_rows,
+                result: self.logits,
+                result_rows: vocabulary,
+                rows: vocabulary,
+                accumulate: true,
+                finish: Finish::Keep,
+            });
         }
     }
 
@@ -196,47 +200,48 @@ impl<'a> Groups<'a> {
     #[inline(always)]
     pub(super) fn hidden_backward<I: InstructionSet>(&mut self, read: Read) {
         let Layout { shape, hidden_rows, hidden_stride, .. } = read.layout;
-        let (vocabulary, units) = (shape.vocabulary, shape.hidden);
-        let weights = Weights { values: read.output, row_stride: 1, inner_stride: hidden_stride };
-        let hidden = &*self.hidden;
-        examples_product::<I>(
-            weights,
-            vocabulary,
-            self.logits,
-            vocabulary,
-            self.d_hidden,
-            units,
-            units,
-            false,
-            #[inline(always)]
-            |group, row, sum| {
-                sum.zip(
-                    hidden[group * hidden_rows + row],
-                    #[inline(always)]
-                    |d, a| d * (1.0 - a * a),
-                )
-            },
-        );
+        I::call(ExamplesProduct {
+            weights: Weights { values: read.output, stride: hidden_stride, transposed: true },
+            inner: shape.vocabulary,
+            input: self.logits,
+            input_rows: shape.vocabulary,
+            result: self.d_hidden,
+            result_rows: shape.hidden,
+            rows: shape.hidden,
+            accumulate: false,
+            finish: Finish::TanhBackward { hidden: self.hidden, hidden_rows },
+        });
     }
 
     /// Gradient of the input: W1' d_hidden (+ W_direct' d_logits).
     #[inline(always)]
     pub(super) fn input_backward<I: InstructionSet>(&mut self, read: Read) {
         let Layout { shape, input_stride, .. } = read.layout;
-        let (vocabulary, units, inputs) = (shape.vocabulary, shape.hidden, shape.input());
-        let weights = Weights { values: read.hidden, row_stride: 1, inner_stride: input_stride };
-        let d_input = &mut *self.d_input;
-        examples_product::<I>(weights, units, self.d_hidden, units, d_input, inputs, inputs, false, keep);
+        I::call(ExamplesProduct {
+            weights: Weights { values: read.hidden, stride: input_stride, transposed: true },
+            inner: shape.hidden,
+            input: self.d_hidden,
+            input_rows: shape.hidden,
+            result: self.d_input,
+            result_rows: shape.input(),
+            rows: shape.input(),
+            accumulate: false,
+            finish: Finish::Keep,
+        });
         if shape.direct {
-            let weights = Weights { values: read.direct, row_stride: 1, inner_stride: input_stride };
-            examples_product::<I>(weights, vocabulary, self.logits, vocabulary, d_input, inputs, inputs, true, keep);
+            I::call(ExamplesProduct {
+                weights: Weights { values: read.direct, stride: input_stride, transposed: true },
+                inner: shape.vocabulary,
+                input: self.logits,
+                input_rows: shape.vocabulary,
+                result: self.d_input,
+                result_rows: shape.input(),
+                rows: shape.input(),
+                accumulate: true,
+                finish: Finish::Keep,
+            });
         }
     }
-}
-
-#[inline(always)]
-fn keep(_group: usize, _row: usize, value: Lanes) -> Lanes {
-    value
 }
 
 /// Overwrites logits by exp(logit - largest); returns the loss of each example and the sum of the exponentials.
@@ -294,15 +299,17 @@ pub(super) unsafe fn parameters_update<I: InstructionSet>(
         let input = numbers(from.input_by_example.read());
         let hidden = numbers(from.hidden_by_example.read());
         let own = part(vocabulary, index, threads);
-        let rows = to.output.write_numbers(own.start * hidden_stride..own.end * hidden_stride);
-        parameters_product::<I>(rows, hidden_stride, logits, vocabulary, own.start, hidden, batch, rate);
+        let weights = to.output.write_numbers(own.start * hidden_stride..own.end * hidden_stride);
+        let deltas = Deltas { values: logits, rows: vocabulary, first: own.start };
+        I::call(ParametersProduct { weights, stride: hidden_stride, deltas, input: hidden, batch, rate });
         if shape.direct {
-            let rows = to.direct.write_numbers(own.start * input_stride..own.end * input_stride);
-            parameters_product::<I>(rows, input_stride, logits, vocabulary, own.start, input, batch, rate);
+            let weights = to.direct.write_numbers(own.start * input_stride..own.end * input_stride);
+            I::call(ParametersProduct { weights, stride: input_stride, deltas, input, batch, rate });
         }
-        let units_own = part(units, index, threads);
-        let rows = to.hidden.write_numbers(units_own.start * input_stride..units_own.end * input_stride);
-        parameters_product::<I>(rows, input_stride, d_hidden, units, units_own.start, input, batch, rate);
+        let own_units = part(units, index, threads);
+        let weights = to.hidden.write_numbers(own_units.start * input_stride..own_units.end * input_stride);
+        let deltas = Deltas { values: d_hidden, rows: units, first: own_units.start };
+        I::call(ParametersProduct { weights, stride: input_stride, deltas, input, batch, rate });
 
         let range = own.start * shape.embedding..own.end * shape.embedding;
         embedding_scatter::<I>(

@@ -7,15 +7,23 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::lanes::{InstructionSet, Job, LANES, Lanes};
+use super::lanes::{InstructionSet, Job, LANES, Lanes, tanh};
+use super::vector::Vector;
 
-/// A matrix of weights as the forward or the backward product reads it: element (row, inner) stands at
-/// `row * row_stride + inner * inner_stride`.
+/// A matrix of weights as the forward or the backward product reads it.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
     pub(super) values: &'a [f32],
-    pub(super) row_stride: usize,
-    pub(super) inner_stride: usize,
+    /// Numbers from one stored row to the next.
+    pub(super) stride: usize,
+    /// Element (row, inner) stands at `row * stride + inner`, or transposed at `inner * stride + row`.
+    pub(super) transposed: bool,
+}
+
+impl Weights<'_> {
+    fn index(&self, row: usize, inner: usize) -> usize {
+        if self.transposed { inner * self.stride + row } else { row * self.stride + inner }
+    }
 }
 
 /// Bytes of an operand block that should stay in the second-level cache while weights stream past it.
@@ -26,60 +34,109 @@ const INNER_BLOCK: usize = 64;
 /// Calls `function::<I, ROWS>` with the number of rows as a constant, so that the tile stays in registers.
 macro_rules! with_rows {
     ($rows:expr, $function:ident::<$isa:ident $(, $extra:literal)?>($($argument:expr),*)) => {
+        with_rows!(@arms $rows, $function, $isa, [$($extra)?], ($($argument),*), 1 2 3 4 5 6 7 8 9 10 11 12)
+    };
+    (@arms $rows:expr, $function:ident, $isa:ident, [], $arguments:tt, $($n:literal)*) => {
         match $rows {
-            1 => $function::<$isa, 1 $(, $extra)?>($($argument),*),
-            2 => $function::<$isa, 2 $(, $extra)?>($($argument),*),
-            3 => $function::<$isa, 3 $(, $extra)?>($($argument),*),
-            4 => $function::<$isa, 4 $(, $extra)?>($($argument),*),
-            5 => $function::<$isa, 5 $(, $extra)?>($($argument),*),
-            6 => $function::<$isa, 6 $(, $extra)?>($($argument),*),
-            7 => $function::<$isa, 7 $(, $extra)?>($($argument),*),
-            8 => $function::<$isa, 8 $(, $extra)?>($($argument),*),
-            9 => $function::<$isa, 9 $(, $extra)?>($($argument),*),
-            10 => $function::<$isa, 10 $(, $extra)?>($($argument),*),
-            11 => $function::<$isa, 11 $(, $extra)?>($($argument),*),
-            12 => $function::<$isa, 12 $(, $extra)?>($($argument),*),
+            $($n if $n <= $isa::ROWS => with_rows!(@call $function::<$isa, $n>, $arguments),)*
             rows => unreachable!("a tile of {rows} rows"),
         }
     };
+    (@arms $rows:expr, $function:ident, $isa:ident, [$extra:literal], $arguments:tt, $($n:literal)*) => {
+        match $rows {
+            $($n if $n <= $isa::ROWS => with_rows!(@call $function::<$isa, $n, $extra>, $arguments),)*
+            rows => unreachable!("a tile of {rows} rows"),
+        }
+    };
+    (@call $function:expr, ($($argument:expr),*)) => {
+        $function($($argument),*)
+    };
 }
+
 /// `result[group][row] = sum over inner of weights[row][inner] * input[group][inner]`, plus what `result` held where
-/// `accumulate` is set. `inner` may be less than `input_rows`, the rows of an input group. `finish` is called with
-/// (group, row, values) for each finished element.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-pub(super) fn examples_product<I: InstructionSet>(
-    weights: Weights,
-    inner: usize,
-    input: &[Lanes],
-    input_rows: usize,
-    result: &mut [Lanes],
-    result_rows: usize,
-    rows: usize,
-    accumulate: bool,
-    mut finish: impl FnMut(usize, usize, Lanes) -> Lanes,
-) {
-    let groups = input.len() / input_rows;
-    let inner_block = if weights.inner_stride == 1 { inner } else { INNER_BLOCK.min(inner) };
-    let group_block = (CACHE_BLOCK / (inner_block * LANES * size_of::<f32>()).max(1)).max(1);
-    for first_group in (0..groups).step_by(group_block) {
-        let block = first_group..groups.min(first_group + group_block);
-        for first_inner in (0..inner).step_by(inner_block.max(1)) {
-            let inner_count = inner_block.min(inner - first_inner);
-            let last = first_inner + inner_count == inner;
-            let continued = accumulate || first_inner > 0;
-            for (row, tile_rows) in even_tiles(rows, I::ROWS) {
-                for group in block.clone() {
-                    let x = &input[group * input_rows + first_inner..][..inner_count];
-                    let out = &mut result[group * result_rows + row..][..tile_rows];
-                    let w = Weights {
-                        values: &weights.values[row * weights.row_stride + first_inner * weights.inner_stride..],
-                        ..weights
-                    };
-                    with_rows!(tile_rows, examples_tile::<I>(w, x, out, continued));
-                    if last {
-                        for (place, value) in out.iter_mut().enumerate() {
-                            *value = finish(group, row + place, *value);
+/// `accumulate` is set, with `finish` applied to each finished element.
+pub(super) struct ExamplesProduct<'a> {
+    pub(super) weights: Weights<'a>,
+    /// Terms of each sum; may be less than `input_rows`.
+    pub(super) inner: usize,
+    /// [groups, input rows].
+    pub(super) input: &'a [Lanes],
+    pub(super) input_rows: usize,
+    /// [groups, result rows], of which the first `rows` are computed.
+    pub(super) result: &'a mut [Lanes],
+    pub(super) result_rows: usize,
+    pub(super) rows: usize,
+    pub(super) accumulate: bool,
+    pub(super) finish: Finish<'a>,
+}
+
+/// What becomes of a sum.
+pub(super) enum Finish<'a> {
+    /// It stays.
+    Keep,
+    /// tanh, and a copy by example: [groups * LANES, stride].
+    Tanh { by_example: &'a mut [f32], stride: usize },
+    /// Times the slope of tanh, 1 - hidden^2; `hidden` is [groups, hidden rows].
+    TanhBackward { hidden: &'a [Lanes], hidden_rows: usize },
+}
+
+impl Finish<'_> {
+    #[inline(always)]
+    fn apply<I: InstructionSet>(&mut self, group: usize, first_row: usize, values: &mut [Lanes]) {
+        match self {
+            Finish::Keep => {}
+            Finish::Tanh { by_example, stride } => {
+                for (place, value) in values.iter_mut().enumerate() {
+                    *value = value.map(
+                        #[inline(always)]
+                        |x| tanh::<I>(x),
+                    );
+                    for lane in 0..LANES {
+                        by_example[(group * LANES + lane) * *stride + first_row + place] = value.0[lane];
+                    }
+                }
+            }
+            Finish::TanhBackward { hidden, hidden_rows } => {
+                let hidden = &hidden[group * *hidden_rows + first_row..][..values.len()];
+                for (value, hidden) in values.iter_mut().zip(hidden) {
+                    *value = value.zip(
+                        *hidden,
+                        #[inline(always)]
+                        |d, a| d * (1.0 - a * a),
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Job for ExamplesProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: InstructionSet>(self) {
+        let ExamplesProduct { weights, inner, input, input_rows, result, result_rows, rows, .. } = self;
+        let mut finish = self.finish;
+        let groups = input.len() / input_rows;
+        let inner_block = if weights.transposed { INNER_BLOCK.min(inner) } else { inner };
+        let group_block = (CACHE_BLOCK / (inner_block * size_of::<Lanes>()).max(1)).max(1);
+        for first_group in (0..groups).step_by(group_block) {
+            for first_inner in (0..inner).step_by(inner_block.max(1)) {
+                let inner_count = inner_block.min(inner - first_inner);
+                let continued = self.accumulate || first_inner > 0;
+                for (row, tile_rows) in even_tiles(rows, I::ROWS) {
+                    let start = weights.index(row, first_inner);
+                    let tile = &weights.values[start..];
+                    for group in first_group..groups.min(first_group + group_block) {
+                        let x = &input[group * input_rows + first_inner..][..inner_count];
+                        let out = &mut result[group * result_rows + row..][..tile_rows];
+                        if weights.transposed {
+                            with_rows!(tile_rows, examples_tile::<I, true>(tile, weights.stride, x, out, continued));
+                        } else {
+                            with_rows!(tile_rows, examples_tile::<I, false>(tile, weights.stride, x, out, continued));
+                        }
+                        if first_inner + inner_count == inner {
+                            finish.apply::<I>(group, row, out);
                         }
                     }
                 }
@@ -99,104 +156,126 @@ fn even_tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> 
     })
 }
 
+/// A tile of sums in registers: each input is read once for all its rows.
 #[inline(always)]
 #[allow(unsafe_code)]
-fn examples_tile<I: InstructionSet, const ROWS: usize>(
-    weights: Weights,
+fn examples_tile<I: InstructionSet, const ROWS: usize, const TRANSPOSED: bool>(
+    weights: &[f32],
+    stride: usize,
     x: &[Lanes],
     result: &mut [Lanes],
     accumulate: bool,
 ) {
-    let Weights { values, row_stride, inner_stride } = weights;
-    let result: &mut [Lanes; ROWS] = result.try_into().expect("a row of results for each row of the tile");
-    if x.is_empty() {
-        return;
-    }
-    assert!((ROWS - 1) * row_stride + (x.len() - 1) * inner_stride < values.len());
-    let mut sums = if accumulate { *result } else { [Lanes::ZERO; ROWS] };
-    for (inner, x) in x.iter().enumerate() {
-        for row in 0..ROWS {
-            // SAFETY: the largest index was compared with the length above; a check here costs a fifth of the time.
-            let weight = unsafe { *values.get_unchecked(row * row_stride + inner * inner_stride) };
-            for lane in 0..LANES {
-                sums[row].0[lane] = I::mul_add(weight, x.0[lane], sums[row].0[lane]);
+    let (rows, columns) = if TRANSPOSED { (x.len(), ROWS) } else { (ROWS, x.len()) };
+    assert!(!x.is_empty() && (rows - 1) * stride + columns <= weights.len() && result.len() == ROWS);
+    let mut sums = [I::Full::splat(0.0); ROWS];
+    // SAFETY: the largest index into the weights was compared with their length above (a check at each would cost a
+    // fifth of the time), and a `Lanes` holds as many numbers as a full vector.
+    unsafe {
+        if accumulate {
+            for row in 0..ROWS {
+                sums[row] = I::Full::load(result[row].0.as_ptr());
             }
         }
+        for (inner, x) in x.iter().enumerate() {
+            let x = I::Full::load(x.0.as_ptr());
+            for row in 0..ROWS {
+                let index = if TRANSPOSED { inner * stride + row } else { row * stride + inner };
+                sums[row] = I::Full::mul_add(I::Full::splat(*weights.get_unchecked(index)), x, sums[row]);
+            }
+        }
+        for row in 0..ROWS {
+            sums[row].store(result[row].0.as_mut_ptr());
+        }
     }
-    *result = sums;
 }
 
 /// `weights[row][column] -= rate * sum over the batch of delta[example][row] * input[example][column]`, for all rows of
 /// `weights`: gradient and update in one, without a gradient in memory.
-///
-/// `weights` is [rows, stride]; `deltas` holds [groups, delta_rows] and the row `first_row` belongs to the first row of
-/// `weights`; `input` is [batch, stride]. The stride is a multiple of 8.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-pub(super) fn parameters_product<I: InstructionSet>(
-    weights: &mut [f32],
-    stride: usize,
-    deltas: &[Lanes],
-    delta_rows: usize,
-    first_row: usize,
-    input: &[f32],
-    batch: usize,
-    rate: f32,
-) {
-    for (row, tile_rows) in even_tiles(weights.len() / stride, I::ROWS) {
-        let weights = &mut weights[row * stride..][..tile_rows * stride];
-        let source = Deltas { values: deltas, rows: delta_rows, first: first_row + row };
-        let wide = stride / LANES * LANES;
-        for column in (0..wide).step_by(LANES) {
-            with_rows!(tile_rows, parameters_tile::<I, 16>(weights, stride, column, source, input, batch, rate));
-        }
-        if wide < stride {
-            with_rows!(tile_rows, parameters_tile::<I, 8>(weights, stride, wide, source, input, batch, rate));
-        }
-    }
+pub(super) struct ParametersProduct<'a> {
+    /// [rows, stride].
+    pub(super) weights: &'a mut [f32],
+    /// A multiple of 8.
+    pub(super) stride: usize,
+    pub(super) deltas: Deltas<'a>,
+    /// [batch, stride].
+    pub(super) input: &'a [f32],
+    pub(super) batch: usize,
+    pub(super) rate: f32,
 }
 
+/// Gradients by group: [groups, rows], where row `first` belongs to the first row of the weights.
 #[derive(Clone, Copy)]
-struct Deltas<'a> {
-    values: &'a [Lanes],
-    rows: usize,
-    first: usize,
+pub(super) struct Deltas<'a> {
+    pub(super) values: &'a [Lanes],
+    pub(super) rows: usize,
+    pub(super) first: usize,
 }
 
-#[inline(always)]
-#[allow(unsafe_code)]
-fn parameters_tile<I: InstructionSet, const ROWS: usize, const COLUMNS: usize>(
-    weights: &mut [f32],
-    stride: usize,
-    column: usize,
-    deltas: Deltas,
-    input: &[f32],
-    batch: usize,
-    rate: f32,
-) {
-    let mut sums = [[0.0; COLUMNS]; ROWS];
-    assert!(batch * stride <= input.len() && column + COLUMNS <= stride);
-    for group in 0..batch.div_ceil(LANES) {
-        let delta: &[Lanes; ROWS] =
-            deltas.values[group * deltas.rows + deltas.first..][..ROWS].try_into().expect("as many rows as the tile");
-        for lane in 0..LANES.min(batch - group * LANES) {
-            // SAFETY: the last row of `input` was compared with its length above, and lanes are below LANES.
-            let x = unsafe { input.get_unchecked((group * LANES + lane) * stride + column..).get_unchecked(..COLUMNS) };
-            for row in 0..ROWS {
-                let delta = unsafe { *delta[row].0.get_unchecked(lane) };
-                for c in 0..COLUMNS {
-                    sums[row][c] = I::mul_add(delta, x[c], sums[row][c]);
-                }
+impl Job for ParametersProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: InstructionSet>(self) {
+        let ParametersProduct { weights, stride, deltas, input, batch, rate } = self;
+        let wide = stride / LANES * LANES;
+        for (row, tile_rows) in even_tiles(weights.len() / stride, I::ROWS) {
+            let weights = &mut weights[row * stride..][..tile_rows * stride];
+            let deltas = Deltas { first: deltas.first + row, ..deltas };
+            for column in (0..wide).step_by(LANES) {
+                with_rows!(tile_rows, full_tile::<I>(weights, stride, column, deltas, input, batch, rate));
+            }
+            if wide < stride {
+                with_rows!(tile_rows, half_tile::<I>(weights, stride, wide, deltas, input, batch, rate));
             }
         }
     }
-    for row in 0..ROWS {
-        let weights = &mut weights[row * stride + column..][..COLUMNS];
-        for c in 0..COLUMNS {
-            weights[c] = I::mul_add(-rate, sums[row][c], weights[c]);
-        }
-    }
 }
+
+macro_rules! parameters_tile {
+    ($name:ident, $vector:ident) => {
+        #[inline(always)]
+        #[allow(unsafe_code)]
+        fn $name<I: InstructionSet, const ROWS: usize>(
+            weights: &mut [f32],
+            stride: usize,
+            column: usize,
+            deltas: Deltas,
+            input: &[f32],
+            batch: usize,
+            rate: f32,
+        ) {
+            let mut sums = [I::$vector::splat(0.0); ROWS];
+            assert!(batch * stride <= input.len() && column + I::$vector::LANES <= stride);
+            assert!(weights.len() == ROWS * stride);
+            for group in 0..batch.div_ceil(LANES) {
+                let delta = &deltas.values[group * deltas.rows + deltas.first..][..ROWS];
+                for lane in 0..LANES.min(batch - group * LANES) {
+                    // SAFETY: the last row of `input` was compared with its length above; lanes are below LANES, rows
+                    // below the length of `delta`.
+                    unsafe {
+                        let x = I::$vector::load(input.as_ptr().add((group * LANES + lane) * stride + column));
+                        for row in 0..ROWS {
+                            let delta = *delta.get_unchecked(row).0.get_unchecked(lane);
+                            sums[row] = I::$vector::mul_add(I::$vector::splat(delta), x, sums[row]);
+                        }
+                    }
+                }
+            }
+            let rate = I::$vector::splat(-rate);
+            for row in 0..ROWS {
+                // SAFETY: `weights` holds ROWS rows of `stride` numbers, compared above.
+                unsafe {
+                    let place = weights.as_mut_ptr().add(row * stride + column);
+                    I::$vector::mul_add(rate, sums[row], I::$vector::load(place)).store(place);
+                }
+            }
+        }
+    };
+}
+
+parameters_tile!(full_tile, Full);
+parameters_tile!(half_tile, Half);
 
 /// Measures what the register tile of a product would reach if its operands cost nothing, in GFLOP/s of one thread.
 pub(super) struct Peak;
@@ -221,12 +300,11 @@ impl Job for Peak {
 
 #[inline(always)]
 fn peak_tile<I: InstructionSet, const ROWS: usize>(turns: usize) {
-    let (factor, mut sums) = (black_box(Lanes([0.999; LANES])), black_box([Lanes::ONE; ROWS]));
+    let factor = I::Full::splat(black_box(0.999));
+    let mut sums = [factor; ROWS];
     for _ in 0..turns {
         for row in 0..ROWS {
-            for lane in 0..LANES {
-                sums[row].0[lane] = I::mul_add(sums[row].0[lane], factor.0[lane], factor.0[lane]);
-            }
+            sums[row] = I::Full::mul_add(sums[row], factor, factor);
         }
     }
     black_box(sums);
