@@ -11,7 +11,7 @@ fn column_sum(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num
     for (var column = invocation.x; column < extent.columns; column += workgroups.x * WORKGROUP) {
         var sum = 0.0;
         for (var row = 0u; row < extent.rows; row++) {
-            sum += matrix[row * extent.columns + column];
+            sum += matrix[row * extent.stride + column];
         }
         sums[column] = sum;
     }

@@ -54,7 +54,7 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     for (var j = local; j < HIDDEN; j += WORKGROUP) {
         var sum = parameters[HIDDEN_BIAS + j];
         for (var i = 0u; i < INPUT; i++) {
-            sum += parameters[HIDDEN_WEIGHT + j * INPUT + i] * input[i];
+            sum += parameters[HIDDEN_WEIGHT + j * INPUT_STRIDE + i] * input[i];
         }
         // Some drivers make NaN of large arguments; beyond 15 the float32 result is 1 anyway.
         hidden[j] = tanh(clamp(sum, -15.0, 15.0));
@@ -69,11 +69,11 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         let v = first + output;
         if v < VOCABULARY {
             for (var j = lane; j < HIDDEN; j += LANES) {
-                sum += parameters[OUTPUT_WEIGHT + v * HIDDEN + j] * hidden[j];
+                sum += parameters[OUTPUT_WEIGHT + v * HIDDEN_STRIDE + j] * hidden[j];
             }
             if DIRECT {
                 for (var i = lane; i < INPUT; i += LANES) {
-                    sum += parameters[DIRECT_WEIGHT + v * INPUT + i] * input[i];
+                    sum += parameters[DIRECT_WEIGHT + v * INPUT_STRIDE + i] * input[i];
                 }
             }
         }
@@ -114,7 +114,7 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     for (var j = local; j < HIDDEN; j += WORKGROUP) {
         var d_hidden = 0.0;
         for (var v = 0u; v < VOCABULARY; v++) {
-            d_hidden += parameters[OUTPUT_WEIGHT + v * HIDDEN + j] * logits[v];
+            d_hidden += parameters[OUTPUT_WEIGHT + v * HIDDEN_STRIDE + j] * logits[v];
         }
         d_sum[j] = d_hidden * (1.0 - hidden[j] * hidden[j]);
         activations[record + RECORD_D_SUM + j] = d_sum[j];
@@ -126,11 +126,11 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         let i = first + output;
         if i < INPUT {
             for (var j = lane; j < HIDDEN; j += LANES) {
-                sum += parameters[HIDDEN_WEIGHT + j * INPUT + i] * d_sum[j];
+                sum += parameters[HIDDEN_WEIGHT + j * INPUT_STRIDE + i] * d_sum[j];
             }
             if DIRECT {
                 for (var v = lane; v < VOCABULARY; v += LANES) {
-                    sum += parameters[DIRECT_WEIGHT + v * INPUT + i] * logits[v];
+                    sum += parameters[DIRECT_WEIGHT + v * INPUT_STRIDE + i] * logits[v];
                 }
             }
         }

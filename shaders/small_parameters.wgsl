@@ -56,7 +56,7 @@ fn small_parameters(
         return;
     }
 
-    // Between the end of a tensor and the beginning of the next one there may be numbers of no meaning.
+    // Between the rows of a weight and between tensors there may be numbers of no meaning.
     let parameter = invocation.x;
     var gradient = 0.0;
     if parameter < HIDDEN_WEIGHT {
@@ -66,10 +66,10 @@ fn small_parameters(
         gradient = sum_over_occurrences(parameter / EMBEDDING, parameter % EMBEDDING);
     } else if parameter < HIDDEN_BIAS {
         let index = parameter - HIDDEN_WEIGHT;
-        if index >= HIDDEN * INPUT {
+        if index >= HIDDEN * INPUT_STRIDE || index % INPUT_STRIDE >= INPUT {
             return;
         }
-        gradient = sum_of_products(RECORD_D_SUM + index / INPUT, index % INPUT);
+        gradient = sum_of_products(RECORD_D_SUM + index / INPUT_STRIDE, index % INPUT_STRIDE);
     } else if parameter < OUTPUT_WEIGHT {
         let index = parameter - HIDDEN_BIAS;
         if index >= HIDDEN {
@@ -78,10 +78,11 @@ fn small_parameters(
         gradient = sum_over_batch(RECORD_D_SUM + index);
     } else if parameter < OUTPUT_BIAS {
         let index = parameter - OUTPUT_WEIGHT;
-        if index >= VOCABULARY * HIDDEN {
+        if index >= VOCABULARY * HIDDEN_STRIDE || index % HIDDEN_STRIDE >= HIDDEN {
             return;
         }
-        gradient = sum_of_products(RECORD_D_LOGITS + index / HIDDEN, RECORD_HIDDEN + index % HIDDEN);
+        let unit = index % HIDDEN_STRIDE;
+        gradient = sum_of_products(RECORD_D_LOGITS + index / HIDDEN_STRIDE, RECORD_HIDDEN + unit);
     } else if parameter < DIRECT_WEIGHT {
         let index = parameter - OUTPUT_BIAS;
         if index >= VOCABULARY {
@@ -90,10 +91,10 @@ fn small_parameters(
         gradient = sum_over_batch(RECORD_D_LOGITS + index);
     } else {
         let index = parameter - DIRECT_WEIGHT;
-        if !DIRECT || index >= VOCABULARY * INPUT {
+        if !DIRECT || index >= VOCABULARY * INPUT_STRIDE || index % INPUT_STRIDE >= INPUT {
             return;
         }
-        gradient = sum_of_products(RECORD_D_LOGITS + index / INPUT, index % INPUT);
+        gradient = sum_of_products(RECORD_D_LOGITS + index / INPUT_STRIDE, index % INPUT_STRIDE);
     }
     parameters[parameter] -= rates[cursor.current.slot] * gradient;
 }

@@ -23,7 +23,7 @@ fn softmax_cross_entropy(
     if row >= extent.rows {
         return;
     }
-    let start = row * extent.columns;
+    let start = row * extent.stride;
 
     // The largest logit is subtracted so that no exponential overflows; the quotient is the same.
     var largest_here = logits[start];

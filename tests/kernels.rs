@@ -2,10 +2,9 @@
 
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::alone::run_alone;
-use gpu_mlp::engine::gpu::uniforms::{Cursor, Extent, Plan, Product};
-use gpu_mlp::engine::gpu::{
-    Device, adapters, kernels, workgroups_for_each, workgroups_for_product, workgroups_for_rows,
-};
+use gpu_mlp::engine::gpu::kernels::Left;
+use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Extent, Plan, Product};
+use gpu_mlp::engine::gpu::{Device, adapters, cut_product, kernels, workgroups_for_each, workgroups_for_rows};
 use gpu_mlp::text::{BatchPlan, Corpus, Order};
 
 const POISON: f32 = f32::NAN;
@@ -30,7 +29,31 @@ fn numbers(count: usize, seed: usize) -> Vec<f32> {
 }
 
 fn extent(rows: usize, columns: usize) -> Extent {
-    Extent { rows: rows as u32, columns: columns as u32 }
+    Extent { rows: rows as u32, columns: columns as u32, stride: columns as u32 }
+}
+
+/// Rows that begin at multiples of 4 numbers.
+fn padded(columns: usize) -> usize {
+    columns.next_multiple_of(4)
+}
+
+fn activations(batch: usize, columns: usize, embedding: usize) -> Activations {
+    Activations {
+        batch: batch as u32,
+        columns: columns as u32,
+        stride: padded(columns) as u32,
+        batch_stride: padded(batch) as u32,
+        embedding: embedding as u32,
+    }
+}
+
+/// The rows of a padded matrix without what fills them up.
+fn trimmed(padded_rows: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    padded_rows.chunks_exact(padded(columns)).take(rows).flat_map(|row| row[..columns].to_vec()).collect()
+}
+
+fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| (0..rows).map(move |row| matrix[row * columns + column])).collect()
 }
 
 fn for_each(count: usize) -> [u32; 3] {
@@ -112,53 +135,74 @@ fn batches_are_those_of_the_host_bit_for_bit() {
 #[test]
 fn a_gather_takes_rows_of_the_table() {
     let Some(mut device) = device() else { return };
-    for (occurrences, embedding) in [(1, 1), (65, 7), (96, 10), (1000, 30)] {
+    for (batch, context, embedding) in [(1, 1, 1), (13, 5, 7), (32, 3, 10), (250, 4, 30)] {
+        let columns = context * embedding;
         let mut table = numbers(31 * embedding, 1);
-        let mut contexts: Vec<u32> = (0..occurrences as u32).map(|i| i * i % 31).collect();
-        let mut input = vec![POISON; occurrences * embedding];
+        let mut contexts: Vec<u32> = (0..(batch * context) as u32).map(|i| i * i % 31).collect();
+        let mut input = vec![POISON; batch * padded(columns)];
+        let mut turned = vec![POISON; columns * padded(batch)];
         run_alone(
             &mut device,
             &kernels::EMBEDDING_GATHER,
             &SIZE,
             // Fewer workgroups than elements need: the walk has to go on.
-            [for_each(occurrences * embedding)[0].div_ceil(2), 1, 1],
+            [for_each(batch * columns)[0].div_ceil(2), 1, 1],
             &mut [
-                bytes_of_mut(&mut extent(occurrences, embedding)),
+                bytes_of_mut(&mut activations(batch, columns, embedding)),
                 cast_slice_mut(&mut contexts),
                 cast_slice_mut(&mut table),
                 cast_slice_mut(&mut input),
+                cast_slice_mut(&mut turned),
             ],
         )
         .unwrap();
-        for (row, &token) in input.chunks_exact(embedding).zip(&contexts) {
-            assert_eq!(row, &table[token as usize * embedding..][..embedding]);
-        }
+        let row = |&token: &u32| table[token as usize * embedding..][..embedding].to_vec();
+        let expected: Vec<f32> = contexts.iter().flat_map(row).collect();
+        assert_eq!(trimmed(&input, batch, columns), expected);
+        assert_eq!(trimmed(&turned, columns, batch), transposed(&expected, batch, columns));
     }
+}
+
+/// A matrix in rows that begin at multiples of 4 numbers; zeros fill them up.
+fn padded_numbers(rows: usize, columns: usize, seed: usize) -> Vec<f32> {
+    let mut matrix = numbers(rows * padded(columns), seed);
+    matrix.chunks_exact_mut(padded(columns)).for_each(|row| row[columns..].fill(0.0));
+    matrix
 }
 
 #[test]
 fn products_are_those_of_plain_loops() {
     let Some(mut device) = device() else { return };
-    let sizes = [(1, 1, 1), (13, 33, 31), (65, 129, 17), (32, 200, 30), (64, 64, 64), (7, 3, 513), (130, 1, 2)];
+    let sizes =
+        [(1, 1, 1), (13, 33, 31), (65, 129, 17), (32, 200, 30), (64, 64, 64), (7, 3, 513), (600, 1, 2), (1, 600, 5)];
     for (rows, columns, inner) in sizes {
-        let (mut left, mut right, mut bias) =
-            (numbers(rows * inner, 1), numbers(inner * columns, 2), numbers(columns, 3));
-        let variants = [
-            Product::plain(rows, columns, inner),
-            Product::right_transposed(rows, columns, inner),
-            Product::left_transposed(rows, columns, inner),
-        ];
-        for variant in variants {
-            for (has_bias, accumulate, parts) in [(0, 0, 1), (1, 0, 1), (0, 1, 1), (1, 1, 1), (0, 0, 3)] {
-                let part = (inner as u32).div_ceil(parts);
-                let mut product = Product { bias: has_bias, accumulate, part, ..variant };
+        for (layout, turned) in
+            [(Left::Plain, false), (Left::Plain, true), (Left::Transposed, false), (Left::Transposed, true)]
+        {
+            let (left_rows, left_columns) = if layout == Left::Plain { (rows, inner) } else { (inner, rows) };
+            let mut left = padded_numbers(left_rows, left_columns, 1);
+            let mut right = padded_numbers(inner, columns, 2);
+            let mut bias = numbers(rows, 3);
+            let left_stride = padded(left_columns);
+            let out_stride = if turned { rows } else { columns } + 3;
+            for (has_bias, accumulate, part) in [(0, 0, inner), (1, 0, inner), (0, 1, inner), (1, 1, inner), (0, 0, 8)]
+            {
+                let size = if turned { columns } else { rows } * out_stride;
+                let mut product = Product::new([rows, columns, inner], left_stride, padded(columns), out_stride)
+                    .in_parts(padded(part), size);
+                if turned {
+                    product = product.out_transposed();
+                }
+                product.bias = has_bias;
+                product.accumulate = accumulate;
                 let parts = product.parts() as usize;
-                let mut out = vec![if accumulate == 1 { 0.5 } else { POISON }; parts * rows * columns];
+                let mut out = vec![if accumulate == 1 { 0.5 } else { POISON }; parts * size];
+                let (constants, workgroups) = cut_product(&product, layout);
                 run_alone(
                     &mut device,
                     &kernels::MATRIX_PRODUCT,
-                    &[],
-                    workgroups_for_product(&product),
+                    &constants,
+                    workgroups,
                     &mut [
                         bytes_of_mut(&mut product),
                         cast_slice_mut(&mut left),
@@ -168,22 +212,26 @@ fn products_are_those_of_plain_loops() {
                     ],
                 )
                 .unwrap();
-                let mut expected = Vec::with_capacity(out.len());
-                for first in (0..inner).step_by(part as usize) {
+                let (mut found, mut expected) = (Vec::new(), Vec::new());
+                for part_index in 0..parts {
+                    let first = part_index * padded(part);
                     for row in 0..rows {
                         for column in 0..columns {
-                            let mut sum = f64::from(accumulate) * 0.5 + f64::from(has_bias) * f64::from(bias[column]);
-                            for k in first..inner.min(first + part as usize) {
-                                let l = left[row * product.left_row as usize + k * product.left_inner as usize];
-                                let r =
-                                    right[k * product.right_inner as usize + column * product.right_column as usize];
-                                sum += f64::from(l) * f64::from(r);
+                            let mut sum = f64::from(accumulate) * 0.5 + f64::from(has_bias) * f64::from(bias[row]);
+                            for k in first..inner.min(first + padded(part)) {
+                                let (r, c) = if layout == Left::Plain { (row, k) } else { (k, row) };
+                                let (x, y) = (left[r * left_stride + c], right[k * padded(columns) + column]);
+                                sum += f64::from(x) * f64::from(y);
                             }
                             expected.push(sum);
+                            let (r, c) = if turned { (column, row) } else { (row, column) };
+                            found.push(out[part_index * size + r * out_stride + c]);
                         }
                     }
                 }
-                assert_close(&format!("{product:?}"), &out, &expected, 1e-6);
+                assert_close(&format!("{layout:?} {product:?}"), &found, &expected, 1e-6);
+                let written = out.iter().filter(|x| !x.is_nan()).count();
+                assert!(accumulate == 1 || written == found.len(), "{product:?} wrote beyond its result");
             }
         }
     }
@@ -192,23 +240,27 @@ fn products_are_those_of_plain_loops() {
 #[test]
 fn tanh_goes_forward_and_backward() {
     let Some(mut device) = device() else { return };
-    for (rows, columns) in [(1, 1), (13, 33), (32, 200)] {
-        let before: Vec<f32> =
-            numbers(rows * columns, 1).iter().enumerate().map(|(i, x)| x * [3.0, 1e30][i % 2]).collect();
+    for (batch, columns) in [(1, 1), (13, 33), (32, 200)] {
+        let count = batch * padded(columns);
+        let before: Vec<f32> = numbers(count, 1).iter().enumerate().map(|(i, x)| x * [3.0, 1e30][i % 2]).collect();
         let mut hidden = before.clone();
-        let mut size = extent(rows, columns);
-        let workgroups = for_each(rows * columns);
-        let arrays = &mut [bytes_of_mut(&mut size), cast_slice_mut(&mut hidden)];
+        let mut turned = vec![POISON; columns * padded(batch)];
+        let mut sizes = activations(batch, columns, 1);
+        let workgroups = for_each(batch * columns);
+        let arrays = &mut [bytes_of_mut(&mut sizes), cast_slice_mut(&mut hidden), cast_slice_mut(&mut turned)];
         run_alone(&mut device, &kernels::TANH_FORWARD, &SIZE, workgroups, arrays).unwrap();
-        let expected: Vec<f64> = before.iter().map(|&x| f64::from(x).tanh()).collect();
-        assert_close("tanh", &hidden, &expected, 1e-6);
+        let after = trimmed(&hidden, batch, columns);
+        let expected: Vec<f64> = trimmed(&before, batch, columns).iter().map(|&x| f64::from(x).tanh()).collect();
+        assert_close("tanh", &after, &expected, 1e-6);
+        assert_eq!(trimmed(&turned, columns, batch), transposed(&after, batch, columns));
 
-        let after = numbers(rows * columns, 2);
-        let mut gradient = after.clone();
-        let arrays = &mut [bytes_of_mut(&mut size), cast_slice_mut(&mut hidden), cast_slice_mut(&mut gradient)];
+        let gradient_after = numbers(after.len(), 2);
+        let (mut gradient, mut after) = (gradient_after.clone(), after);
+        let mut size = extent(batch, columns);
+        let arrays = &mut [bytes_of_mut(&mut size), cast_slice_mut(&mut after), cast_slice_mut(&mut gradient)];
         run_alone(&mut device, &kernels::TANH_BACKWARD, &SIZE, workgroups, arrays).unwrap();
         let back = |(&g, &y): (&f32, &f32)| f64::from(g) * (1.0 - f64::from(y) * f64::from(y));
-        let expected: Vec<f64> = after.iter().zip(&hidden).map(back).collect();
+        let expected: Vec<f64> = gradient_after.iter().zip(&after).map(back).collect();
         assert_close("gradient of tanh", &gradient, &expected, 1e-6);
     }
 }
@@ -220,14 +272,18 @@ fn softmax_gives_loss_gradient_and_probabilities() {
         let logits: Vec<f32> = numbers(rows * columns, 4).iter().map(|x| x * scale).collect();
         let targets: Vec<u32> = (0..rows).map(|row| (row * 17 + columns - 1) as u32 % columns as u32).collect();
         for result in [0, 1, 2] {
-            let (mut found, mut losses) = (logits.clone(), vec![POISON; rows]);
+            let mut losses = vec![POISON; rows];
+            let mut found = vec![POISON; rows * padded(columns)];
+            for (to, from) in found.chunks_exact_mut(padded(columns)).zip(logits.chunks_exact(columns)) {
+                to[..columns].copy_from_slice(from);
+            }
             run_alone(
                 &mut device,
                 &kernels::SOFTMAX_CROSS_ENTROPY,
                 &[SIZE[0], ("RESULT", result.into())],
                 workgroups_for_rows(rows as u32),
                 &mut [
-                    bytes_of_mut(&mut extent(rows, columns)),
+                    bytes_of_mut(&mut Extent { stride: padded(columns) as u32, ..extent(rows, columns) }),
                     cast_slice_mut(&mut targets.clone()),
                     cast_slice_mut(&mut found),
                     cast_slice_mut(&mut losses),
@@ -249,6 +305,7 @@ fn softmax_gives_loss_gradient_and_probabilities() {
                     }
                 }));
             }
+            let found = trimmed(&found, rows, columns);
             assert_close("losses", &losses, &expected_losses, 2e-6);
             assert_close(["logits", "gradients", "probabilities"][result as usize], &found, &expected, 2e-6);
         }
@@ -259,18 +316,22 @@ fn softmax_gives_loss_gradient_and_probabilities() {
 fn column_sums_are_those_of_plain_loops() {
     let Some(mut device) = device() else { return };
     for (rows, columns) in [(1, 1), (13, 33), (32, 200), (256, 3)] {
-        let mut matrix = numbers(rows * columns, 1);
+        let mut matrix = numbers(rows * padded(columns), 1);
         let mut sums = vec![POISON; columns];
         run_alone(
             &mut device,
             &kernels::COLUMN_SUM,
             &SIZE,
             for_each(columns),
-            &mut [bytes_of_mut(&mut extent(rows, columns)), cast_slice_mut(&mut matrix), cast_slice_mut(&mut sums)],
+            &mut [
+                bytes_of_mut(&mut Extent { stride: padded(columns) as u32, ..extent(rows, columns) }),
+                cast_slice_mut(&mut matrix),
+                cast_slice_mut(&mut sums),
+            ],
         )
         .unwrap();
         let mut expected = vec![0.0f64; columns];
-        for row in matrix.chunks_exact(columns) {
+        for row in matrix.chunks_exact(padded(columns)) {
             expected.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
         }
         assert_close("sums", &sums, &expected, 1e-6);

@@ -6,7 +6,7 @@ use std::mem::offset_of;
 use std::path::Path;
 
 use gpu_mlp::engine::gpu::kernels::{Access, KERNELS, Kernel};
-use gpu_mlp::engine::gpu::uniforms::{Cursor, Extent, Plan, Position, Product};
+use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Extent, Plan, Position, Product};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 fn parse(kernel: &Kernel) -> naga::Module {
@@ -94,16 +94,18 @@ fn structs_lie_in_memory_as_their_mirrors() {
     assert_same_layout!(Plan { order, seed, batch, examples, half_bits, context });
     assert_same_layout!(Position { step, epoch, offset, slot });
     assert_same_layout!(Cursor { current, next });
-    assert_same_layout!(Extent { rows, columns });
+    assert_same_layout!(Extent { rows, columns, stride });
+    assert_same_layout!(Activations { batch, columns, stride, batch_stride, embedding });
     assert_same_layout!(Product {
         rows,
         columns,
         inner,
-        left_row,
-        left_inner,
-        right_inner,
-        right_column,
+        left,
+        right,
+        out_row,
+        out_column,
         part,
+        out_part,
         bias,
         accumulate
     });

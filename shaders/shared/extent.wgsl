@@ -1,9 +1,10 @@
-// The size of a matrix, and a walk over its elements by any number of invocations.
+// The size of a matrix.
 // Expects nothing of its includer.
 
 struct Extent {
     rows: u32,
     columns: u32,
+    stride: u32, // from one row to the next
 }
 
 override WORKGROUP: u32 = 64u;

@@ -11,11 +11,13 @@ override DIRECT: bool = false;
 
 override INPUT: u32 = CONTEXT * EMBEDDING;
 
-// Tensors begin at multiples of 64 numbers.
+// Rows of weights begin at multiples of 4 numbers, tensors at multiples of 64.
+override INPUT_STRIDE: u32 = (INPUT + 3u) / 4u * 4u;
+override HIDDEN_STRIDE: u32 = (HIDDEN + 3u) / 4u * 4u;
 override HIDDEN_WEIGHT: u32 = (VOCABULARY * EMBEDDING + 63u) / 64u * 64u;
-override HIDDEN_BIAS: u32 = HIDDEN_WEIGHT + (HIDDEN * INPUT + 63u) / 64u * 64u;
+override HIDDEN_BIAS: u32 = HIDDEN_WEIGHT + (HIDDEN * INPUT_STRIDE + 63u) / 64u * 64u;
 override OUTPUT_WEIGHT: u32 = HIDDEN_BIAS + (HIDDEN + 63u) / 64u * 64u;
-override OUTPUT_BIAS: u32 = OUTPUT_WEIGHT + (VOCABULARY * HIDDEN + 63u) / 64u * 64u;
+override OUTPUT_BIAS: u32 = OUTPUT_WEIGHT + (VOCABULARY * HIDDEN_STRIDE + 63u) / 64u * 64u;
 override DIRECT_WEIGHT: u32 = OUTPUT_BIAS + (VOCABULARY + 63u) / 64u * 64u;
 
 // An example's record begins with x.

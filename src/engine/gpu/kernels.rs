@@ -41,27 +41,36 @@ pub const DRAW_BATCH: Kernel = Kernel {
     constants: &["WORKGROUP"],
 };
 
-/// Contexts to concatenated embeddings.
+/// Contexts to concatenated embeddings, and the same transposed.
 pub const EMBEDDING_GATHER: Kernel = Kernel {
     name: "embedding_gather",
-    source: wgsl!("shared/extent", "embedding_gather"),
-    bindings: &[Uniform, Read, Read, Write],
+    source: wgsl!("shared/activations", "embedding_gather"),
+    bindings: &[Uniform, Read, Read, Write, Write],
     constants: &["WORKGROUP"],
 };
 
-/// The tiled matrix product.
+/// The tiled matrix product; `LEFT_TRANSPOSED` is one of [`Left`].
 pub const MATRIX_PRODUCT: Kernel = Kernel {
     name: "matrix_product",
     source: wgsl!("matrix_product"),
     bindings: &[Uniform, Read, Read, Read, Write],
-    constants: &[],
+    constants: &["ACROSS", "DOWN", "LEFT_TRANSPOSED"],
 };
 
-/// tanh, in place.
+/// How the left matrix of a product lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// [rows, inner].
+    Plain = 0,
+    /// [inner, rows].
+    Transposed = 1,
+}
+
+/// tanh, in place, and the same transposed.
 pub const TANH_FORWARD: Kernel = Kernel {
     name: "tanh_forward",
-    source: wgsl!("shared/extent", "tanh_forward"),
-    bindings: &[Uniform, Write],
+    source: wgsl!("shared/activations", "tanh_forward"),
+    bindings: &[Uniform, Write, Write],
     constants: &["WORKGROUP"],
 };
 

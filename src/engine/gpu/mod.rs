@@ -35,12 +35,12 @@ use crate::{Error, Result};
 
 pub use adapters::{Adapter, Kind, Limits, adapters};
 pub use device::Device;
-pub use passes::{workgroups_for_each, workgroups_for_product, workgroups_for_rows};
+pub use passes::{cut_product, workgroups_for_each, workgroups_for_rows};
 
 use device::Buffer;
 use feed::{Feed, RING};
 use kernels::SoftmaxResult;
-use layout::Layout;
+use layout::{Layout, padded};
 use pace::Pace;
 use step::Step;
 
@@ -226,7 +226,8 @@ impl Engine for Gpu {
         let corpus = Corpus::from_examples(contexts, &vec![0; count], context);
         let mut distributions = Vec::with_capacity(count * vocabulary);
         self.evaluate(&corpus, SoftmaxResult::Probabilities, |device, forward, _, count| {
-            distributions.extend(device.read::<f32>(&forward.logits, 0..count * vocabulary)?);
+            let rows: Vec<f32> = device.read(&forward.logits, 0..count * padded(vocabulary))?;
+            distributions.extend(rows.chunks_exact(padded(vocabulary)).flat_map(|row| &row[..vocabulary]));
             Ok(())
         })?;
         Ok(distributions)

@@ -2,6 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::layout::padded;
 use crate::text::random::half_bits;
 use crate::text::{self, BatchPlan};
 
@@ -77,6 +78,24 @@ pub struct Extent {
     pub rows: u32,
     /// Its columns.
     pub columns: u32,
+    /// From one row to the next.
+    pub stride: u32,
+}
+
+/// `Activations` of shared/activations.wgsl.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Activations {
+    /// Examples (B).
+    pub batch: u32,
+    /// Numbers of an example.
+    pub columns: u32,
+    /// From one example to the next.
+    pub stride: u32,
+    /// From one row of the transposed copy to the next.
+    pub batch_stride: u32,
+    /// Numbers of a token's embedding (d), where that matters.
+    pub embedding: u32,
 }
 
 /// `Product` of matrix_product.wgsl.
@@ -89,16 +108,18 @@ pub struct Product {
     pub columns: u32,
     /// Numbers that are summed for each element.
     pub inner: u32,
-    /// From one row of the left matrix to the next.
-    pub left_row: u32,
-    /// From one summand to the next in the left matrix.
-    pub left_inner: u32,
-    /// From one summand to the next in the right matrix.
-    pub right_inner: u32,
-    /// From one column of the right matrix to the next.
-    pub right_column: u32,
-    /// Summands that one workgroup sums.
+    /// From one row of the left matrix to the next, as it lies in memory; a multiple of 4.
+    pub left: u32,
+    /// From one row of the right matrix to the next; a multiple of 4.
+    pub right: u32,
+    /// From one row of the result to the next.
+    pub out_row: u32,
+    /// From one column of the result to the next.
+    pub out_column: u32,
+    /// Summands that one workgroup sums; a multiple of 4.
     pub part: u32,
+    /// From one part's result to the next one's.
+    pub out_part: u32,
     /// 1: a bias is added to each row.
     pub bias: u32,
     /// 1: the result is added to what is there.
@@ -106,30 +127,31 @@ pub struct Product {
 }
 
 impl Product {
-    /// A [rows, inner] times B [inner, columns].
-    pub fn plain(rows: usize, columns: usize, inner: usize) -> Self {
+    /// `left` [rows, inner] times `right` [inner, columns]; each matrix is given by its stride from row to row.
+    pub fn new([rows, columns, inner]: [usize; 3], left: usize, right: usize, out: usize) -> Self {
         Product {
             rows: rows as u32,
             columns: columns as u32,
             inner: inner as u32,
-            left_row: inner as u32,
-            left_inner: 1,
-            right_inner: columns as u32,
-            right_column: 1,
-            part: inner as u32,
+            left: left as u32,
+            right: right as u32,
+            out_row: out as u32,
+            out_column: 1,
+            part: padded(inner) as u32,
+            out_part: 0,
             bias: 0,
             accumulate: 0,
         }
     }
 
-    /// A [rows, inner] times the transpose of B [columns, inner].
-    pub fn right_transposed(rows: usize, columns: usize, inner: usize) -> Self {
-        Product { right_inner: 1, right_column: inner as u32, ..Self::plain(rows, columns, inner) }
+    /// The same with a result that lies in memory as [columns, rows].
+    pub fn out_transposed(self) -> Self {
+        Product { out_row: self.out_column, out_column: self.out_row, ..self }
     }
 
-    /// The transpose of A [inner, rows] times B [inner, columns].
-    pub fn left_transposed(rows: usize, columns: usize, inner: usize) -> Self {
-        Product { left_row: 1, left_inner: rows as u32, ..Self::plain(rows, columns, inner) }
+    /// The same in parts of so many summands; each has its own result, `out_part` after the one before.
+    pub fn in_parts(self, part: usize, out_part: usize) -> Self {
+        Product { part: part as u32, out_part: out_part as u32, ..self }
     }
 
     /// The same, added to what is there.
