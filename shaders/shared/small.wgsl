@@ -1,0 +1,30 @@
+// The sizes that fix a pipeline of the small path, where its parameters lie in their buffer, and the record of one
+// example's activations. The twin is src/engine/gpu/layout.rs.
+// Expects nothing of its includer.
+
+override WORKGROUP: u32 = 64u;
+override VOCABULARY: u32 = 27u; // V
+override CONTEXT: u32 = 3u;     // n
+override EMBEDDING: u32 = 10u;  // d
+override HIDDEN: u32 = 200u;    // h
+override DIRECT: bool = false;
+
+override INPUT: u32 = CONTEXT * EMBEDDING;
+
+// Rows of weights begin at multiples of 4 numbers, tensors at multiples of 64.
+override INPUT_STRIDE: u32 = (INPUT + 3u) / 4u * 4u;
+override HIDDEN_STRIDE: u32 = (HIDDEN + 3u) / 4u * 4u;
+override HIDDEN_WEIGHT: u32 = (VOCABULARY * EMBEDDING + 63u) / 64u * 64u;
+override HIDDEN_BIAS: u32 = HIDDEN_WEIGHT + (HIDDEN * INPUT_STRIDE + 63u) / 64u * 64u;
+override OUTPUT_WEIGHT: u32 = HIDDEN_BIAS + (HIDDEN + 63u) / 64u * 64u;
+override OUTPUT_BIAS: u32 = OUTPUT_WEIGHT + (VOCABULARY * HIDDEN_STRIDE + 63u) / 64u * 64u;
+override DIRECT_WEIGHT: u32 = OUTPUT_BIAS + (VOCABULARY + 63u) / 64u * 64u;
+
+// An example's record begins with x.
+override RECORD_HIDDEN: u32 = INPUT;
+override RECORD_LOGITS: u32 = RECORD_HIDDEN + HIDDEN;
+override RECORD_D_LOGITS: u32 = RECORD_LOGITS + VOCABULARY;
+override RECORD_D_SUM: u32 = RECORD_D_LOGITS + VOCABULARY; // of the hidden units, before tanh
+override RECORD_D_INPUT: u32 = RECORD_D_SUM + HIDDEN;
+override RECORD_LOSS: u32 = RECORD_D_INPUT + INPUT;
+override RECORD: u32 = RECORD_LOSS + 1u;

@@ -1,0 +1,429 @@
+//! An opened device: buffers, pipelines, submissions. The only place that waits for the hardware. What goes wrong on
+//! the device, at once or later, is kept and comes out of the next call as an error; nothing here panics on it.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use super::adapters::{Adapter, Limits};
+use super::kernels::{Access, Kernel};
+use crate::engine::Hardware;
+use crate::{Error, Result};
+
+/// Submissions that may wait in the device's queue while the host records the next one.
+const IN_FLIGHT: usize = 3;
+/// How long a wait sleeps before it looks whether the device was lost.
+const WAIT_SLICE: Duration = Duration::from_secs(2);
+/// A submission that takes longer has hung: none is meant to take more than a fifth of a second.
+const WAIT_MOST: Duration = Duration::from_secs(120);
+
+/// An opened device. Kernels are checked against their buffers' ends, or trusted.
+pub struct Device {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    hardware: Hardware,
+    limits: Limits,
+    software: bool,
+    checked: bool,
+    failure: Arc<Mutex<Option<String>>>,
+    pipelines: RefCell<HashMap<String, Pipeline>>,
+    in_flight: VecDeque<(wgpu::SubmissionIndex, usize)>,
+}
+
+/// A kernel, compiled for a device and some constants.
+#[derive(Clone)]
+pub(super) struct Pipeline {
+    kernel: &'static Kernel,
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+}
+
+/// A pipeline with its buffers and its number of workgroups: ready to be recorded any number of times.
+pub(super) struct Dispatch {
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+/// A buffer of float32 numbers or 32-bit words.
+#[derive(Clone)]
+pub(super) struct Buffer {
+    handle: wgpu::Buffer,
+    words: usize,
+}
+
+/// Some words of a buffer; where they begin must be a multiple of 64.
+#[derive(Clone)]
+pub(super) struct Part<'a> {
+    buffer: &'a Buffer,
+    words: Range<usize>,
+}
+
+impl Buffer {
+    /// All of it.
+    pub(super) fn all(&self) -> Part<'_> {
+        Part { buffer: self, words: 0..self.words }
+    }
+
+    /// Some of it.
+    pub(super) fn part(&self, words: Range<usize>) -> Part<'_> {
+        Part { buffer: self, words }
+    }
+}
+
+impl Device {
+    /// Opens a device. `checked`: kernels stay within their buffers even if they are wrong, which costs speed.
+    pub fn open(adapter: Adapter, checked: bool) -> Result<Self> {
+        let name = adapter.name.clone();
+        if adapter.limits.storage_buffers < 8 || adapter.limits.invocations_per_workgroup < 256 {
+            return Err(Error::Device(format!(
+                "{}:{} {name} runs compute kernels with at most {} storage buffers and {} invocations in a workgroup; \
+                 8 and 256 are needed. Choose another device: `gpu-mlp devices` lists them",
+                adapter.backend,
+                adapter.index,
+                adapter.limits.storage_buffers,
+                adapter.limits.invocations_per_workgroup
+            )));
+        }
+        let has = adapter.handle.limits();
+        // What the web guarantees, raised to what the adapter has where a network may need more, and lowered where the
+        // adapter has less of something that is not used here.
+        let base = wgpu::Limits::default().or_worse_values_from(&has);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("gpu-mlp"),
+            required_features: wgpu::Features::empty(),
+            required_limits: wgpu::Limits {
+                max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
+                max_buffer_size: has.max_buffer_size,
+                max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size,
+                ..base
+            },
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        };
+        let (device, queue) = pollster::block_on(adapter.handle.request_device(&descriptor))
+            .map_err(|error| Error::Device(format!("{}: the device cannot be opened: {error}", adapter.name)))?;
+
+        let failure = Arc::new(Mutex::new(None));
+        let keep = |failure: &Mutex<Option<String>>, message: String| {
+            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+        };
+        let on_error = Arc::clone(&failure);
+        device.on_uncaptured_error(Arc::new(move |error| keep(&on_error, error.to_string())));
+        let on_loss = Arc::clone(&failure);
+        device.set_device_lost_callback(move |reason, message| {
+            // Dropping the device is reported as its loss, too.
+            if !matches!(reason, wgpu::DeviceLostReason::Destroyed) {
+                keep(&on_loss, format!("the device was lost: {message}"));
+            }
+        });
+        Ok(Device {
+            device,
+            queue,
+            hardware: hardware(&adapter),
+            software: adapter.is_software(),
+            limits: adapter.limits,
+            checked,
+            failure,
+            pipelines: RefCell::default(),
+            in_flight: VecDeque::new(),
+        })
+    }
+
+    /// What it runs on.
+    pub fn hardware(&self) -> Hardware {
+        self.hardware.clone()
+    }
+
+    /// What the adapter can hold.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Invocations in the workgroups of most kernels: a software device works through them one after the other, and
+    /// finer workgroups spread better over its threads.
+    pub fn workgroup(&self) -> u32 {
+        if self.software { 64 } else { 256 }
+    }
+
+    /// Whether it computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.software
+    }
+
+    /// The first thing that went wrong on the device, if anything did.
+    pub(super) fn check(&self) -> Result<()> {
+        match &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some(message) => Err(Error::Device(format!("{}: {message}", self.hardware.device))),
+        }
+    }
+
+    /// A storage buffer of so many words, zero at first. A tensor that the device cannot hold is an error.
+    pub(super) fn tensor(&self, name: &str, words: usize) -> Result<Buffer> {
+        self.check_binding(name, words)?;
+        self.buffer(name, words, wgpu::BufferUsages::STORAGE)
+    }
+
+    /// A storage buffer of which kernels see only parts.
+    pub(super) fn tensors(&self, name: &str, words: usize) -> Result<Buffer> {
+        self.buffer(name, words, wgpu::BufferUsages::STORAGE)
+    }
+
+    /// A storage buffer with some content.
+    pub(super) fn tensor_of<T: bytemuck::Pod>(&self, name: &str, values: &[T]) -> Result<Buffer> {
+        let buffer = self.tensor(name, size_of_val(values) / 4)?;
+        self.write(&buffer, values);
+        Ok(buffer)
+    }
+
+    /// A uniform buffer with some content.
+    pub(super) fn uniform<T: bytemuck::Pod>(&self, name: &str, value: &T) -> Result<Buffer> {
+        self.uniform_of(name, std::slice::from_ref(value))
+    }
+
+    /// A uniform buffer with the content of a struct.
+    pub(super) fn uniform_of<T: bytemuck::Pod>(&self, name: &str, values: &[T]) -> Result<Buffer> {
+        let buffer = self.buffer(name, size_of_val(values) / 4, wgpu::BufferUsages::UNIFORM)?;
+        self.write(&buffer, values);
+        Ok(buffer)
+    }
+
+    /// Refuses a tensor that kernels could not see whole.
+    pub(super) fn check_binding(&self, name: &str, words: usize) -> Result<()> {
+        self.check_size(name, words, self.limits.storage_binding_bytes, "in one binding")
+    }
+
+    /// Numbers that a kernel can see at once.
+    pub(super) fn binding_words(&self) -> usize {
+        usize::try_from(self.limits.storage_binding_bytes / 256 * 64).unwrap_or(usize::MAX)
+    }
+
+    fn check_size(&self, name: &str, words: usize, limit: u64, what: &str) -> Result<()> {
+        let bytes = words as u64 * 4;
+        if bytes <= limit {
+            return Ok(());
+        }
+        Err(Error::Device(format!(
+            "{name} needs {bytes} bytes, but {} takes at most {limit} {what}. Choose a smaller batch or network, or \
+             another device",
+            self.hardware.device
+        )))
+    }
+
+    fn buffer(&self, name: &str, words: usize, usage: wgpu::BufferUsages) -> Result<Buffer> {
+        // An empty tensor still needs something to bind.
+        let words = words.max(4);
+        self.check_size(name, words, self.limits.buffer_bytes, "in one buffer")?;
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let handle = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(name),
+            size: words as u64 * 4,
+            usage: usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        match pollster::block_on(scope.pop()) {
+            None => Ok(Buffer { handle, words }),
+            Some(_) => Err(Error::Device(format!(
+                "{} has no memory left for {name} ({} bytes). Choose a smaller batch or network, or another device",
+                self.hardware.device,
+                words * 4
+            ))),
+        }
+    }
+
+    /// Writes to the beginning of a buffer, after what was submitted before and before what is submitted next.
+    pub(super) fn write<T: bytemuck::Pod>(&self, buffer: &Buffer, values: &[T]) {
+        self.queue.write_buffer(&buffer.handle, 0, bytemuck::cast_slice(values));
+    }
+
+    /// Compiles a kernel, once for each set of constants.
+    pub(super) fn pipeline(&self, kernel: &'static Kernel, constants: &[(&str, f64)]) -> Result<Pipeline> {
+        let key = format!("{} {constants:?}", kernel.name);
+        if let Some(pipeline) = self.pipelines.borrow().get(&key) {
+            return Ok(pipeline.clone());
+        }
+        let label = Some(kernel.name);
+        let entries: Vec<_> =
+            (0..).zip(kernel.bindings).map(|(binding, access)| layout_entry(binding, *access)).collect();
+        let layout =
+            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &self.module(kernel),
+            entry_point: label,
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants,
+                zero_initialize_workgroup_memory: self.checked,
+            },
+            cache: None,
+        });
+        self.check()?;
+        let pipeline = Pipeline { kernel, pipeline, layout };
+        self.pipelines.borrow_mut().insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    #[allow(unsafe_code)]
+    fn module(&self, kernel: &Kernel) -> wgpu::ShaderModule {
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(kernel.name),
+            source: wgpu::ShaderSource::Wgsl(kernel.source.into()),
+        };
+        if self.checked {
+            return self.device.create_shader_module(descriptor);
+        }
+        // SAFETY: the kernels are this crate's own. They guard every load and store by the sizes in their uniforms,
+        // which are those of the buffers; token ids, the only indices that are data, are checked when a corpus is
+        // prepared; every loop ends. Tests run each kernel with checks as well.
+        unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+    }
+
+    /// Binds a pipeline's buffers.
+    pub(super) fn dispatch(&self, pipeline: &Pipeline, parts: &[Part<'_>], workgroups: [u32; 3]) -> Dispatch {
+        let mut entries = Vec::with_capacity(parts.len());
+        for (binding, part) in (0..).zip(parts) {
+            entries.push(wgpu::BindGroupEntry {
+                binding,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &part.buffer.handle,
+                    offset: part.words.start as u64 * 4,
+                    size: wgpu::BufferSize::new(part.words.len() as u64 * 4),
+                }),
+            });
+        }
+        let bindings = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(pipeline.kernel.name),
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        Dispatch { pipeline: pipeline.pipeline.clone(), bindings, workgroups }
+    }
+
+    /// Starts to record commands.
+    pub(super) fn record(&self) -> Recording {
+        Recording { encoder: self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: None }) }
+    }
+
+    /// Hands commands of so many steps to the device. Returns at once, unless too many submissions are waiting: then it
+    /// waits for the oldest and returns the number of its steps.
+    pub(super) fn submit(&mut self, recording: Recording, steps: usize) -> Result<Option<usize>> {
+        let index = self.queue.submit([recording.encoder.finish()]);
+        self.in_flight.push_back((index, steps));
+        self.check()?;
+        if self.in_flight.len() < IN_FLIGHT {
+            return Ok(None);
+        }
+        let Some((oldest, steps)) = self.in_flight.pop_front() else { return Ok(None) };
+        self.wait(oldest)?;
+        Ok(Some(steps))
+    }
+
+    /// Some words of a buffer, after all that was submitted.
+    pub(super) fn read<T: bytemuck::Pod>(&mut self, buffer: &Buffer, words: Range<usize>) -> Result<Vec<T>> {
+        if words.is_empty() {
+            return Ok(Vec::new());
+        }
+        let bytes = words.len() as u64 * 4;
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read back"),
+            size: bytes,
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let mut recording = self.record();
+        recording.encoder.copy_buffer_to_buffer(&buffer.handle, words.start as u64 * 4, &staging, 0, bytes);
+        let index = self.queue.submit([recording.encoder.finish()]);
+        let (sender, receiver) = mpsc::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            // Nobody listens any more if the wait failed.
+            let _ = sender.send(result);
+        });
+        self.in_flight.clear();
+        self.wait(index)?;
+        let lost =
+            |reason: String| Error::Device(format!("{}: results cannot be read: {reason}", self.hardware.device));
+        receiver.recv_timeout(WAIT_SLICE).map_err(|e| lost(e.to_string()))?.map_err(|e| lost(e.to_string()))?;
+        let view = staging.get_mapped_range(..).map_err(|error| lost(error.to_string()))?;
+        Ok(bytemuck::pod_collect_to_vec(&view))
+    }
+
+    fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let slice = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(WAIT_SLICE) };
+            let polled = self.device.poll(slice);
+            self.check()?;
+            match polled {
+                Ok(_) => return Ok(()),
+                Err(wgpu::PollError::Timeout) if begin.elapsed() < WAIT_MOST => {}
+                Err(error) => {
+                    return Err(Error::Device(format!(
+                        "{} did not finish its work within {} s: {error}",
+                        self.hardware.device,
+                        begin.elapsed().as_secs()
+                    )));
+                }
+            }
+        }
+    }
+}
+
+/// Commands for the device, in order.
+pub(super) struct Recording {
+    encoder: wgpu::CommandEncoder,
+}
+
+impl Recording {
+    /// One pass over some dispatches, several times.
+    pub(super) fn pass(&mut self, label: &str, dispatches: &[Dispatch], times: usize) {
+        let mut pass = self
+            .encoder
+            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes: None });
+        for _ in 0..times {
+            for dispatch in dispatches {
+                pass.set_pipeline(&dispatch.pipeline);
+                pass.set_bind_group(0, &dispatch.bindings, &[]);
+                let [x, y, z] = dispatch.workgroups;
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+    }
+
+    /// Copies the beginning of one buffer into another.
+    pub(super) fn copy(&mut self, from: &Buffer, to: &Buffer, to_word: usize, words: usize) {
+        self.encoder.copy_buffer_to_buffer(&from.handle, 0, &to.handle, to_word as u64 * 4, words as u64 * 4);
+    }
+}
+
+fn hardware(adapter: &Adapter) -> Hardware {
+    Hardware {
+        device: adapter.name.clone(),
+        backend: adapter.backend.to_owned(),
+        driver: adapter.driver.clone(),
+        threads: 1,
+    }
+}
+
+fn layout_entry(binding: u32, access: Access) -> wgpu::BindGroupLayoutEntry {
+    let ty = match access {
+        Access::Uniform => wgpu::BufferBindingType::Uniform,
+        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+        Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
+    };
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    }
+}

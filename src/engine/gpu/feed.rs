@@ -1,0 +1,86 @@
+//! What a step reads that is not the network: the corpus, the plan of the batches, the cursor, and the rings of learning
+//! rates and losses. Nothing of it comes from the host for each step.
+
+use super::device::{Buffer, Device};
+use super::uniforms::{Cursor, Plan};
+use crate::text::{BatchPlan, Corpus};
+use crate::{Error, Result};
+
+/// Entries in the rings: steps that the host prepares at once.
+pub(super) const RING: usize = 4096;
+
+/// A corpus and a plan on the device.
+pub(super) struct Feed {
+    batches: BatchPlan,
+    context: usize,
+    /// [`Plan`].
+    pub(super) plan: Buffer,
+    /// Token ids of the corpus.
+    pub(super) tokens: Buffer,
+    /// Places of the targets among them.
+    pub(super) places: Buffer,
+    /// [`Cursor`].
+    pub(super) cursor: Buffer,
+    /// Learning rate of each slot.
+    pub(super) rates: Buffer,
+    /// Mean loss of each slot.
+    pub(super) losses: Buffer,
+}
+
+impl Feed {
+    /// Checks the corpus against a vocabulary and a context, and uploads it.
+    pub(super) fn new(
+        device: &Device,
+        corpus: &Corpus,
+        batches: BatchPlan,
+        context: usize,
+        vocabulary: usize,
+    ) -> Result<Self> {
+        if corpus.context() != context {
+            return Err(Error::Usage(format!(
+                "the corpus has contexts of {} tokens, the network of {context}",
+                corpus.context()
+            )));
+        }
+        if batches.batch == 0 || batches.examples == 0 || batches.examples as usize > corpus.len() {
+            return Err(Error::Usage(format!(
+                "batches of {} from {} examples cannot be drawn from a corpus of {}",
+                batches.batch,
+                batches.examples,
+                corpus.len()
+            )));
+        }
+        // Kernels index by these ids without looking.
+        if let Some(token) = corpus.tokens().iter().find(|&&token| token as usize >= vocabulary) {
+            return Err(Error::Usage(format!(
+                "the corpus has a token {token}, but the network knows only the {vocabulary} tokens below {vocabulary}"
+            )));
+        }
+        Ok(Feed {
+            batches,
+            context,
+            plan: device.uniform("plan", &Plan::new(&batches, context))?,
+            tokens: device.tensor_of("the corpus's tokens", corpus.tokens())?,
+            places: device.tensor_of("the corpus's targets", corpus.targets())?,
+            cursor: device.tensor("cursor", size_of::<Cursor>() / 4)?,
+            rates: device.tensor("rates", RING)?,
+            losses: device.tensor("losses", RING)?,
+        })
+    }
+
+    /// Examples in a batch (B).
+    pub(super) fn batch(&self) -> usize {
+        self.batches.batch as usize
+    }
+
+    /// Tokens of context (n).
+    pub(super) fn context(&self) -> usize {
+        self.context
+    }
+
+    /// The next step is number `step` and has the first rate.
+    pub(super) fn seek(&self, device: &Device, step: u64, rates: &[f32]) {
+        device.write(&self.cursor, &[Cursor::at(self.batches.cursor(step))]);
+        device.write(&self.rates, rates);
+    }
+}

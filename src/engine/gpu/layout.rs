@@ -1,0 +1,135 @@
+//! Where the parameters lie in their buffer on the device, and the small path's record of an example; the twin of
+//! `shaders/shared/small.wgsl`. Tensors keep PyTorch's order of elements, but begin where a
+//! buffer can be bound, and the rows of weights where four numbers can be read at once.
+
+use std::ops::Range;
+
+use crate::model::shape::EMBEDDING_WEIGHT;
+use crate::model::{Parameters, Shape, Tensor};
+
+/// Tensors begin at multiples of so many numbers: 256 bytes, the largest alignment that a device may ask for.
+const ALIGNMENT: usize = 64;
+
+/// Places of the tensors on the device, counted in numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    tensors: Vec<Placed>,
+}
+
+/// A tensor and its place.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    /// The tensor.
+    pub(super) tensor: Tensor,
+    /// From one of its rows to the next: a multiple of 4 for a weight, so that rows can be read four numbers at a time.
+    pub(super) stride: usize,
+    /// Where it lies.
+    pub(super) range: Range<usize>,
+}
+
+/// The stride of a row that is read four numbers at a time.
+pub(super) fn padded(columns: usize) -> usize {
+    columns.next_multiple_of(4)
+}
+
+impl Layout {
+    pub(super) fn new(shape: Shape) -> Self {
+        let mut start = 0;
+        let place = |tensor: Tensor| {
+            let (rows, stride) = match tensor.sizes[..] {
+                // Rows of the embedding are only gathered.
+                [rows, columns] if tensor.name == EMBEDDING_WEIGHT => (rows, columns),
+                [rows, columns] => (rows, padded(columns)),
+                _ => (1, tensor.range.len()),
+            };
+            let range = start..start + rows * stride;
+            start = range.end.next_multiple_of(ALIGNMENT);
+            Placed { tensor, stride, range }
+        };
+        Layout { tensors: shape.tensors().into_iter().map(place).collect() }
+    }
+
+    /// Numbers in the whole buffer.
+    pub(super) fn len(&self) -> usize {
+        self.tensors.last().map_or(0, |placed| placed.range.end)
+    }
+
+    /// The tensors with their places.
+    pub(super) fn tensors(&self) -> &[Placed] {
+        &self.tensors
+    }
+
+    /// A tensor's place.
+    pub(super) fn range(&self, name: &str) -> Range<usize> {
+        let found = self.tensors.iter().find(|placed| placed.tensor.name == name);
+        found.map(|placed| placed.range.clone()).unwrap_or_else(|| panic!("the layout has no tensor {name}"))
+    }
+
+    /// The buffer's content for some parameters.
+    pub(super) fn to_device(&self, parameters: &Parameters) -> Vec<f32> {
+        let mut values = vec![0.0; self.len()];
+        for Placed { tensor, stride, range } in &self.tensors {
+            let columns = columns(tensor);
+            let rows = parameters.values[tensor.range.clone()].chunks_exact(columns);
+            for (to, from) in values[range.clone()].chunks_exact_mut(*stride).zip(rows) {
+                to[..columns].copy_from_slice(from);
+            }
+        }
+        values
+    }
+
+    /// The parameters from the buffer's content.
+    pub(super) fn from_device(&self, shape: Shape, values: &[f32]) -> Parameters {
+        let mut parameters = Parameters::zeros(shape);
+        for Placed { tensor, stride, range } in &self.tensors {
+            let columns = columns(tensor);
+            let rows = parameters.values[tensor.range.clone()].chunks_exact_mut(columns);
+            for (to, from) in rows.zip(values[range.clone()].chunks_exact(*stride)) {
+                to.copy_from_slice(&from[..columns]);
+            }
+        }
+        parameters
+    }
+}
+
+/// Numbers in a row of a tensor; a bias is one row.
+fn columns(tensor: &Tensor) -> usize {
+    tensor.sizes[tensor.sizes.len() - 1]
+}
+
+/// The record of one example on the small path, counted in numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record {
+    /// Where the hidden units begin.
+    pub(super) hidden: usize,
+    /// Where the logits begin.
+    pub(super) logits: usize,
+    /// Numbers in the record.
+    pub(super) len: usize,
+}
+
+impl Record {
+    pub(super) fn new(shape: Shape) -> Self {
+        let hidden = shape.input();
+        let logits = hidden + shape.hidden;
+        Record { hidden, logits, len: logits + 2 * shape.vocabulary + shape.hidden + shape.input() + 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Init;
+    use crate::model::initial::initial;
+
+    #[test]
+    fn parameters_come_back_from_the_device_as_they_were() {
+        for direct in [false, true] {
+            let shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct };
+            let parameters = initial(shape, Init::Lecture, 1);
+            let layout = Layout::new(shape);
+            assert!(layout.tensors().iter().all(|placed| placed.range.start % ALIGNMENT == 0));
+            assert_eq!(layout.from_device(shape, &layout.to_device(&parameters)), parameters);
+        }
+    }
+}

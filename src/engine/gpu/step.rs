@@ -1,0 +1,37 @@
+//! What both paths make: the dispatches of one step, and where its activations can be read.
+
+use super::device::{Buffer, Device, Dispatch};
+use crate::Result;
+
+/// One training step on the device.
+pub(super) struct Step {
+    /// In order; to be recorded once for each step.
+    pub(super) dispatches: Vec<Dispatch>,
+    /// After so many of them the logits can be read; a later one may overwrite them.
+    pub(super) logits_ready: usize,
+    /// [B, h], after tanh.
+    pub(super) hidden: Rows,
+    /// [B, V].
+    pub(super) logits: Rows,
+}
+
+/// A matrix within a buffer.
+pub(super) struct Rows {
+    /// The buffer.
+    pub(super) buffer: Buffer,
+    /// Where the first row begins.
+    pub(super) first: usize,
+    /// From one row to the next.
+    pub(super) stride: usize,
+    /// Numbers of a row that belong to the matrix.
+    pub(super) columns: usize,
+}
+
+impl Rows {
+    /// The matrix, row by row.
+    pub(super) fn read(&self, device: &mut Device, rows: usize) -> Result<Vec<f32>> {
+        let values: Vec<f32> = device.read(&self.buffer, 0..rows * self.stride)?;
+        let row = |values: &[f32]| values[self.first..self.first + self.columns].to_vec();
+        Ok(values.chunks_exact(self.stride).flat_map(row).collect())
+    }
+}

@@ -1,0 +1,406 @@
+//! Every kernel of the general path by itself, against plain loops: ragged sizes, and outputs that hold NaN before.
+
+use bytemuck::{bytes_of_mut, cast_slice_mut};
+use gpu_mlp::engine::gpu::alone::run_alone;
+use gpu_mlp::engine::gpu::kernels::Left;
+use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Extent, Plan, Product};
+use gpu_mlp::engine::gpu::{Device, adapters, cut_product, kernels, workgroups_for_each, workgroups_for_rows};
+use gpu_mlp::text::{BatchPlan, Corpus, Order};
+
+const POISON: f32 = f32::NAN;
+/// Invocations in a workgroup here; small, so that walks over several workgroups happen.
+const WORKGROUP: u32 = 64;
+const SIZE: [(&str, f64); 1] = [("WORKGROUP", WORKGROUP as f64)];
+
+/// A device whose kernels are checked, or a loud line and `None` where there is none and none is required.
+fn device() -> Option<Device> {
+    let Some(adapter) = adapters(None).into_iter().next() else {
+        let required = std::env::var("GPU_MLP_REQUIRE_GPU").is_ok_and(|value| !value.is_empty());
+        assert!(!required, "GPU_MLP_REQUIRE_GPU is set, but there is no GPU adapter");
+        eprintln!("NOT TESTED: there is no GPU adapter on this machine");
+        return None;
+    };
+    Some(Device::open(adapter, true).unwrap())
+}
+
+/// Numbers between -1 and 1 that are no round fractions.
+fn numbers(count: usize, seed: usize) -> Vec<f32> {
+    (0..count).map(|i| (((i + seed * 1013) * 7919) as f32 * 0.618).sin()).collect()
+}
+
+fn extent(rows: usize, columns: usize) -> Extent {
+    Extent { rows: rows as u32, columns: columns as u32, stride: columns as u32 }
+}
+
+/// Rows that begin at multiples of 4 numbers.
+fn padded(columns: usize) -> usize {
+    columns.next_multiple_of(4)
+}
+
+fn activations(batch: usize, columns: usize, embedding: usize) -> Activations {
+    Activations {
+        batch: batch as u32,
+        columns: columns as u32,
+        stride: padded(columns) as u32,
+        batch_stride: padded(batch) as u32,
+        embedding: embedding as u32,
+    }
+}
+
+/// The rows of a padded matrix without what fills them up.
+fn trimmed(padded_rows: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    padded_rows.chunks_exact(padded(columns)).take(rows).flat_map(|row| row[..columns].to_vec()).collect()
+}
+
+fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| (0..rows).map(move |row| matrix[row * columns + column])).collect()
+}
+
+fn for_each(count: usize) -> [u32; 3] {
+    workgroups_for_each(count, WORKGROUP)
+}
+
+#[track_caller]
+fn assert_close(what: &str, found: &[f32], expected: &[f64], tolerance: f64) {
+    let largest = expected.iter().fold(1e-30f64, |largest, x| largest.max(x.abs()));
+    for (place, (&x, &y)) in found.iter().zip(expected).enumerate() {
+        let difference = (f64::from(x) - y).abs() / largest;
+        assert!(difference <= tolerance, "{what} [{place}]: {x}, expected {y}: {difference:e} of the largest");
+    }
+}
+
+#[test]
+fn batches_are_those_of_the_host_bit_for_bit() {
+    let Some(mut device) = device() else { return };
+    let contexts: Vec<u32> = (0..150).collect();
+    let corpus = Corpus::from_examples(&contexts, &(200..250).collect::<Vec<u32>>(), 3);
+    // A batch of 70 from 50 examples goes through more than an epoch; step 2^33 needs more than 32 bits.
+    for order in [Order::Sampled, Order::Shuffled, Order::Sequential] {
+        for (batch, examples) in [(1, 1), (13, 50), (70, 50), (64, 37), (5, 2)] {
+            let batches = BatchPlan { order, seed: 0xDEAD_BEEF, batch, examples };
+            let mut plan = Plan::new(&batches, 3);
+            for first in [0, 3, 1000, (1 << 33) + 5] {
+                let mut cursor = Cursor::at(batches.cursor(first));
+                for step in first..first + 3 {
+                    let (mut found, mut targets) = (vec![u32::MAX; batch as usize * 3], vec![u32::MAX; batch as usize]);
+                    run_alone(
+                        &mut device,
+                        &kernels::DRAW_BATCH,
+                        &SIZE,
+                        for_each(batch as usize),
+                        &mut [
+                            bytes_of_mut(&mut plan),
+                            cast_slice_mut(&mut corpus.tokens().to_vec()),
+                            cast_slice_mut(&mut corpus.targets().to_vec()),
+                            bytes_of_mut(&mut cursor),
+                            cast_slice_mut(&mut found),
+                            cast_slice_mut(&mut targets),
+                        ],
+                    )
+                    .unwrap();
+                    let expected = batches.batch(step);
+                    for (lane, &example) in expected.iter().enumerate() {
+                        let context = &found[lane * 3..lane * 3 + 3];
+                        assert_eq!(context, corpus.context_of(example as usize), "{batches:?} step {step} lane {lane}");
+                        assert_eq!(targets[lane], corpus.target_of(example as usize));
+                    }
+                    let mut losses = [POISON; 4];
+                    let mut ones = vec![1.0f32; batch as usize];
+                    cursor.next.slot = step as u32 % 4;
+                    cursor.current = cursor.next;
+                    run_alone(
+                        &mut device,
+                        &kernels::LOSS_MEAN,
+                        &[],
+                        [1, 1, 1],
+                        &mut [
+                            bytes_of_mut(&mut plan),
+                            cast_slice_mut(&mut ones),
+                            bytes_of_mut(&mut cursor),
+                            cast_slice_mut(&mut losses),
+                        ],
+                    )
+                    .unwrap();
+                    assert_eq!(losses[step as usize % 4], 1.0);
+                    let mut next = Cursor::at(batches.cursor(step + 1)).next;
+                    next.slot = cursor.current.slot + 1;
+                    // The epoch of the cursor counts modulo 2^32 on both sides.
+                    assert_eq!(cursor.next, next, "{batches:?} after step {step}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gather_takes_rows_of_the_table() {
+    let Some(mut device) = device() else { return };
+    for (batch, context, embedding) in [(1, 1, 1), (13, 5, 7), (32, 3, 10), (250, 4, 30)] {
+        let columns = context * embedding;
+        let mut table = numbers(31 * embedding, 1);
+        let mut contexts: Vec<u32> = (0..(batch * context) as u32).map(|i| i * i % 31).collect();
+        let mut input = vec![POISON; batch * padded(columns)];
+        let mut turned = vec![POISON; columns * padded(batch)];
+        run_alone(
+            &mut device,
+            &kernels::EMBEDDING_GATHER,
+            &SIZE,
+            // Fewer workgroups than elements need: the walk has to go on.
+            [for_each(batch * columns)[0].div_ceil(2), 1, 1],
+            &mut [
+                bytes_of_mut(&mut activations(batch, columns, embedding)),
+                cast_slice_mut(&mut contexts),
+                cast_slice_mut(&mut table),
+                cast_slice_mut(&mut input),
+                cast_slice_mut(&mut turned),
+            ],
+        )
+        .unwrap();
+        let row = |&token: &u32| table[token as usize * embedding..][..embedding].to_vec();
+        let expected: Vec<f32> = contexts.iter().flat_map(row).collect();
+        assert_eq!(trimmed(&input, batch, columns), expected);
+        assert_eq!(trimmed(&turned, columns, batch), transposed(&expected, batch, columns));
+    }
+}
+
+/// A matrix in rows that begin at multiples of 4 numbers; zeros fill them up.
+fn padded_numbers(rows: usize, columns: usize, seed: usize) -> Vec<f32> {
+    let mut matrix = numbers(rows * padded(columns), seed);
+    matrix.chunks_exact_mut(padded(columns)).for_each(|row| row[columns..].fill(0.0));
+    matrix
+}
+
+#[test]
+fn products_are_those_of_plain_loops() {
+    let Some(mut device) = device() else { return };
+    let sizes =
+        [(1, 1, 1), (13, 33, 31), (65, 129, 17), (32, 200, 30), (64, 64, 64), (7, 3, 513), (600, 1, 2), (1, 600, 5)];
+    for (rows, columns, inner) in sizes {
+        for (layout, turned) in
+            [(Left::Plain, false), (Left::Plain, true), (Left::Transposed, false), (Left::Transposed, true)]
+        {
+            let (left_rows, left_columns) = if layout == Left::Plain { (rows, inner) } else { (inner, rows) };
+            let mut left = padded_numbers(left_rows, left_columns, 1);
+            let mut right = padded_numbers(inner, columns, 2);
+            let mut bias = numbers(rows, 3);
+            let left_stride = padded(left_columns);
+            let out_stride = if turned { rows } else { columns } + 3;
+            for (has_bias, accumulate, part) in [(0, 0, inner), (1, 0, inner), (0, 1, inner), (1, 1, inner), (0, 0, 8)]
+            {
+                let size = if turned { columns } else { rows } * out_stride;
+                let mut product = Product::new([rows, columns, inner], left_stride, padded(columns), out_stride)
+                    .in_parts(padded(part), size);
+                if turned {
+                    product = product.out_transposed();
+                }
+                product.bias = has_bias;
+                product.accumulate = accumulate;
+                let parts = product.parts() as usize;
+                let mut out = vec![if accumulate == 1 { 0.5 } else { POISON }; parts * size];
+                let (constants, workgroups) = cut_product(&product, layout);
+                run_alone(
+                    &mut device,
+                    &kernels::MATRIX_PRODUCT,
+                    &constants,
+                    workgroups,
+                    &mut [
+                        bytes_of_mut(&mut product),
+                        cast_slice_mut(&mut left),
+                        cast_slice_mut(&mut right),
+                        cast_slice_mut(&mut bias),
+                        cast_slice_mut(&mut out),
+                    ],
+                )
+                .unwrap();
+                let (mut found, mut expected) = (Vec::new(), Vec::new());
+                for part_index in 0..parts {
+                    let first = part_index * padded(part);
+                    for row in 0..rows {
+                        for column in 0..columns {
+                            let mut sum = f64::from(accumulate) * 0.5 + f64::from(has_bias) * f64::from(bias[row]);
+                            for k in first..inner.min(first + padded(part)) {
+                                let (r, c) = if layout == Left::Plain { (row, k) } else { (k, row) };
+                                let (x, y) = (left[r * left_stride + c], right[k * padded(columns) + column]);
+                                sum += f64::from(x) * f64::from(y);
+                            }
+                            expected.push(sum);
+                            let (r, c) = if turned { (column, row) } else { (row, column) };
+                            found.push(out[part_index * size + r * out_stride + c]);
+                        }
+                    }
+                }
+                assert_close(&format!("{layout:?} {product:?}"), &found, &expected, 1e-6);
+                let written = out.iter().filter(|x| !x.is_nan()).count();
+                assert!(accumulate == 1 || written == found.len(), "{product:?} wrote beyond its result");
+            }
+        }
+    }
+}
+
+#[test]
+fn tanh_goes_forward_and_backward() {
+    let Some(mut device) = device() else { return };
+    for (batch, columns) in [(1, 1), (13, 33), (32, 200)] {
+        let count = batch * padded(columns);
+        let before: Vec<f32> = numbers(count, 1).iter().enumerate().map(|(i, x)| x * [3.0, 1e30][i % 2]).collect();
+        let mut hidden = before.clone();
+        let mut turned = vec![POISON; columns * padded(batch)];
+        let mut sizes = activations(batch, columns, 1);
+        let workgroups = for_each(batch * columns);
+        let arrays = &mut [bytes_of_mut(&mut sizes), cast_slice_mut(&mut hidden), cast_slice_mut(&mut turned)];
+        run_alone(&mut device, &kernels::TANH_FORWARD, &SIZE, workgroups, arrays).unwrap();
+        let after = trimmed(&hidden, batch, columns);
+        let expected: Vec<f64> = trimmed(&before, batch, columns).iter().map(|&x| f64::from(x).tanh()).collect();
+        assert_close("tanh", &after, &expected, 1e-6);
+        assert_eq!(trimmed(&turned, columns, batch), transposed(&after, batch, columns));
+
+        let gradient_after = numbers(after.len(), 2);
+        let (mut gradient, mut after) = (gradient_after.clone(), after);
+        let mut size = extent(batch, columns);
+        let arrays = &mut [bytes_of_mut(&mut size), cast_slice_mut(&mut after), cast_slice_mut(&mut gradient)];
+        run_alone(&mut device, &kernels::TANH_BACKWARD, &SIZE, workgroups, arrays).unwrap();
+        let back = |(&g, &y): (&f32, &f32)| f64::from(g) * (1.0 - f64::from(y) * f64::from(y));
+        let expected: Vec<f64> = gradient_after.iter().zip(&after).map(back).collect();
+        assert_close("gradient of tanh", &gradient, &expected, 1e-6);
+    }
+}
+
+#[test]
+fn softmax_gives_loss_gradient_and_probabilities() {
+    let Some(mut device) = device() else { return };
+    for (rows, columns, scale) in [(1, 2, 1.0), (13, 31, 5.0), (3, 64, 1.0), (70, 65, 30.0), (2, 1000, 2000.0)] {
+        let logits: Vec<f32> = numbers(rows * columns, 4).iter().map(|x| x * scale).collect();
+        let targets: Vec<u32> = (0..rows).map(|row| (row * 17 + columns - 1) as u32 % columns as u32).collect();
+        for result in [0, 1, 2] {
+            let mut losses = vec![POISON; rows];
+            let mut found = vec![POISON; rows * padded(columns)];
+            for (to, from) in found.chunks_exact_mut(padded(columns)).zip(logits.chunks_exact(columns)) {
+                to[..columns].copy_from_slice(from);
+            }
+            run_alone(
+                &mut device,
+                &kernels::SOFTMAX_CROSS_ENTROPY,
+                &[SIZE[0], ("RESULT", result.into())],
+                workgroups_for_rows(rows as u32),
+                &mut [
+                    bytes_of_mut(&mut Extent { stride: padded(columns) as u32, ..extent(rows, columns) }),
+                    cast_slice_mut(&mut targets.clone()),
+                    cast_slice_mut(&mut found),
+                    cast_slice_mut(&mut losses),
+                ],
+            )
+            .unwrap();
+            let (mut expected, mut expected_losses) = (Vec::new(), Vec::new());
+            for (row, &target) in logits.chunks_exact(columns).zip(&targets) {
+                let largest = row.iter().fold(f64::MIN, |largest, &x| largest.max(x.into()));
+                let sum: f64 = row.iter().map(|&x| (f64::from(x) - largest).exp()).sum();
+                expected_losses.push(largest + sum.ln() - f64::from(row[target as usize]));
+                expected.extend(row.iter().enumerate().map(|(v, &x)| {
+                    let probability = (f64::from(x) - largest).exp() / sum;
+                    let is_target = f64::from(u8::from(v == target as usize));
+                    match result {
+                        0 => x.into(),
+                        1 => (probability - is_target) / rows as f64,
+                        _ => probability,
+                    }
+                }));
+            }
+            let found = trimmed(&found, rows, columns);
+            assert_close("losses", &losses, &expected_losses, 2e-6);
+            assert_close(["logits", "gradients", "probabilities"][result as usize], &found, &expected, 2e-6);
+        }
+    }
+}
+
+#[test]
+fn column_sums_are_those_of_plain_loops() {
+    let Some(mut device) = device() else { return };
+    for (rows, columns) in [(1, 1), (13, 33), (32, 200), (256, 3)] {
+        let mut matrix = numbers(rows * padded(columns), 1);
+        let mut sums = vec![POISON; columns];
+        run_alone(
+            &mut device,
+            &kernels::COLUMN_SUM,
+            &SIZE,
+            for_each(columns),
+            &mut [
+                bytes_of_mut(&mut Extent { stride: padded(columns) as u32, ..extent(rows, columns) }),
+                cast_slice_mut(&mut matrix),
+                cast_slice_mut(&mut sums),
+            ],
+        )
+        .unwrap();
+        let mut expected = vec![0.0f64; columns];
+        for row in matrix.chunks_exact(padded(columns)) {
+            expected.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
+        }
+        assert_close("sums", &sums, &expected, 1e-6);
+    }
+}
+
+#[test]
+fn a_scatter_adds_all_occurrences_of_a_token() {
+    let Some(mut device) = device() else { return };
+    // Many duplicates; all the same; all different.
+    let contexts: [Vec<u32>; 3] = [(0..300).map(|i| i * i % 11).collect(), vec![5; 70], (0..97).collect()];
+    for (mut contexts, embedding) in contexts.into_iter().zip([7, 65, 30]) {
+        let vocabulary = 97;
+        let occurrences = contexts.len();
+        let mut d_input = numbers(occurrences * embedding, 1);
+        let before = numbers(vocabulary * embedding, 2);
+        let mut table = before.clone();
+        let mut cursor = Cursor::at(BatchPlan { order: Order::Sampled, seed: 0, batch: 1, examples: 1 }.cursor(0));
+        cursor.current.slot = 2;
+        run_alone(
+            &mut device,
+            &kernels::EMBEDDING_SCATTER,
+            &SIZE,
+            workgroups_for_rows(occurrences as u32),
+            &mut [
+                bytes_of_mut(&mut extent(occurrences, embedding)),
+                cast_slice_mut(&mut contexts),
+                cast_slice_mut(&mut d_input),
+                cast_slice_mut(&mut [9.0f32, 9.0, 0.25]),
+                bytes_of_mut(&mut cursor),
+                cast_slice_mut(&mut table),
+            ],
+        )
+        .unwrap();
+        let mut expected: Vec<f64> = before.iter().map(|&x| x.into()).collect();
+        for (&token, row) in contexts.iter().zip(d_input.chunks_exact(embedding)) {
+            for (k, &x) in row.iter().enumerate() {
+                expected[token as usize * embedding + k] -= 0.25 * f64::from(x);
+            }
+        }
+        assert_close("embedding", &table, &expected, 1e-6);
+    }
+}
+
+#[test]
+fn an_update_takes_the_rate_of_its_slot() {
+    let Some(mut device) = device() else { return };
+    for count in [1, 63, 1000] {
+        let mut gradients = numbers(count, 1);
+        let before = numbers(count, 2);
+        let mut parameters = before.clone();
+        let mut cursor = Cursor::at(BatchPlan { order: Order::Sampled, seed: 0, batch: 1, examples: 1 }.cursor(0));
+        cursor.current.slot = 1;
+        run_alone(
+            &mut device,
+            &kernels::SGD_UPDATE,
+            &SIZE,
+            for_each(count),
+            &mut [
+                bytes_of_mut(&mut extent(1, count)),
+                cast_slice_mut(&mut gradients),
+                cast_slice_mut(&mut [9.0f32, 0.5, 9.0]),
+                bytes_of_mut(&mut cursor),
+                cast_slice_mut(&mut parameters),
+            ],
+        )
+        .unwrap();
+        let moved = |(&p, &g): (&f32, &f32)| f64::from(p) - 0.5 * f64::from(g);
+        let expected: Vec<f64> = before.iter().zip(&gradients).map(moved).collect();
+        assert_close("parameters", &parameters, &expected, 1e-6);
+    }
+}

@@ -1,0 +1,112 @@
+//! The shaders without a GPU: every composed source is valid WGSL, binds what the kernel table says, and lays its structs
+//! out as the Rust mirrors do.
+
+use std::collections::BTreeSet;
+use std::mem::offset_of;
+use std::path::Path;
+
+use gpu_mlp::engine::gpu::kernels::{Access, KERNELS, Kernel};
+use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Extent, Plan, Position, Product};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+fn parse(kernel: &Kernel) -> naga::Module {
+    naga::front::wgsl::parse_str(kernel.source)
+        .unwrap_or_else(|error| panic!("{}: {}", kernel.name, error.emit_to_string(kernel.source)))
+}
+
+#[test]
+fn every_kernel_is_valid_and_asks_for_no_capabilities() {
+    for kernel in KERNELS {
+        let module = parse(kernel);
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        if let Err(error) = validator.validate(&module) {
+            panic!("{}: {}", kernel.name, error.emit_to_string(kernel.source));
+        }
+        let entry_points: Vec<&str> = module.entry_points.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(entry_points, [kernel.name]);
+    }
+}
+
+#[test]
+fn the_table_lists_the_files() {
+    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")).unwrap();
+    let files: BTreeSet<String> = files
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wgsl"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let table: BTreeSet<String> = KERNELS.iter().map(|kernel| kernel.name.to_owned()).collect();
+    assert_eq!(files, table);
+}
+
+#[test]
+fn bindings_and_constants_are_those_of_the_table() {
+    for kernel in KERNELS {
+        let module = parse(kernel);
+        let mut bindings: Vec<(u32, Access)> = Vec::new();
+        for (_, variable) in module.global_variables.iter() {
+            let Some(binding) = &variable.binding else { continue };
+            assert_eq!(binding.group, 0, "{}", kernel.name);
+            let access = match variable.space {
+                naga::AddressSpace::Uniform => Access::Uniform,
+                naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => Access::Write,
+                naga::AddressSpace::Storage { .. } => Access::Read,
+                space => panic!("{}: {space:?}", kernel.name),
+            };
+            bindings.push((binding.binding, access));
+        }
+        bindings.sort_by_key(|&(binding, _)| binding);
+        let expected: Vec<(u32, Access)> = (0..).zip(kernel.bindings.iter().copied()).collect();
+        assert_eq!(bindings, expected, "{}", kernel.name);
+        assert!(kernel.bindings.iter().filter(|&&access| access != Access::Uniform).count() <= 8, "{}", kernel.name);
+
+        let declared: BTreeSet<&str> = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref()).collect();
+        let given: BTreeSet<&str> = kernel.constants.iter().copied().collect();
+        assert!(given.is_subset(&declared), "{}: {given:?} of {declared:?}", kernel.name);
+    }
+}
+
+/// Names, offsets and size of a struct, as some kernel declares it.
+fn layout_of(name: &str) -> (Vec<(String, usize)>, usize) {
+    for kernel in KERNELS {
+        let module = parse(kernel);
+        for (_, ty) in module.types.iter() {
+            if let naga::TypeInner::Struct { members, span } = &ty.inner
+                && ty.name.as_deref() == Some(name)
+            {
+                let members = members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset as usize));
+                return (members.collect(), *span as usize);
+            }
+        }
+    }
+    panic!("no kernel declares {name}");
+}
+
+macro_rules! assert_same_layout {
+    ($type:ident { $($field:ident),+ }) => {
+        let rust: Vec<(String, usize)> = vec![$((stringify!($field).to_owned(), offset_of!($type, $field))),+];
+        assert_eq!(layout_of(stringify!($type)), (rust, size_of::<$type>()), stringify!($type));
+    };
+}
+
+#[test]
+fn structs_lie_in_memory_as_their_mirrors() {
+    assert_same_layout!(Plan { order, seed, batch, examples, half_bits, context });
+    assert_same_layout!(Position { step, epoch, offset, slot });
+    assert_same_layout!(Cursor { current, next });
+    assert_same_layout!(Extent { rows, columns, stride });
+    assert_same_layout!(Activations { batch, columns, stride, batch_stride, embedding });
+    assert_same_layout!(Product {
+        rows,
+        columns,
+        inner,
+        left,
+        right,
+        out_row,
+        out_column,
+        part,
+        out_part,
+        bias,
+        accumulate
+    });
+}
