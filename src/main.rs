@@ -7,6 +7,7 @@ use gpu_mlp::Error;
 use gpu_mlp::cli::{self, Cli};
 
 fn main() -> ExitCode {
+    quiet_graphics_libraries();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -32,6 +33,17 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(if matches!(error, Error::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+/// Without this variable, as on most servers, Mesa's drivers print an error that is none whenever adapters are listed.
+fn quiet_graphics_libraries() {
+    if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: the program has one thread yet.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir());
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gpu_mlp::check::{Comparison, built_in_cases, compare, expected_of_reference, golden};
 use gpu_mlp::engine::Engine;
 use gpu_mlp::engine::cpu::Cpu;
+use gpu_mlp::engine::gpu::{Gpu, Path};
 use gpu_mlp::model::initial::initial;
 use gpu_mlp::model::{Init, Parameters, Shape};
 use gpu_mlp::reference::Reference;
@@ -140,6 +141,48 @@ fn the_cpu_engine_gives_the_same_bits_for_any_number_of_threads() {
             assert!(run(threads) == one, "{} with {threads} threads", case.name);
         }
     }
+}
+
+/// Runs a test on each path of the GPU engine, on a device of its own for each engine that the test asks for.
+fn on_gpu(path: Path, test: fn(&mut dyn FnMut() -> Box<dyn Engine>)) {
+    if common::gpu().is_some() {
+        test(&mut || Box::new(Gpu::open(common::gpu().expect("it was there"), path).unwrap()));
+    }
+}
+
+#[test]
+fn the_small_gpu_path_agrees_with_golden_files() {
+    on_gpu(Path::Small, agrees_with_golden_files);
+}
+
+#[test]
+fn the_general_gpu_path_agrees_with_golden_files() {
+    on_gpu(Path::General, agrees_with_golden_files);
+}
+
+#[test]
+fn the_gpu_engine_agrees_with_the_reference() {
+    on_gpu(Path::Automatic, agrees_with_the_reference);
+}
+
+#[test]
+fn the_general_gpu_path_agrees_with_the_reference() {
+    on_gpu(Path::General, agrees_with_the_reference);
+}
+
+#[test]
+fn the_small_gpu_path_trains_the_same_in_pieces() {
+    on_gpu(Path::Small, trains_the_same_in_pieces);
+}
+
+#[test]
+fn the_general_gpu_path_trains_the_same_in_pieces() {
+    on_gpu(Path::General, trains_the_same_in_pieces);
+}
+
+#[test]
+fn the_gpu_engine_answers_questions() {
+    on_gpu(Path::Automatic, |engine| answers_questions(&mut *engine()));
 }
 
 #[test]

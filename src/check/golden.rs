@@ -21,6 +21,16 @@ pub fn read(path: &Path) -> Result<(Case, Expected)> {
     from_bytes(&bytes, name).map_err(|reason| Error::content(path, reason))
 }
 
+/// The golden files built into the program, made by PyTorch's autograd in float64.
+pub fn built_in() -> Vec<(Case, Expected)> {
+    let files: [(&str, &[u8]); 3] = [
+        ("golden-notebook", include_bytes!("../../tests/golden/notebook.safetensors")),
+        ("golden-odd", include_bytes!("../../tests/golden/odd.safetensors")),
+        ("golden-direct", include_bytes!("../../tests/golden/direct.safetensors")),
+    ];
+    files.map(|(name, bytes)| from_bytes(bytes, name.to_owned()).expect("the built-in files are whole")).to_vec()
+}
+
 fn from_bytes(bytes: &[u8], name: String) -> Result<(Case, Expected), String> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| format!("not a golden file: {error}"))?;
     let sizes = |name: &str| -> Result<Vec<usize>, String> { Ok(find(&file, name)?.shape().to_vec()) };

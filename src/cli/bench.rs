@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// How fast is this machine? Whole training steps on named shapes: checked against the reference, then timed.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub struct BenchArgs {
     /// Which shapes: notebook, makemore, wide, brown, brown-direct [default: all]
     #[arg(long, value_name = "NAME", num_args = 1.., value_parser = parse_shape)]

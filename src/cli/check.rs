@@ -13,7 +13,7 @@ use crate::report::Output;
 use crate::report::output::table;
 use crate::{Error, Result};
 
-/// Does a device compute right? Against the f64 reference on built-in cases, or against golden files.
+/// Does a device compute right? Against the values of PyTorch and of the f64 reference, or against golden files.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct CheckArgs {
@@ -35,12 +35,7 @@ Examples:
 /// Runs the command.
 pub fn run(args: CheckArgs) -> Result<()> {
     let output = args.output.output();
-    let cases: Vec<(Case, Expected)> = if args.golden.is_empty() {
-        let with_expected = |case| expected_of_reference(&case).map(|expected| (case, expected));
-        built_in_cases().into_iter().map(with_expected).collect::<Result<_>>()?
-    } else {
-        args.golden.iter().map(|path| golden::read(path)).collect::<Result<_>>()?
-    };
+    let cases = args.cases()?;
     let first = open(&args.device.choice(), args.device.thread_count(), Path::Automatic)?;
     output.message(format!("device: {}", first.reason));
     let hardware = first.engine.hardware();
@@ -126,8 +121,19 @@ fn case_row(name: &str, all: &[Comparison]) -> Vec<String> {
 }
 
 impl CheckArgs {
-    /// The device that is checked.
-    pub fn choice(&self) -> DeviceChoice {
-        self.device.choice()
+    /// The golden files that are given; else the built-in ones and, but for the reference itself, the cases whose values
+    /// the reference computes.
+    fn cases(&self) -> Result<Vec<(Case, Expected)>> {
+        if !self.golden.is_empty() {
+            return self.golden.iter().map(|path| golden::read(path)).collect();
+        }
+        let mut cases = golden::built_in();
+        if self.device.choice() != DeviceChoice::Reference {
+            for case in built_in_cases() {
+                let expected = expected_of_reference(&case)?;
+                cases.push((case, expected));
+            }
+        }
+        Ok(cases)
     }
 }

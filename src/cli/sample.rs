@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 /// Draw new items from a model.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub struct SampleArgs {
     /// A .safetensors file, or a run directory (then its best model)
     model: PathBuf,

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 
 /// Train a model: on TEXT, an item on each line, or on the names built into the program.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub struct TrainArgs {
     /// A UTF-8 text with an item on each line [default: the built-in names]
     text: Option<PathBuf>,
@@ -271,7 +271,7 @@ pub fn run(args: TrainArgs) -> Result<u8> {
 
 /// Everything that can be wrong is found before a device is opened or a directory made.
 enum Prepared {
-    New { sources: Sources, settings: Settings, data: Box<Data> },
+    New(Box<(Sources, Settings, Data)>),
     Resumed(Box<Begun>),
 }
 
@@ -285,9 +285,9 @@ impl Prepared {
             };
             let texts = sources.read()?;
             let settings = args.settings.settings(&texts)?;
-            let data = Box::new(texts.data(&settings, None)?);
+            let data = texts.data(&settings, None)?;
             settings.shape(data.vocabulary.len()).check().map_err(Error::usage)?;
-            return Ok(Prepared::New { sources: sources.absolute()?, settings, data });
+            return Ok(Prepared::New(Box::new((sources.absolute()?, settings, data))));
         };
         let (directory, config) = RunDirectory::open(path)?;
         let mut sources = config.sources;
@@ -315,7 +315,7 @@ impl Prepared {
     fn begin(self, args: &TrainArgs) -> Result<Begun> {
         let (sources, settings, data) = match self {
             Prepared::Resumed(begun) => return Ok(*begun),
-            Prepared::New { sources, settings, data } => (sources, settings, *data),
+            Prepared::New(new) => *new,
         };
         let path = args.out.clone().unwrap_or_else(|| RunDirectory::default_path(settings.preset.name()));
         let config = Config { version: env!("CARGO_PKG_VERSION").to_owned(), sources, settings };

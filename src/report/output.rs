@@ -62,14 +62,17 @@ fn write_line(text: &str) -> Result<()> {
     })
 }
 
-/// A plain table; columns from the second on are numbers, to the right.
+/// A plain table; a column of which every cell begins with a digit is set to the right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let number = |cell: &String| cell.starts_with(|first: char| first.is_ascii_digit() || first == '-');
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     table.add_rows(rows);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if rows.iter().all(|row| row.get(index).is_some_and(number)) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
