@@ -8,6 +8,7 @@ pub mod eval;
 pub mod inspect;
 pub mod options;
 pub mod sample;
+mod settings;
 pub mod train;
 
 use std::sync::atomic::AtomicBool;

@@ -11,6 +11,8 @@ use crate::train::Losses;
 
 /// Items drawn at the end of a run.
 const SAMPLES: usize = 20;
+/// Characters of a line of samples.
+const LINE_WIDTH: usize = 90;
 /// The highest order of the count models: the lecture's context of three and the token itself.
 const MOST_ORDER: usize = 4;
 
@@ -59,12 +61,12 @@ pub fn samples(output: &Output, data: &Data, model: &mut Network, seed: u32) -> 
     let samples = sampler.draw(model, &[], SAMPLES)?;
     let drawn: Vec<Drawn> = describe(&samples, data);
     output.text(format!("\n{SAMPLES} samples (* stands in the training part):"))?;
-    for line in drawn.chunks(5) {
-        let cells = line.iter().map(|drawn| {
-            let mark = if drawn.known == Some(true) { "*" } else { "" };
-            format!("{:<15}", format!("{}{mark}", drawn.text))
-        });
-        output.text(format!("  {}", cells.collect::<String>().trim_end()))?;
+    let mark = |drawn: &Drawn| format!("{}{}", drawn.text, if drawn.known == Some(true) { "*" } else { "" });
+    let cells: Vec<String> = drawn.iter().map(mark).collect();
+    let widest = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+    for line in cells.chunks((LINE_WIDTH / (widest + 2)).clamp(1, 5)) {
+        let line: String = line.iter().map(|cell| format!("  {cell:<widest$}")).collect();
+        output.text(line.trim_end())?;
     }
     Ok(())
 }

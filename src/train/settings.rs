@@ -13,7 +13,7 @@ use crate::text::{Order, Split};
 pub enum Preset {
     /// Characters of lines, context 3, embedding 10, hidden 200, batch 32, 200,000 steps, rate 0.1 then 0.01 at half.
     Makemore,
-    /// The same with embedding 2 and hidden 100: the lecture's first network, small enough to draw.
+    /// The same with embedding 2, hidden 100 and shuffled epochs: the lecture's first network, small enough to draw.
     Notebook,
 }
 

@@ -1,0 +1,189 @@
+//! The flags that fix a run, and the checked settings that they become.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::model::Init;
+use crate::text::data::VocabularyFrom;
+use crate::text::{Order, Split};
+use crate::train::directory::Texts;
+use crate::train::{Optimizer, Preset, ScheduleKind, Settings};
+use crate::{Error, Result};
+
+#[derive(Debug, Args)]
+pub(super) struct SettingArgs {
+    /// Where the defaults come from
+    #[arg(long, value_name = "P", help_heading = "Run")]
+    preset: Option<Preset>,
+
+    /// Fixes every random choice
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    seed: Option<u32>,
+
+    /// A validation part of its own, instead of a share of TEXT
+    #[arg(long, value_name = "FILE", help_heading = "Text")]
+    pub(super) valid: Option<PathBuf>,
+
+    /// A test part of its own, instead of a share of TEXT
+    #[arg(long, value_name = "FILE", help_heading = "Text")]
+    pub(super) test: Option<PathBuf>,
+
+    /// Shares of the lines for training, validation and test, shuffled by the seed [default: 80/10/10]
+    #[arg(long, value_name = "A/B/C", help_heading = "Text")]
+    split: Option<Split>,
+
+    /// Where the vocabulary comes from [default: train]
+    #[arg(long, value_name = "PART", help_heading = "Text")]
+    vocab_from: Option<VocabularyFrom>,
+
+    /// Tokens of context (the paper's n is one more) [default: 3]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    context: Option<usize>,
+
+    /// Numbers in a token's embedding (the paper's m) [default: 10; notebook: 2]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    embedding: Option<usize>,
+
+    /// Hidden units (the paper's h) [default: 200; notebook: 100]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    hidden: Option<usize>,
+
+    /// Connect the input to the output directly as well (the paper's W)
+    #[arg(long, help_heading = "Network")]
+    direct: bool,
+
+    /// How the parameters begin [default: scaled]
+    #[arg(long, value_name = "I", help_heading = "Network")]
+    init: Option<Init>,
+
+    /// Training steps [default: 200000]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    steps: Option<u64>,
+
+    /// How often each example is met, instead of --steps
+    #[arg(long, value_name = "N", help_heading = "Training", conflicts_with = "steps")]
+    epochs: Option<f64>,
+
+    /// Examples in a step [default: 32]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    batch: Option<u32>,
+
+    /// The order of the examples [default: shuffled; makemore: sampled]
+    #[arg(long, value_name = "O", help_heading = "Training")]
+    order: Option<Order>,
+
+    /// The update rule [default: sgd]
+    #[arg(long, value_name = "O", help_heading = "Training")]
+    optimizer: Option<Optimizer>,
+
+    /// First learning rate [default: 0.1]
+    #[arg(long, value_name = "R", help_heading = "Training")]
+    rate: Option<f32>,
+
+    /// How the rate changes [default: step]
+    #[arg(long, value_name = "S", help_heading = "Training")]
+    schedule: Option<ScheduleKind>,
+
+    /// step: the share of the run after which the rate falls [default: 0.5]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    decay_at: Option<f64>,
+
+    /// step: what the rate is multiplied with; linear, cosine: the last rate over the first [default: 0.1]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    decay_factor: Option<f64>,
+
+    /// inverse: r in the paper's rate / (1 + r t) [default: 1e-8]
+    #[arg(long, value_name = "R", help_heading = "Training")]
+    inverse_r: Option<f64>,
+
+    /// Steps between validations [default: a twentieth of the run]
+    #[arg(long, value_name = "N", help_heading = "Reports")]
+    eval_every: Option<u64>,
+
+    /// Steps between reports of the training loss [default: as --eval-every]
+    #[arg(long, value_name = "N", help_heading = "Reports")]
+    report_every: Option<u64>,
+
+    /// Stop after N validations without a better one; 0 is never [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Reports")]
+    patience: Option<u64>,
+}
+
+impl SettingArgs {
+    /// The settings after presets and defaults, checked. The texts are cut where --epochs needs their length.
+    pub(super) fn settings(&self, texts: &Texts) -> Result<Settings> {
+        let preset = self.preset.unwrap_or(Preset::Makemore);
+        let (embedding, hidden, order) = match preset {
+            Preset::Makemore => (10, 200, Order::Sampled),
+            Preset::Notebook => (2, 100, Order::Shuffled),
+        };
+        let mut settings = Settings {
+            preset,
+            context: self.context.unwrap_or(3),
+            embedding: self.embedding.unwrap_or(embedding),
+            hidden: self.hidden.unwrap_or(hidden),
+            direct: self.direct,
+            init: self.init.unwrap_or(Init::Scaled),
+            steps: self.steps.unwrap_or(200_000),
+            batch: self.batch.unwrap_or(32),
+            order: self.order.unwrap_or(order),
+            optimizer: self.optimizer.unwrap_or(Optimizer::Sgd),
+            rate: self.rate.unwrap_or(0.1),
+            schedule: self.schedule.unwrap_or(ScheduleKind::Step),
+            decay_at: self.decay_at.unwrap_or(0.5),
+            decay_factor: self.decay_factor.unwrap_or(0.1),
+            inverse_r: self.inverse_r.unwrap_or(1e-8),
+            eval_every: 1,
+            report_every: 1,
+            patience: self.patience.unwrap_or(0),
+            seed: self.seed.unwrap_or(42),
+            split: self.split.unwrap_or_default(),
+            vocabulary_from: self.vocab_from.unwrap_or(VocabularyFrom::Train),
+            text_sha256: texts.sha256(),
+        };
+        self.check(&settings)?;
+        // Any vocabulary will do to find a size of zero before the text is cut.
+        settings.shape(2).check().map_err(Error::usage)?;
+        if let Some(epochs) = self.epochs {
+            let examples = texts.data(&settings, None)?.train.len() as f64;
+            settings.steps = (epochs * examples / f64::from(settings.batch)).ceil() as u64;
+        }
+        if settings.steps > u64::from(u32::MAX) {
+            return Err(Error::usage(format!("{} steps are more than the {} that fit", settings.steps, u32::MAX)));
+        }
+        settings.eval_every = self.eval_every.unwrap_or(settings.steps.div_ceil(20));
+        settings.report_every = self.report_every.unwrap_or(settings.eval_every);
+        Ok(settings)
+    }
+
+    fn check(&self, settings: &Settings) -> Result<()> {
+        let zeros = [
+            ("--steps", self.steps == Some(0)),
+            ("--batch", self.batch == Some(0)),
+            ("--eval-every", self.eval_every == Some(0)),
+            ("--report-every", self.report_every == Some(0)),
+        ];
+        if let Some((name, _)) = zeros.into_iter().find(|&(_, zero)| zero) {
+            return Err(Error::usage(format!("{name} is 0: it must be at least 1")));
+        }
+        let positive = [
+            ("--rate", f64::from(settings.rate)),
+            ("--epochs", self.epochs.unwrap_or(1.0)),
+            ("--decay-factor", settings.decay_factor),
+        ];
+        if let Some((name, value)) = positive.into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
+            return Err(Error::usage(format!("{name} is {value}: it must be a number above 0")));
+        }
+        if !(0.0..=1.0).contains(&settings.decay_at) {
+            return Err(Error::usage(format!("--decay-at is {}: it must be between 0 and 1", settings.decay_at)));
+        }
+        if !(settings.inverse_r.is_finite() && settings.inverse_r >= 0.0) {
+            return Err(Error::usage(format!("--inverse-r is {}: it must not be negative", settings.inverse_r)));
+        }
+        if settings.batch > 1 << 20 {
+            return Err(Error::usage(format!("--batch is {}: at most {} fit", settings.batch, 1 << 20)));
+        }
+        Ok(())
+    }
+}
