@@ -79,7 +79,7 @@ impl Layout {
     }
 
     /// The parameters from the buffer's content.
-    pub(super) fn from_device(&self, shape: Shape, values: &[f32]) -> Parameters {
+    pub(super) fn parameters_of(&self, shape: Shape, values: &[f32]) -> Parameters {
         let mut parameters = Parameters::zeros(shape);
         for Placed { tensor, stride, range } in &self.tensors {
             let columns = columns(tensor);
@@ -129,7 +129,7 @@ mod tests {
             let parameters = initial(shape, Init::Lecture, 1);
             let layout = Layout::new(shape);
             assert!(layout.tensors().iter().all(|placed| placed.range.start % ALIGNMENT == 0));
-            assert_eq!(layout.from_device(shape, &layout.to_device(&parameters)), parameters);
+            assert_eq!(layout.parameters_of(shape, &layout.to_device(&parameters)), parameters);
         }
     }
 }

@@ -169,7 +169,7 @@ impl Engine for Gpu {
         let Model { shape, layout, parameters } = self.model()?;
         let (shape, layout, buffer) = (*shape, layout.clone(), parameters.clone());
         let values: Vec<f32> = self.device.read(&buffer, 0..layout.len())?;
-        Ok(layout.from_device(shape, &values))
+        Ok(layout.parameters_of(shape, &values))
     }
 
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan) -> Result<()> {
@@ -254,7 +254,7 @@ impl Engine for Gpu {
         self.device.submit(recording, 0)?;
         let loss: Vec<f32> = self.device.read(&feed.losses, 0..1)?;
         let gradients: Vec<f32> = self.device.read(&gradients, 0..layout.len())?;
-        Ok(Examination { hidden, logits, loss: loss[0].into(), gradients: layout.from_device(shape, &gradients) })
+        Ok(Examination { hidden, logits, loss: loss[0].into(), gradients: layout.parameters_of(shape, &gradients) })
     }
 }
 
