@@ -1,10 +1,12 @@
 //! Every kernel of the general path by itself, against plain loops: ragged sizes, and outputs that hold NaN before.
 
+mod common;
+
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::alone::run_alone;
 use gpu_mlp::engine::gpu::kernels::Left;
 use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Extent, Plan, Product};
-use gpu_mlp::engine::gpu::{Device, adapters, cut_product, kernels, workgroups_for_each, workgroups_for_rows};
+use gpu_mlp::engine::gpu::{Device, cut_product, kernels, workgroups_for_each, workgroups_for_rows};
 use gpu_mlp::text::{BatchPlan, Corpus, Order};
 
 const POISON: f32 = f32::NAN;
@@ -12,15 +14,9 @@ const POISON: f32 = f32::NAN;
 const WORKGROUP: u32 = 64;
 const SIZE: [(&str, f64); 1] = [("WORKGROUP", WORKGROUP as f64)];
 
-/// A device whose kernels are checked, or a loud line and `None` where there is none and none is required.
+/// A device whose kernels are checked, where there is an adapter.
 fn device() -> Option<Device> {
-    let Some(adapter) = adapters(None).into_iter().next() else {
-        let required = std::env::var("GPU_MLP_REQUIRE_GPU").is_ok_and(|value| !value.is_empty());
-        assert!(!required, "GPU_MLP_REQUIRE_GPU is set, but there is no GPU adapter");
-        eprintln!("NOT TESTED: there is no GPU adapter on this machine");
-        return None;
-    };
-    Some(Device::open(adapter, true).unwrap())
+    common::gpu().map(|adapter| Device::open(adapter, true).unwrap())
 }
 
 /// Numbers between -1 and 1 that are no round fractions.

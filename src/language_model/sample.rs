@@ -162,7 +162,7 @@ mod tests {
         let samples = SAMPLER.draw(&mut model(), &[2, 1], 20).unwrap();
         for sample in samples {
             assert_eq!(sample.tokens[..2], [2, 1]);
-            let corpus = Corpus::from_lines(&[sample.tokens.clone()], 2);
+            let corpus = Corpus::from_lines(std::slice::from_ref(&sample.tokens), 2);
             let ended = sample.tokens.len() < 20;
             let log_probabilities = model().log_probabilities(&corpus).unwrap();
             let counted = if ended { corpus.len() } else { corpus.len() - 1 };
