@@ -76,6 +76,7 @@ pub(super) fn part(count: usize, index: usize, threads: usize) -> Range<usize> {
 /// A barrier for phases of microseconds: waiting threads spin for a while before they let others run.
 pub(super) struct Barrier {
     threads: usize,
+    spins: u32,
     arrived: AtomicUsize,
     generation: AtomicUsize,
     broken: AtomicBool,
@@ -87,8 +88,11 @@ const SPINS: u32 = 10_000;
 
 impl Barrier {
     pub(super) fn new(threads: usize) -> Self {
+        // With more threads than cores, whoever spins keeps a core from the one that is waited for.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Barrier {
             threads,
+            spins: if threads > cores { 0 } else { SPINS },
             arrived: AtomicUsize::new(0),
             generation: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
@@ -110,7 +114,7 @@ impl Barrier {
         while self.generation.load(Ordering::Acquire) == generation {
             assert!(!self.broken.load(Ordering::Relaxed), "another thread of the engine panicked");
             turns = turns.saturating_add(1);
-            if turns < SPINS {
+            if turns < self.spins {
                 std::hint::spin_loop();
             } else {
                 std::thread::yield_now();
