@@ -9,7 +9,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A file or folder could not be read or written.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {source}{}", path.display(), hint(source))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -32,7 +32,7 @@ pub enum Error {
     /// The loss of a step is not a finite number.
     #[error(
         "the loss is not finite at step {step} (learning rate {rate}): training diverged. Try a smaller --rate, \
-         or --init scaled. The best model so far is kept"
+         or --init scaled. What was saved before is kept"
     )]
     NotFinite {
         /// The first such step.
@@ -46,6 +46,16 @@ pub enum Error {
     /// Whoever reads the output has closed it: the program ends quietly.
     #[error("the output was closed")]
     Closed,
+}
+
+/// What to do about an error of the operating system, where there is something.
+fn hint(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::NotFound => ". Is the path right?",
+        std::io::ErrorKind::PermissionDenied => ". Do you have the right to?",
+        std::io::ErrorKind::StorageFull => ". Make room; what was saved before is whole",
+        _ => "",
+    }
 }
 
 /// A result with the library's [`enum@Error`].

@@ -1,5 +1,6 @@
 //! The program: parse, run, print the error, give the exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,16 +26,21 @@ fn main() -> ExitCode {
     if cli.trains()
         && let Err(error) = ctrlc::set_handler(handler)
     {
-        eprintln!("warning: Ctrl-C will not save the run: {error}");
+        say(&format!("warning: Ctrl-C will not save the run: {error}"));
     }
     match cli::run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(Error::Closed) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::from(if matches!(error, Error::Usage(_)) { 2 } else { 1 })
         }
     }
+}
+
+/// A line on stderr; a closed stderr is no error.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Without this variable, as on most servers, Mesa's drivers print an error that is none whenever adapters are listed.

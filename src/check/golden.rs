@@ -32,7 +32,8 @@ pub fn built_in() -> Vec<(Case, Expected)> {
 }
 
 fn from_bytes(bytes: &[u8], name: String) -> Result<(Case, Expected), String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| format!("not a golden file: {error}"))?;
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|error| format!("not a whole golden file: {error}. Use another copy"))?;
     let sizes = |name: &str| -> Result<Vec<usize>, String> { Ok(find(&file, name)?.shape().to_vec()) };
     let ([batch, context], [vocabulary, embedding], [_, hidden]) =
         (matrix(sizes("X")?)?, matrix(sizes("C")?)?, matrix(sizes("W1")?)?);

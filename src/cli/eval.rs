@@ -41,22 +41,23 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let parts: Vec<(&str, Corpus)> = match &args.text {
         Some(path) => {
             let lines = Lines::read(path)?;
-            let encode = |line: &str| {
-                vocabulary.encode(line).map_err(|character| {
-                    Error::content(
-                        path,
-                        format!(
-                            "the character {character:?} (in {line:?}) is unknown to the model, which knows {}",
-                            vocabulary.tokens()[1..].concat()
-                        ),
-                    )
-                })
+            let unknown = |(line, character): (&str, char)| {
+                let number = 1 + lines.iter().position(|other| other == line).unwrap_or(0);
+                let known = vocabulary.tokens()[1..].concat();
+                let reason = format!(
+                    "text line {number} holds the character {character:?}, which is unknown to the model. It knows {known}"
+                );
+                Error::content(path, reason)
             };
-            let lines = lines.iter().map(encode).collect::<Result<Vec<_>>>()?;
-            vec![("text", Corpus::from_lines(&lines, model.settings.context))]
+            let encoded =
+                lines.iter().map(|line| vocabulary.encode(line).map_err(|character| unknown((line, character))));
+            let encoded = encoded.collect::<Result<Vec<_>>>()?;
+            let context = model.settings.context;
+            Corpus::check_size(&encoded, context).map_err(|reason| Error::content(path, reason))?;
+            vec![("text", Corpus::from_lines(&encoded, context))]
         }
         None => {
-            let data = loaded.data().map_err(|error| Error::usage(format!("{error}; give TEXT")))?;
+            let data = loaded.data()?;
             let parts = data.parts().into_iter();
             parts.filter_map(|(name, corpus)| Some((name, corpus?.clone()))).collect()
         }

@@ -1,6 +1,6 @@
 //! Options that mean the same in every command.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -21,22 +21,28 @@ pub struct DeviceOptions {
     /// auto, cpu, reference, gpu, vulkan, metal, dx12 or gl; vulkan:1 is the second, vulkan:llvm one by part of its name
     ///
     /// auto is the best hardware GPU, else the CPU engine; a software GPU is taken only when it is asked for.
-    #[arg(long, value_name = "D", default_value_t = DeviceChoice::Auto)]
-    pub device: DeviceChoice,
+    /// [default: auto; with --resume the run's own]
+    #[arg(long, value_name = "D", verbatim_doc_comment)]
+    device: Option<DeviceChoice>,
 
     /// Short for --device cpu
     #[arg(long, conflicts_with = "device")]
-    pub cpu: bool,
+    cpu: bool,
 
     /// Threads of the CPU engine [default: the physical cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub threads: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    threads: Option<u32>,
 }
 
 impl DeviceOptions {
     /// The device that is asked for.
     pub fn choice(&self) -> DeviceChoice {
-        if self.cpu { DeviceChoice::Cpu } else { self.device.clone() }
+        self.given().unwrap_or(DeviceChoice::Auto)
+    }
+
+    /// The same, if one is asked for.
+    pub fn given(&self) -> Option<DeviceChoice> {
+        if self.cpu { Some(DeviceChoice::Cpu) } else { self.device.clone() }
     }
 
     /// Threads for the CPU engine; 0 is the physical cores.
@@ -46,7 +52,12 @@ impl DeviceOptions {
 
     /// Opens the engine and says which it is.
     pub fn open(&self, output: &Output) -> Result<Box<dyn Engine>> {
-        let opened = open(&self.choice(), self.thread_count(), gpu::Path::Automatic)?;
+        self.open_choice(&self.choice(), output)
+    }
+
+    /// Opens the engine of a choice and says which it is.
+    pub fn open_choice(&self, choice: &DeviceChoice, output: &Output) -> Result<Box<dyn Engine>> {
+        let opened = open(choice, self.thread_count(), gpu::Path::Automatic)?;
         output.message(format!("device: {}", opened.reason));
         Ok(opened.engine)
     }
@@ -80,6 +91,7 @@ impl OutputOptions {
 pub struct LoadedModel {
     /// The model.
     pub model: ModelFile,
+    file: PathBuf,
     /// The run's texts, if they can still be read and are the same.
     texts: Result<Texts>,
 }
@@ -102,14 +114,17 @@ impl LoadedModel {
             texts.expect(&model.settings)?;
             Ok(texts)
         });
-        Ok(LoadedModel { model, texts })
+        Ok(LoadedModel { model, file, texts })
     }
 
     /// The three parts of the run's own text.
     pub fn data(&self) -> Result<Data> {
         match &self.texts {
             Ok(texts) => texts.data(&self.model.settings, Some(&self.model.vocabulary)),
-            Err(error) => Err(Error::usage(format!("the run's own text is not at hand: {error}"))),
+            Err(error) => Err(Error::Content {
+                path: self.file.clone(),
+                reason: format!("the text that it was trained on is not at hand ({error}): give TEXT"),
+            }),
         }
     }
 }

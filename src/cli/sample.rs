@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::options::{DeviceOptions, LoadedModel, OutputOptions};
 use crate::language_model::{Network, Sampler};
-use crate::report::summary::{Drawn, describe};
+use crate::report::summary::{describe, known_lines};
 use crate::{Error, Result};
 
 /// Draw new items from a model.
@@ -56,6 +56,9 @@ Examples:
   gpu-mlp sample runs/first --count 5 --seed 7
   gpu-mlp sample runs/first --prompt ma --temperature 0.8 --json";
 
+/// Items that are drawn side by side.
+const AT_ONCE: usize = 1024;
+
 /// Runs the command.
 pub fn run(args: SampleArgs) -> Result<()> {
     let output = args.output.output();
@@ -83,22 +86,17 @@ pub fn run(args: SampleArgs) -> Result<()> {
         length: args.length,
         seed: args.seed,
     };
-    let samples = sampler.draw(&mut network, &prompt, args.count)?;
-    let drawn: Vec<Drawn> = match loaded.data() {
-        Ok(data) => describe(&samples, &data),
-        Err(error) => {
-            output.detail(format!("known or new cannot be told: {error}"));
-            let unmarked = |sample: &crate::language_model::Sample| Drawn {
-                text: vocabulary.decode(&sample.tokens),
-                log_probability: sample.log_probability,
-                known: None,
-            };
-            samples.iter().map(unmarked).collect()
+    let data = loaded.data();
+    if let Err(error) = &data {
+        output.detail(format!("known or new cannot be told: {error}"));
+    }
+    let known = data.as_ref().ok().map(known_lines);
+    for first in (0..args.count).step_by(AT_ONCE) {
+        let samples = sampler.draw(&mut network, &prompt, first..args.count.min(first + AT_ONCE))?;
+        for drawn in describe(&samples, vocabulary, known.as_ref()) {
+            output.event("sample", &drawn)?;
+            output.text(&drawn.text)?;
         }
-    };
-    for drawn in drawn {
-        output.event("sample", &drawn)?;
-        output.text(&drawn.text)?;
     }
     Ok(())
 }

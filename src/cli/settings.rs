@@ -134,56 +134,25 @@ impl SettingArgs {
             decay_at: self.decay_at.unwrap_or(0.5),
             decay_factor: self.decay_factor.unwrap_or(0.1),
             inverse_r: self.inverse_r.unwrap_or(1e-8),
-            eval_every: 1,
-            report_every: 1,
+            eval_every: self.eval_every.unwrap_or(1),
+            report_every: self.report_every.unwrap_or(1),
             patience: self.patience.unwrap_or(0),
             seed: self.seed.unwrap_or(42),
             split: self.split.unwrap_or_default(),
             vocabulary_from: self.vocab_from.unwrap_or(VocabularyFrom::Train),
             text_sha256: texts.sha256(),
         };
-        self.check(&settings)?;
-        // Any vocabulary will do to find a size of zero before the text is cut.
-        settings.shape(2).check().map_err(Error::usage)?;
+        settings.check().map_err(Error::usage)?;
+        if let Some(epochs) = self.epochs.filter(|epochs| !(epochs.is_finite() && *epochs > 0.0)) {
+            return Err(Error::usage(format!("--epochs is {epochs}: it must be a number above 0")));
+        }
         if let Some(epochs) = self.epochs {
             let examples = texts.data(&settings, None)?.train.len() as f64;
             settings.steps = (epochs * examples / f64::from(settings.batch)).ceil() as u64;
         }
-        if settings.steps > u64::from(u32::MAX) {
-            return Err(Error::usage(format!("{} steps are more than the {} that fit", settings.steps, u32::MAX)));
-        }
         settings.eval_every = self.eval_every.unwrap_or(settings.steps.div_ceil(20));
         settings.report_every = self.report_every.unwrap_or(settings.eval_every);
+        settings.check().map_err(Error::usage)?;
         Ok(settings)
-    }
-
-    fn check(&self, settings: &Settings) -> Result<()> {
-        let zeros = [
-            ("--steps", self.steps == Some(0)),
-            ("--batch", self.batch == Some(0)),
-            ("--eval-every", self.eval_every == Some(0)),
-            ("--report-every", self.report_every == Some(0)),
-        ];
-        if let Some((name, _)) = zeros.into_iter().find(|&(_, zero)| zero) {
-            return Err(Error::usage(format!("{name} is 0: it must be at least 1")));
-        }
-        let positive = [
-            ("--rate", f64::from(settings.rate)),
-            ("--epochs", self.epochs.unwrap_or(1.0)),
-            ("--decay-factor", settings.decay_factor),
-        ];
-        if let Some((name, value)) = positive.into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
-            return Err(Error::usage(format!("{name} is {value}: it must be a number above 0")));
-        }
-        if !(0.0..=1.0).contains(&settings.decay_at) {
-            return Err(Error::usage(format!("--decay-at is {}: it must be between 0 and 1", settings.decay_at)));
-        }
-        if !(settings.inverse_r.is_finite() && settings.inverse_r >= 0.0) {
-            return Err(Error::usage(format!("--inverse-r is {}: it must not be negative", settings.inverse_r)));
-        }
-        if settings.batch > 1 << 20 {
-            return Err(Error::usage(format!("--batch is {}: at most {} fit", settings.batch, 1 << 20)));
-        }
-        Ok(())
     }
 }

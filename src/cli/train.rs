@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::options::{DeviceOptions, OutputOptions};
 use super::settings::SettingArgs;
 use super::{STOP, STOPPED};
-use crate::engine::{Engine, Hardware};
+use crate::engine::{DeviceChoice, Engine, Hardware};
 use crate::language_model::Network;
 use crate::model::Parameters;
 use crate::model::initial::initial;
@@ -51,7 +51,7 @@ Examples:
   gpu-mlp train --cpu --steps 20000 --hidden 300 --out runs/wide
       some settings changed, on the CPU, in a directory of your choice
   gpu-mlp train --resume runs/wide
-      after Ctrl-C: on to the same result as if it had never stopped";
+      after Ctrl-C (exit code 130): on to the same result as if it had never stopped";
 
 /// A run before its first step of this call.
 struct Begun {
@@ -67,8 +67,9 @@ pub fn run(args: TrainArgs) -> Result<u8> {
     let output = args.output.output();
     // The device before the run directory: where there is none, nothing is left behind.
     let prepared = Prepared::new(&args)?;
-    let mut engine = args.device.open(&output)?;
-    let begun = prepared.begin(&args)?;
+    let choice = prepared.device(&args, &output)?;
+    let mut engine = args.device.open_choice(&choice, &output)?;
+    let begun = prepared.begin(&args, &engine.hardware())?;
     start(&output, engine.as_ref(), &begun)?;
     let Begun { directory, settings, data, parameters, progress } = &begun;
     let mut trainer = Trainer::new(engine.as_mut(), data, settings, directory, parameters, progress.clone())?;
@@ -93,7 +94,8 @@ pub fn run(args: TrainArgs) -> Result<u8> {
 /// Everything that can be wrong is found before a device is opened or a directory made.
 enum Prepared {
     New(Box<(Sources, Settings, Data)>),
-    Resumed(Box<Begun>),
+    /// With the device that the run began on.
+    Resumed(Box<(Begun, String)>),
 }
 
 impl Prepared {
@@ -107,10 +109,13 @@ impl Prepared {
             let texts = sources.read()?;
             let settings = args.settings.settings(&texts)?;
             let data = texts.data(&settings, None)?;
-            settings.shape(data.vocabulary.len()).check().map_err(Error::usage)?;
+            let shape = settings.shape(data.vocabulary.len());
+            shape.check().map_err(Error::usage)?;
+            require_memory(shape.training_bytes(settings.batch as usize))?;
             return Ok(Prepared::New(Box::new((sources.absolute()?, settings, data))));
         };
-        let (directory, config) = RunDirectory::open(path)?;
+        let (mut directory, config) = RunDirectory::open(path)?;
+        directory.lock()?;
         let mut sources = config.sources;
         if args.text.is_some() {
             sources.text = args.text.clone();
@@ -128,22 +133,48 @@ impl Prepared {
             Some(last) => (last.parameters, last.progress),
             None => (first_parameters(&config.settings, &data), Progress::default()),
         };
-        directory.truncate_metrics(progress.step)?;
-        let settings = config.settings;
-        Ok(Prepared::Resumed(Box::new(Begun { directory, settings, data, parameters, progress })))
+        let (settings, device) = (config.settings, config.device);
+        Ok(Prepared::Resumed(Box::new((Begun { directory, settings, data, parameters, progress }, device))))
     }
 
-    fn begin(self, args: &TrainArgs) -> Result<Begun> {
+    /// The device that is asked for; on a resume without one, the one that the run began on.
+    fn device(&self, args: &TrainArgs, output: &Output) -> Result<DeviceChoice> {
+        let Prepared::Resumed(resumed) = self else { return Ok(args.device.choice()) };
+        let began_on: DeviceChoice = resumed.1.parse().map_err(Error::Usage)?;
+        let choice = args.device.given().unwrap_or_else(|| began_on.clone());
+        if choice != began_on {
+            output.message(format!(
+                "note: the run began on {began_on}; on {choice} it ends in nearly the same model, not in the same bytes"
+            ));
+        }
+        Ok(choice)
+    }
+
+    fn begin(self, args: &TrainArgs, hardware: &Hardware) -> Result<Begun> {
         let (sources, settings, data) = match self {
-            Prepared::Resumed(begun) => return Ok(*begun),
+            Prepared::Resumed(resumed) => {
+                resumed.0.directory.truncate_metrics(resumed.0.progress.step)?;
+                return Ok(resumed.0);
+            }
             Prepared::New(new) => *new,
         };
         let path = args.out.clone().unwrap_or_else(|| RunDirectory::default_path(settings.preset.name()));
-        let config = Config { version: env!("CARGO_PKG_VERSION").to_owned(), sources, settings };
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let config = Config { version, device: hardware.choice(), sources, settings };
         let directory = RunDirectory::create(&path, &config)?;
         let parameters = first_parameters(&config.settings, &data);
         Ok(Begun { directory, settings: config.settings, data, parameters, progress: Progress::default() })
     }
+}
+
+/// Asks for the memory of a run before anything is written, so that too little of it is a message and not an abort.
+fn require_memory(bytes: usize) -> Result<()> {
+    Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| {
+        Error::Device(format!(
+            "out of memory: training needs about {} MB. Choose a smaller --batch, --hidden, --embedding or --context",
+            grouped(bytes / 1_000_000)
+        ))
+    })
 }
 
 fn first_parameters(settings: &Settings, data: &Data) -> Parameters {

@@ -28,6 +28,17 @@ pub struct Hardware {
     pub threads: usize,
 }
 
+impl Hardware {
+    /// The device as `--device` takes it.
+    pub fn choice(&self) -> String {
+        if self.backend == "cpu" {
+            self.device.clone()
+        } else {
+            format!("{}:{}", self.backend, self.device.to_lowercase())
+        }
+    }
+}
+
 /// The time that a pass of a training step takes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct PassTime {

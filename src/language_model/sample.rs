@@ -1,5 +1,7 @@
 //! Drawing items from a language model.
 
+use std::ops::Range;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
@@ -32,11 +34,12 @@ pub struct Sample {
 }
 
 impl Sampler {
-    /// Draws items that begin with `prompt`.
-    pub fn draw(&self, model: &mut dyn LanguageModel, prompt: &[u32], count: usize) -> Result<Vec<Sample>> {
+    /// Draws items that begin with `prompt`. An item is known by its number, whatever range it is drawn in.
+    pub fn draw(&self, model: &mut dyn LanguageModel, prompt: &[u32], items: Range<usize>) -> Result<Vec<Sample>> {
         let (context, vocabulary) = (model.context(), model.vocabulary());
+        let count = items.len();
         let mut samples = vec![Sample { tokens: Vec::new(), log_probability: 0.0 }; count];
-        let mut generators: Vec<ChaCha12Rng> = (0..count)
+        let mut generators: Vec<ChaCha12Rng> = items
             .map(|item| {
                 let mut generator = ChaCha12Rng::seed_from_u64(self.seed.into());
                 generator.set_stream(item as u64);
@@ -131,14 +134,15 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same_and_the_count_changes_nothing() {
-        let draw = |seed, count| Sampler { seed, ..SAMPLER }.draw(&mut model(), &[], count).unwrap();
+        let draw = |seed, count| Sampler { seed, ..SAMPLER }.draw(&mut model(), &[], 0..count).unwrap();
         assert_eq!(draw(1, 5), draw(1, 50)[..5]);
+        assert_eq!(SAMPLER.draw(&mut model(), &[], 30..35).unwrap(), draw(1, 50)[30..35]);
         assert_ne!(draw(1, 50), draw(2, 50));
     }
 
     #[test]
     fn drawn_tokens_have_the_models_frequencies() {
-        let samples = Sampler { length: 1, ..SAMPLER }.draw(&mut model(), &[], 20_000).unwrap();
+        let samples = Sampler { length: 1, ..SAMPLER }.draw(&mut model(), &[], 0..20_000).unwrap();
         let distribution = model().distributions(&[0, 0]).unwrap();
         for token in 1..4 {
             let count = samples.iter().filter(|sample| sample.tokens == [token]).count();
@@ -149,9 +153,9 @@ mod tests {
 
     #[test]
     fn temperature_zero_and_top_k_one_take_the_likeliest() {
-        let greedy = Sampler { temperature: 0.0, ..SAMPLER }.draw(&mut model(), &[], 2).unwrap();
-        let top = Sampler { top_k: 1, ..SAMPLER }.draw(&mut model(), &[], 2).unwrap();
-        let nucleus = Sampler { top_p: 1e-9, ..SAMPLER }.draw(&mut model(), &[], 2).unwrap();
+        let greedy = Sampler { temperature: 0.0, ..SAMPLER }.draw(&mut model(), &[], 0..2).unwrap();
+        let top = Sampler { top_k: 1, ..SAMPLER }.draw(&mut model(), &[], 0..2).unwrap();
+        let nucleus = Sampler { top_p: 1e-9, ..SAMPLER }.draw(&mut model(), &[], 0..2).unwrap();
         assert_eq!(greedy, top);
         assert_eq!(greedy, nucleus);
         assert_eq!(greedy[0], greedy[1]);
@@ -159,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_prompt_begins_every_item_and_counts_in_its_probability() {
-        let samples = SAMPLER.draw(&mut model(), &[2, 1], 20).unwrap();
+        let samples = SAMPLER.draw(&mut model(), &[2, 1], 0..20).unwrap();
         for sample in samples {
             assert_eq!(sample.tokens[..2], [2, 1]);
             let corpus = Corpus::from_lines(std::slice::from_ref(&sample.tokens), 2);
@@ -173,7 +177,7 @@ mod tests {
 
     #[test]
     fn an_item_is_no_longer_than_asked() {
-        let samples = Sampler { length: 3, ..SAMPLER }.draw(&mut model(), &[], 200).unwrap();
+        let samples = Sampler { length: 3, ..SAMPLER }.draw(&mut model(), &[], 0..200).unwrap();
         assert!(samples.iter().all(|sample| sample.tokens.len() <= 3));
     }
 }

@@ -117,6 +117,11 @@ impl ModelFile {
                 shape.vocabulary
             ));
         }
+        let settings = metadata.settings.into_owned();
+        settings.check().map_err(|reason| format!("its header has an impossible setting: {reason}"))?;
+        if settings.shape(shape.vocabulary) != shape {
+            return Err("the settings and the shape in its header do not fit each other".to_owned());
+        }
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| not_a_model(bytes, &error))?;
         let expected: Vec<_> = shape.tensors();
         if tensors.len() != expected.len() {
@@ -140,15 +145,12 @@ impl ModelFile {
             let view = tensors.tensor(tensor.name).expect("found above");
             for (value, bytes) in parameters.values[tensor.range].iter_mut().zip(view.data().as_chunks::<4>().0) {
                 *value = f32::from_le_bytes(*bytes);
+                if !value.is_finite() {
+                    return Err(format!("tensor {:?} holds {value}, which is no parameter", tensor.name));
+                }
             }
         }
-        Ok(ModelFile {
-            parameters,
-            vocabulary,
-            settings: metadata.settings.into_owned(),
-            progress: metadata.progress.into_owned(),
-            version,
-        })
+        Ok(ModelFile { parameters, vocabulary, settings, progress: metadata.progress.into_owned(), version })
     }
 }
 

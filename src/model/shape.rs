@@ -87,12 +87,25 @@ impl Shape {
         6.0 * batch as f64 * weights as f64
     }
 
+    /// About how many bytes training takes: the parameters in the forms that an engine, a save and a gradient need, and
+    /// the activations of a batch with their gradients.
+    pub fn training_bytes(&self, batch: usize) -> usize {
+        let activations = 3 * self.input() + 3 * self.hidden + 2 * self.vocabulary;
+        let numbers = self.parameters().saturating_mul(4).saturating_add(batch.saturating_mul(activations));
+        numbers.saturating_mul(size_of::<f32>()).min(isize::MAX as usize)
+    }
+
     /// Whether a network of this shape can be. An error names the size and says what to do.
     pub fn check(&self) -> Result<(), String> {
         let sizes = [("context", self.context), ("embedding", self.embedding), ("hidden", self.hidden)];
         for (name, size) in sizes {
             if size == 0 {
-                return Err(format!("--{name} is 0: it must be at least 1"));
+                let hint = if name == "hidden" {
+                    " (a network of direct connections alone cannot be trained yet)"
+                } else {
+                    ""
+                };
+                return Err(format!("--{name} is 0: it must be at least 1{hint}"));
             }
         }
         if self.vocabulary < 2 {
@@ -114,9 +127,9 @@ impl Shape {
         match total {
             Some(total) if total <= MOST_PARAMETERS => Ok(()),
             _ => Err(format!(
-                "a network with --context {}, --embedding {}, --hidden {} and {} tokens has more than the {} parameters \
-                 that fit: choose smaller sizes",
-                self.context, self.embedding, self.hidden, self.vocabulary, MOST_PARAMETERS
+                "a network with --context {}, --embedding {} and --hidden {} has more than the {} parameters that fit: \
+                 choose smaller sizes",
+                self.context, self.embedding, self.hidden, MOST_PARAMETERS
             )),
         }
     }

@@ -41,7 +41,8 @@ impl Output {
     /// A message on stderr, but for `--quiet`.
     pub fn message(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            eprintln!("{}", text.as_ref());
+            // Whoever closed stderr does not want messages; the run goes on.
+            let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
         }
     }
 

@@ -6,7 +6,7 @@ use super::Output;
 use super::output::{grouped, table};
 use crate::Result;
 use crate::language_model::{CountModel, LanguageModel, Network, Sample, Sampler};
-use crate::text::{Corpus, Data};
+use crate::text::{Corpus, Data, Vocabulary};
 use crate::train::Losses;
 
 /// Items drawn at the end of a run.
@@ -58,8 +58,8 @@ fn row(name: &str, train: Option<f64>, valid: Option<f64>, test: Option<f64>) ->
 /// Twenty samples, each marked known or new.
 pub fn samples(output: &Output, data: &Data, model: &mut Network, seed: u32) -> Result<()> {
     let sampler = Sampler { temperature: 1.0, top_k: 0, top_p: 1.0, length: 100, seed };
-    let samples = sampler.draw(model, &[], SAMPLES)?;
-    let drawn: Vec<Drawn> = describe(&samples, data);
+    let samples = sampler.draw(model, &[], 0..SAMPLES)?;
+    let drawn = describe(&samples, &data.vocabulary, Some(&known_lines(data)));
     output.text(format!("\n{SAMPLES} samples (* stands in the training part):"))?;
     let mark = |drawn: &Drawn| format!("{}{}", drawn.text, if drawn.known == Some(true) { "*" } else { "" });
     let cells: Vec<String> = drawn.iter().map(mark).collect();
@@ -71,13 +71,17 @@ pub fn samples(output: &Output, data: &Data, model: &mut Network, seed: u32) -> 
     Ok(())
 }
 
-/// Samples as text, with whether the training part holds them.
-pub fn describe(samples: &[Sample], data: &Data) -> Vec<Drawn> {
-    let known: HashSet<&[u32]> = data.train_lines.iter().map(Vec::as_slice).collect();
+/// The lines of the training part.
+pub fn known_lines(data: &Data) -> HashSet<&[u32]> {
+    data.train_lines.iter().map(Vec::as_slice).collect()
+}
+
+/// Samples as text, with whether they are known, where that can be told.
+pub fn describe(samples: &[Sample], vocabulary: &Vocabulary, known: Option<&HashSet<&[u32]>>) -> Vec<Drawn> {
     let drawn = |sample: &Sample| Drawn {
-        text: data.vocabulary.decode(&sample.tokens),
+        text: vocabulary.decode(&sample.tokens),
         log_probability: sample.log_probability,
-        known: Some(known.contains(sample.tokens.as_slice())),
+        known: known.map(|known| known.contains(sample.tokens.as_slice())),
     };
     samples.iter().map(drawn).collect()
 }

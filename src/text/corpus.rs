@@ -1,5 +1,8 @@
 //! What an engine trains and evaluates on: one stream of token ids and the positions in it that are to be predicted.
 
+/// Half of what 32 bits can count, so that no sum of a position and a batch overflows.
+const MOST_TOKENS: usize = u32::MAX as usize / 2;
+
 /// A stream of token ids with its targets.
 ///
 /// Example `e` predicts `tokens[targets[e]]` from the `context` tokens before it, the oldest first. Lines are separated
@@ -13,7 +16,23 @@ pub struct Corpus {
 }
 
 impl Corpus {
+    /// Whether lines fit: positions are 32-bit numbers. An error names the counts.
+    pub fn check_size(lines: &[Vec<u32>], context: usize) -> Result<(), String> {
+        let tokens = lines.iter().try_fold(context, |sum, line| {
+            line.len().checked_add(context.max(1)).and_then(|length| sum.checked_add(length))
+        });
+        match tokens {
+            Some(tokens) if tokens <= MOST_TOKENS => Ok(()),
+            _ => Err(format!(
+                "{} lines with {context} end marks before each are more than the {MOST_TOKENS} tokens that fit: give \
+                 less text or a shorter --context",
+                lines.len()
+            )),
+        }
+    }
+
     /// Every character of every line and its end mark are targets; a line's first contexts are filled with end marks.
+    /// The lines must have passed [`Corpus::check_size`].
     pub fn from_lines(lines: &[Vec<u32>], context: usize) -> Self {
         let characters: usize = lines.iter().map(Vec::len).sum();
         let mut tokens = Vec::with_capacity(characters + (lines.len() + 1) * context.max(1));

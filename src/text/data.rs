@@ -78,9 +78,8 @@ impl Data {
         }
         let [train_lines, valid, test] = [0, 1, 2].map(|index| encode(&parts[index], &vocabulary));
         let (train_lines, valid, test) = (train_lines?, valid?, test?);
-        let tokens: usize = train_lines.iter().map(|line| line.len() + cut.context + 1).sum();
-        if tokens > u32::MAX as usize / 2 {
-            return Err(format!("{tokens} training tokens are more than the {} that fit", u32::MAX / 2));
+        for part in [&train_lines, &valid, &test] {
+            Corpus::check_size(part, cut.context)?;
         }
         let corpus = |lines: Vec<Vec<u32>>| (!lines.is_empty()).then(|| Corpus::from_lines(&lines, cut.context));
         Ok(Data {

@@ -30,6 +30,9 @@ impl Lines {
         if path.is_dir() {
             return Err(Error::content(path, "is a folder, not a text file"));
         }
+        if is_device(path) {
+            return Err(Error::content(path, "is a device without end, not a text file"));
+        }
         let bytes = std::fs::read(path).map_err(|source| Error::file(path, "read", source))?;
         Self::from_bytes(bytes).map_err(|reason| Error::content(path, reason))
     }
@@ -44,7 +47,7 @@ impl Lines {
         let lines = Lines { text, sha256 };
         if lines.iter().next().is_none() {
             return Err("the text is empty: it has no line with a character in it. Give a file with an item on each \
-                        line, or leave TEXT out to train on the built-in names"
+                        line"
                 .to_owned());
         }
         Ok(lines)
@@ -53,6 +56,21 @@ impl Lines {
     /// The lines without their ends; empty ones are left out.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.text.lines().filter(|line| !line.is_empty())
+    }
+}
+
+/// Whether a path is something like /dev/zero. A terminal or a pipe ends.
+fn is_device(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let endless = |data: std::fs::Metadata| data.file_type().is_char_device();
+        path != Path::new("/dev/stdin") && path != Path::new("/dev/null") && std::fs::metadata(path).is_ok_and(endless)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
     }
 }
 

@@ -69,7 +69,7 @@ impl FromStr for Split {
         match shares[..] {
             [train, valid, test]
                 if text.split('/').count() == 3
-                    && [train, valid, test].iter().all(|share| share.is_finite() && *share >= 0.0)
+                    && [train, valid, test].iter().all(|share| (0.0..=1e9).contains(share))
                     && train > 0.0 =>
             {
                 Ok(Split { shares: [train, valid, test] })

@@ -1,6 +1,6 @@
 //! The directory of a run: settings, best model, last state, metrics.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,9 @@ pub const LAST: &str = "last.safetensors";
 pub const CONFIG: &str = "config.toml";
 /// One line of JSON a report.
 pub const METRICS: &str = "metrics.jsonl";
+
+/// Locked by the program that trains.
+const LOCK: &str = ".lock";
 
 /// Where a run's text comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -106,6 +109,8 @@ impl Texts {
 pub struct Config {
     /// The version of the program that began the run.
     pub version: String,
+    /// The device that it began on, as `--device` takes it: a resume takes the same where none is given.
+    pub device: String,
     /// Where the text is.
     pub sources: Sources,
     /// Every setting, after defaults.
@@ -113,9 +118,11 @@ pub struct Config {
 }
 
 /// A run's directory.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// Held while the run is written to.
+    lock: Option<File>,
 }
 
 impl RunDirectory {
@@ -136,8 +143,27 @@ impl RunDirectory {
         fs::create_dir_all(path).map_err(|source| Error::file(path, "create the run directory", source))?;
         let text = toml::to_string(config)
             .map_err(|error| Error::content(&path.join(CONFIG), format!("cannot be written: {error}")))?;
+        let mut directory = RunDirectory { path: path.to_owned(), lock: None };
+        directory.lock()?;
         write_whole(&path.join(CONFIG), text.as_bytes())?;
-        Ok(RunDirectory { path: path.to_owned() })
+        Ok(directory)
+    }
+
+    /// Keeps other programs from training in this directory while this one does. The system lets go of the lock when the
+    /// program ends, however it ends.
+    pub fn lock(&mut self) -> Result<()> {
+        let path = self.path.join(LOCK);
+        let lock = File::create(&path).map_err(|source| Error::file(&path, "write", source))?;
+        match lock.try_lock() {
+            Ok(()) => self.lock = Some(lock),
+            Err(TryLockError::WouldBlock) => {
+                let reason = "another program trains in this directory: wait for its end, or choose another --out";
+                return Err(Error::content(&self.path, reason));
+            }
+            // A file system without locks is no reason not to train.
+            Err(TryLockError::Error(_)) => {}
+        }
+        Ok(())
     }
 
     /// The first free directory of the form `runs/<date>-<preset>`, `runs/<date>-<preset>-2`, ...
@@ -158,8 +184,9 @@ impl RunDirectory {
             ));
         }
         let text = fs::read_to_string(&file).map_err(|source| Error::file(&file, "read", source))?;
-        let config = toml::from_str(&text).map_err(|error| Error::content(&file, error.to_string()))?;
-        Ok((RunDirectory { path: path.to_owned() }, config))
+        let config: Config = toml::from_str(&text).map_err(|error| Error::content(&file, error.to_string()))?;
+        config.settings.check().map_err(|reason| Error::content(&file, reason))?;
+        Ok((RunDirectory { path: path.to_owned(), lock: None }, config))
     }
 
     /// The run directory that a model file lies in, if it lies in one.

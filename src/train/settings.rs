@@ -7,6 +7,9 @@ use crate::model::{Init, Shape};
 use crate::text::data::VocabularyFrom;
 use crate::text::{Order, Split};
 
+/// Most examples in a step: more would keep a GPU busy for too long in one dispatch.
+const MOST_BATCH: u64 = 1 << 16;
+
 /// A named set of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -88,6 +91,41 @@ impl Settings {
     /// The network's shape with a vocabulary of `vocabulary` tokens.
     pub fn shape(&self, vocabulary: usize) -> Shape {
         Shape { vocabulary, context: self.context, embedding: self.embedding, hidden: self.hidden, direct: self.direct }
+    }
+
+    /// Whether a run can have these settings, but for the vocabulary, which comes from the text. An error names the
+    /// option.
+    pub fn check(&self) -> Result<(), String> {
+        self.shape(2).check()?;
+        let counts = [
+            ("--steps", self.steps, u64::from(u32::MAX)),
+            ("--batch", self.batch.into(), MOST_BATCH),
+            ("--eval-every", self.eval_every, u64::MAX),
+            ("--report-every", self.report_every, u64::MAX),
+        ];
+        for (name, value, most) in counts {
+            if value == 0 || value > most {
+                return Err(match most {
+                    u64::MAX => format!("{name} is {value}: it must be at least 1"),
+                    most => format!("{name} is {value}: it must be at least 1 and at most {most}"),
+                });
+            }
+        }
+        for (name, value) in [("--rate", f64::from(self.rate)), ("--decay-factor", self.decay_factor)] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(format!("{name} is {value}: it must be a number above 0"));
+            }
+        }
+        if f64::from(self.rate) * self.decay_factor > f64::from(f32::MAX) {
+            return Err(format!("--rate {} times --decay-factor {} is too large", self.rate, self.decay_factor));
+        }
+        if !(0.0..=1.0).contains(&self.decay_at) {
+            return Err(format!("--decay-at is {}: it must be between 0 and 1", self.decay_at));
+        }
+        if !(self.inverse_r.is_finite() && self.inverse_r >= 0.0) {
+            return Err(format!("--inverse-r is {}: it must be 0 or more", self.inverse_r));
+        }
+        Ok(())
     }
 
     /// The learning rate as a function of the step.

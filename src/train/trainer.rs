@@ -140,9 +140,12 @@ impl<'a> Trainer<'a> {
                 range = next_range(range, time);
             }
             if self.at_event(self.settings.report_every) || self.at_event(self.settings.eval_every) {
-                self.report(live.rate, observer)?;
-                saved = Instant::now();
-            } else if saved.elapsed() > SAVE_TIME {
+                let validated = self.report(live.rate, observer)?;
+                if validated {
+                    saved = Instant::now();
+                }
+            }
+            if saved.elapsed() > SAVE_TIME {
                 self.save_last()?;
                 saved = Instant::now();
             }
@@ -206,8 +209,9 @@ impl<'a> Trainer<'a> {
     }
 
     /// Reports, validates where it is time to, and saves: the best model first, then the last state, so that a crash
-    /// between the two is repaired by the resume, which comes to the same best model again.
-    fn report(&mut self, rate: f32, observer: &mut dyn Observer) -> Result<()> {
+    /// between the two is repaired by the resume, which comes to the same best model again. Returns whether it was a
+    /// validation, after which alone it saves.
+    fn report(&mut self, rate: f32, observer: &mut dyn Observer) -> Result<bool> {
         let step = self.progress.step;
         let batch = f64::from(self.settings.batch);
         let valid = if self.at_event(self.settings.eval_every) { Some(self.validate()?) } else { None };
@@ -239,7 +243,8 @@ impl<'a> Trainer<'a> {
         } else {
             self.directory.append(&report)?;
         }
-        observer.report(&report, best)
+        observer.report(&report, best)?;
+        Ok(valid.is_some())
     }
 
     /// Mean loss of the validation part; of the training part where there is none.

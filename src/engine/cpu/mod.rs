@@ -77,6 +77,8 @@ impl Cpu {
         let barrier = Barrier::new(threads);
         let job = |index| Steps { network, training, barrier: &barrier, first_step, rates, index, threads };
         std::thread::scope(|scope| {
+            // If a thread cannot be started, those that could are not left waiting for it.
+            let _guard = barrier.guard();
             for index in 1..threads {
                 let job = job(index);
                 scope.spawn(move || dispatch(level, Worker { steps: job, leader: None }));

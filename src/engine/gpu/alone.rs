@@ -24,7 +24,7 @@ pub fn run_alone(
         buffers.push(buffer);
     }
     let parts: Vec<_> = buffers.iter().map(|buffer| buffer.all()).collect();
-    let dispatch = device.dispatch(&pipeline, &parts, workgroups);
+    let dispatch = device.dispatch(&pipeline, &parts, workgroups)?;
     let mut recording = device.record();
     recording.pass(kernel.name, &[dispatch], 1);
     device.submit(recording, 0)?;

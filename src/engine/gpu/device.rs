@@ -12,6 +12,8 @@ use super::kernels::{Access, Kernel};
 use crate::engine::Hardware;
 use crate::{Error, Result};
 
+/// Workgroups of a dispatch in each dimension: what every backend has.
+const MOST_WORKGROUPS: u32 = 65_535;
 /// Submissions that may wait in the device's queue while the host records the next one.
 const IN_FLIGHT: usize = 3;
 /// How long a wait sleeps before it looks whether the device was lost.
@@ -208,8 +210,8 @@ impl Device {
             return Ok(());
         }
         Err(Error::Device(format!(
-            "{name} needs {bytes} bytes, but {} takes at most {limit} {what}. Choose a smaller batch or network, or \
-             another device",
+            "{name} needs {bytes} bytes, but {} takes at most {limit} {what}. Choose a smaller --batch or network, \
+             less text, or another device (--cpu)",
             self.hardware.device
         )))
     }
@@ -288,8 +290,15 @@ impl Device {
         unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     }
 
-    /// Binds a pipeline's buffers.
-    pub(super) fn dispatch(&self, pipeline: &Pipeline, parts: &[Part<'_>], workgroups: [u32; 3]) -> Dispatch {
+    /// Binds a pipeline's buffers. An error says that the sizes need more workgroups than a dispatch can have.
+    pub(super) fn dispatch(&self, pipeline: &Pipeline, parts: &[Part<'_>], workgroups: [u32; 3]) -> Result<Dispatch> {
+        if workgroups.iter().any(|&count| count > MOST_WORKGROUPS) {
+            return Err(Error::Device(format!(
+                "{} needs {workgroups:?} workgroups, but a dispatch has at most {MOST_WORKGROUPS} in a dimension. Choose \
+                 a smaller --batch or network, or another device (--cpu)",
+                pipeline.kernel.name
+            )));
+        }
         let mut entries = Vec::with_capacity(parts.len());
         for (binding, part) in (0..).zip(parts) {
             entries.push(wgpu::BindGroupEntry {
@@ -306,7 +315,7 @@ impl Device {
             layout: &pipeline.layout,
             entries: &entries,
         });
-        Dispatch { pipeline: pipeline.pipeline.clone(), bindings, workgroups }
+        Ok(Dispatch { pipeline: pipeline.pipeline.clone(), bindings, workgroups })
     }
 
     /// Starts to record commands.

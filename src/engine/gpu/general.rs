@@ -59,7 +59,7 @@ pub(super) fn forward(device: &Device, shape: Shape, parameters: &Buffer, feed: 
     let draw = device.pipeline(&kernels::DRAW_BATCH, &[("WORKGROUP", f64::from(device.workgroup()))])?;
     let drawn = [&feed.plan, &feed.tokens, &feed.places, &feed.cursor, &contexts, &targets].map(Buffer::all);
     let mut dispatches = vec![
-        device.dispatch(&draw, &drawn, workgroups_for_each(batch, device.workgroup())),
+        device.dispatch(&draw, &drawn, workgroups_for_each(batch, device.workgroup()))?,
         passes.activations(
             &kernels::EMBEDDING_GATHER,
             activations(inputs),
@@ -226,7 +226,7 @@ pub(super) fn step(
     }
     let loss_mean = device.pipeline(&kernels::LOSS_MEAN, &[])?;
     let buffers = [&feed.plan, &example_losses, &feed.cursor, &feed.losses].map(Buffer::all);
-    dispatches.push(device.dispatch(&loss_mean, &buffers, [1, 1, 1]));
+    dispatches.push(device.dispatch(&loss_mean, &buffers, [1, 1, 1])?);
 
     Ok(Step {
         dispatches,

@@ -103,7 +103,7 @@ impl Passes<'_> {
         // Without a bias something has to be bound in its place.
         let bias = bias.unwrap_or_else(|| left.clone());
         let parts = [uniform.all(), left, right, bias, out];
-        Ok(self.device.dispatch(&pipeline, &parts, workgroups))
+        self.device.dispatch(&pipeline, &parts, workgroups)
     }
 
     fn pass<T: bytemuck::Pod>(
@@ -118,7 +118,7 @@ impl Passes<'_> {
         let constants = [&[("WORKGROUP", f64::from(self.device.workgroup()))], constants].concat();
         let pipeline = self.device.pipeline(kernel, &constants)?;
         let parts: Vec<Part<'_>> = std::iter::once(uniform.all()).chain(parts).collect();
-        Ok(self.device.dispatch(&pipeline, &parts, workgroups))
+        self.device.dispatch(&pipeline, &parts, workgroups)
     }
 }
 

@@ -61,8 +61,8 @@ pub(super) fn step(
     let workgroups = Layout::new(shape).len().div_ceil(workgroup as usize) as u32 + 1;
     Ok(Step {
         dispatches: vec![
-            device.dispatch(&examples, &first.map(Buffer::all), [feed.batch() as u32, 1, 1]),
-            device.dispatch(&update, &second.map(Buffer::all), [workgroups, 1, 1]),
+            device.dispatch(&examples, &first.map(Buffer::all), [feed.batch() as u32, 1, 1])?,
+            device.dispatch(&update, &second.map(Buffer::all), [workgroups, 1, 1])?,
         ],
         logits_ready: 1,
         hidden: Rows { buffer: activations.clone(), first: record.hidden, stride: record.len, columns: shape.hidden },
