@@ -1,0 +1,124 @@
+//! Faults of the world around the program: closed streams, two programs at once, files that were tampered with, too
+//! little memory. Each was seen to go wrong before it was mended.
+
+#[path = "common/program.rs"]
+mod program;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use program::{Place, bytes, events, of};
+
+const SHORT: &str = "train --cpu --steps 400 --hidden 40 --batch 16 --eval-every 50";
+
+#[test]
+fn a_closed_stderr_does_not_stop_a_run() {
+    let place = Place::new();
+    let mut child = place
+        .command(&format!("{SHORT} --out run --json"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(of(&events(&output.stdout), "done").len(), 1);
+}
+
+#[test]
+#[cfg(unix)]
+fn two_programs_do_not_train_in_one_directory() {
+    let place = Place::new();
+    let mut child = place
+        .command("train --cpu --threads 1 --steps 100000000 --eval-every 1000 --out run --quiet")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while !place.path("run/last.safetensors").exists() && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let message = place.error("train --resume run", 1);
+    Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(message.contains("another program trains in this directory"), "{message}");
+}
+
+#[test]
+fn a_resume_takes_the_device_that_the_run_began_on() {
+    let place = Place::new();
+    place.events("train --device reference --steps 3 --hidden 5 --eval-every 1000 --split 1/499/500 --out run");
+    let config = String::from_utf8(bytes(&place.path("run/config.toml"))).unwrap();
+    assert!(config.contains("device = \"reference\""), "{config}");
+    let all = place.events("train --resume run");
+    assert_eq!(of(&all, "start")[0]["device"], "reference");
+    let output = place.run("train --resume run --cpu");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("the run began on reference; on cpu"), "{message}");
+}
+
+#[test]
+fn a_model_file_whose_parts_do_not_fit_each_other_is_refused() {
+    let place = Place::new();
+    place.events(&format!("{SHORT} --out run"));
+    let whole = bytes(&place.path("run/model.safetensors"));
+    let text = String::from_utf8_lossy(&whole).into_owned();
+    let changed = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        // The last place is the settings', after the shape.
+        let start = text.rfind(from).unwrap_or_else(|| panic!("no {from}"));
+        let mut bytes = whole.clone();
+        bytes[start..start + to.len()].copy_from_slice(to.as_bytes());
+        place.write("changed.safetensors", bytes);
+        place.error("eval changed.safetensors --cpu", 1)
+    };
+    assert!(changed(r#"\"context\":3"#, r#"\"context\":5"#).contains("do not fit each other"));
+    assert!(changed(r#"\"context\":3"#, r#"\"context\":0"#).contains("--context is 0"));
+    assert!(changed(r#"\"batch\":16"#, r#"\"batch\":00"#).contains("cannot be read"));
+    assert!(changed(r#"\"eval_every\":50"#, r#"\"eval_every\":0 "#).contains("--eval-every is 0"));
+    let mut infinite = whole.clone();
+    let end = infinite.len();
+    infinite[end - 4..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    place.write("infinite.safetensors", infinite);
+    assert!(place.error("sample infinite.safetensors --cpu", 1).contains("holds inf, which is no parameter"));
+}
+
+#[test]
+fn sizes_beyond_the_machine_are_refused_before_anything_is_written() {
+    let place = Place::new();
+    assert!(place.error("train --cpu --batch 1048576", 2).contains("at most 65536"));
+    assert!(place.error("train --cpu --hidden 99999999", 2).contains("choose smaller sizes"));
+    assert!(place.error("train --cpu --threads 1000", 2).contains("256"));
+    assert!(place.error("train --cpu --split 1e308/1e308/1e308", 2).contains("80/10/10"));
+    assert!(place.error("train --cpu --rate 1e30 --decay-factor 1e30", 2).contains("too large"));
+    assert!(!place.path("runs").exists());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn too_little_memory_and_endless_files_are_messages_and_not_aborts() {
+    let place = Place::new();
+    let limited = Command::new("sh")
+        .current_dir(place.path("."))
+        .args([
+            "-c",
+            "ulimit -v 1000000; exec \"$0\" train --cpu --batch 65536 --hidden 4000",
+            env!("CARGO_BIN_EXE_gpu-mlp"),
+        ])
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&limited.stderr).into_owned();
+    assert_eq!(limited.status.code(), Some(1), "{message}");
+    assert!(message.contains("out of memory: training needs about") && message.contains("--batch"), "{message}");
+    assert!(place.error("train /dev/zero --cpu", 1).contains("a device without end"));
+    assert!(!place.path("runs").exists());
+}
+
+#[test]
+fn more_threads_than_cores_end_soon_and_with_the_same_bytes() {
+    let place = Place::new();
+    place.events(&format!("{SHORT} --threads 1 --out one"));
+    place.events(&format!("{SHORT} --threads 100 --out many"));
+    assert_eq!(bytes(&place.path("one/model.safetensors")), bytes(&place.path("many/model.safetensors")));
+}
