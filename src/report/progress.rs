@@ -20,9 +20,7 @@ impl Display {
     /// A display for a run of `steps` steps of which `done` are done.
     pub fn new(output: Output, steps: u64, done: u64) -> Self {
         let bar = (std::io::stderr().is_terminal() && !output.quiet).then(|| {
-            let style = ProgressStyle::with_template(
-                "{elapsed_precise} {bar:32} {human_pos}/{human_len} steps, {msg}, {eta} left",
-            );
+            let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len}, {msg}, {eta} left");
             let bar = ProgressBar::new(steps).with_style(style.expect("a valid template"));
             bar.set_position(done);
             bar.reset_eta();
