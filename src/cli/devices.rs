@@ -55,12 +55,17 @@ pub fn run(args: DevicesArgs) -> Result<()> {
 
 /// The adapters, the best first, and the CPU engine.
 fn devices() -> Vec<Device> {
-    let adapters = gpu::adapters(None);
+    let mut adapters = gpu::adapters(None);
     let best = adapters.iter().position(|adapter| !adapter.is_software());
+    // OpenGL lists the same hardware once more; it is here because it can be asked for.
+    if adapters.iter().all(|adapter| adapter.backend != "gl") {
+        adapters.extend(gpu::adapters(Some("gl")));
+    }
     let of_adapter = |(place, adapter): (usize, Adapter)| {
         let why = match best {
             Some(best) if best == place => "the best hardware adapter",
             _ if adapter.is_software() => "computes on the CPU: taken only when asked for",
+            _ if adapter.backend == "gl" => "OpenGL is taken only where there is nothing newer, or when asked for",
             _ => "another one ranks higher",
         };
         Device {
