@@ -6,7 +6,7 @@ mod program;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -99,16 +99,19 @@ const LONG: &str = "train --cpu --threads 1 --steps 20000 --hidden 60 --eval-eve
 #[cfg(unix)]
 fn a_run_that_was_stopped_or_killed_ends_in_the_same_bytes() {
     let place = Place::new();
+    let start = Instant::now();
     place.events(&format!("{LONG} --out straight"));
+    let whole = start.elapsed();
     let expected = ["model.safetensors", "last.safetensors"].map(|file| bytes(&place.path("straight").join(file)));
-    for (signal, delay) in [("INT", 300), ("KILL", 250), ("KILL", 20)] {
-        let run = format!("run-{signal}-{delay}");
+    // Stopped after a share of the time that the whole run takes.
+    for (signal, share) in [("INT", 0.4), ("KILL", 0.3), ("KILL", 0.04)] {
+        let run = format!("run-{signal}-{share}");
         for round in 0..50 {
             let resumed = place.path(&run).join("config.toml").exists();
             let arguments = if resumed { format!("train --resume {run} --cpu") } else { format!("{LONG} --out {run}") };
             let child = place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
             // Each round lasts longer, so that the run comes to its end.
-            std::thread::sleep(Duration::from_millis(delay * (round + 1)));
+            std::thread::sleep(whole.mul_f64(share * f64::from(round + 1)));
             let id = child.id().to_string();
             Command::new("kill").args(["-s", signal, &id]).status().unwrap();
             let output = child.wait_with_output().unwrap();
