@@ -7,11 +7,11 @@
 //! | --- | --- |
 //! | [`text`] | files to lines, lines to token ids, splits, the order of the examples |
 //! | [`model`] | shape, parameters, initial values, the model file's bytes |
-//! | [`reference`] | the equations as plain `f64` loops: read this first |
+//! | [`mod@reference`] | the equations as plain `f64` loops: read this first |
 //! | [`engine`] | the boundary between training and the hardware; the CPU and the GPU engine behind it |
 //! | [`train`] | the loop, the schedule, the run directory |
 //! | [`language_model`] | evaluation, sampling and the count models to compare with |
-//! | [`check`], [`bench`] | does a device compute right, and how fast |
+//! | [`check`], [`mod@bench`] | does a device compute right, and how fast |
 //! | [`report`], [`cli`] | what people and programs see |
 
 pub mod bench;

@@ -34,13 +34,13 @@ pub struct Network {
 
 /// What the forward pass computes for one example.
 pub struct Forward {
-    /// Concatenated embeddings of the context, [n*d].
+    /// Concatenated embeddings of the context, `[n*d]`.
     pub input: Vec<f64>,
-    /// [h], after tanh.
+    /// `[h]`, after tanh.
     pub hidden: Vec<f64>,
-    /// [V].
+    /// `[V]`.
     pub logits: Vec<f64>,
-    /// [V], sums to one.
+    /// `[V]`, sums to one.
     pub probabilities: Vec<f64>,
 }
 
@@ -133,7 +133,7 @@ impl Network {
         Forward { input, hidden, logits, probabilities }
     }
 
-    /// -log softmax(logits)[target], finite however small the probability is.
+    /// `-log softmax(logits)[target]`, finite however small the probability is.
     pub fn loss(forward: &Forward, target: u32) -> f64 {
         let largest = forward.logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = forward.logits.iter().map(|logit| (logit - largest).exp()).sum();

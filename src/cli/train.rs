@@ -29,7 +29,7 @@ pub struct TrainArgs {
     #[command(flatten)]
     settings: SettingArgs,
 
-    /// Directory for the run [default: runs/<date>-<preset>]
+    /// Directory for the run [default: runs/DATE-PRESET]
     #[arg(long, value_name = "DIR", help_heading = "Run", conflicts_with = "resume")]
     out: Option<PathBuf>,
 

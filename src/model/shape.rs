@@ -34,11 +34,11 @@ pub struct Tensor {
 pub const EMBEDDING_WEIGHT: &str = "embedding.weight";
 /// Input to hidden (W1 transposed; the paper's H), [h, n*d].
 pub const HIDDEN_WEIGHT: &str = "hidden.weight";
-/// Bias of the hidden units (b1; the paper's d), [h].
+/// Bias of the hidden units (b1; the paper's d), `[h]`.
 pub const HIDDEN_BIAS: &str = "hidden.bias";
 /// Hidden to output (W2 transposed; the paper's U), [V, h].
 pub const OUTPUT_WEIGHT: &str = "output.weight";
-/// Bias of the logits (b2; the paper's b), [V].
+/// Bias of the logits (b2; the paper's b), `[V]`.
 pub const OUTPUT_BIAS: &str = "output.bias";
 /// Input to output (W_direct transposed; the paper's W), [V, n*d].
 pub const DIRECT_WEIGHT: &str = "direct.weight";

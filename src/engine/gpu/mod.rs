@@ -3,7 +3,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`adapters`] | the machine's adapters |
+//! | [`mod@adapters`] | the machine's adapters |
 //! | `device` | buffers, pipelines, submissions, and the only waits |
 //! | [`kernels`] | the table of the WGSL kernels |
 //! | [`uniforms`] | the structs that kernels read |
