@@ -10,10 +10,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use program::{Place, bytes, events, of};
-
-/// A run of a few hundred steps that takes a fraction of a second.
-const SHORT: &str = "train --cpu --steps 400 --hidden 40 --batch 16 --eval-every 50";
+use program::{Place, SHORT, bytes, events, of};
 
 #[test]
 fn a_short_run_reports_saves_and_answers() {

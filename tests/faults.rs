@@ -7,9 +7,7 @@ mod program;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use program::{Place, bytes, events, of};
-
-const SHORT: &str = "train --cpu --steps 400 --hidden 40 --batch 16 --eval-every 50";
+use program::{Place, SHORT, bytes, events, of};
 
 #[test]
 fn a_closed_stderr_does_not_stop_a_run() {

@@ -9,7 +9,6 @@ use crate::engine::{DeviceChoice, Engine, open};
 use crate::model::ModelFile;
 use crate::report::Output;
 use crate::text::Data;
-use crate::train::directory::Texts;
 use crate::train::files::read_model;
 use crate::train::{RunDirectory, Sources};
 use crate::{Error, Result};
@@ -87,13 +86,11 @@ impl OutputOptions {
     }
 }
 
-/// A model with the run that it comes from, where that is at hand.
+/// A model and where it lies, from which its run's text is found.
 pub struct LoadedModel {
     /// The model.
     pub model: ModelFile,
     file: PathBuf,
-    /// The run's texts, if they can still be read and are the same.
-    texts: Result<Texts>,
 }
 
 impl LoadedModel {
@@ -107,24 +104,23 @@ impl LoadedModel {
                  Give a .safetensors file or a run directory",
             ));
         }
-        let model = read_model(&file)?;
-        // Without its run directory a model may still come from the built-in names.
-        let sources = RunDirectory::of_model(&file).map_or_else(Sources::default, |(_, config)| config.sources);
-        let texts = sources.read().and_then(|texts| {
-            texts.expect(&model.settings)?;
-            Ok(texts)
-        });
-        Ok(LoadedModel { model, file, texts })
+        Ok(LoadedModel { model: read_model(&file)?, file })
     }
 
-    /// The three parts of the run's own text.
+    /// The three parts of the run's own text, if it can still be read and is the same.
     pub fn data(&self) -> Result<Data> {
-        match &self.texts {
+        // Without its run directory a model may still come from the built-in names.
+        let sources = RunDirectory::of_model(&self.file).map_or_else(Sources::default, |(_, config)| config.sources);
+        let texts = sources.read().and_then(|texts| {
+            texts.expect(&self.model.settings)?;
+            Ok(texts)
+        });
+        match texts {
             Ok(texts) => texts.data(&self.model.settings, Some(&self.model.vocabulary)),
-            Err(error) => Err(Error::Content {
-                path: self.file.clone(),
-                reason: format!("the text that it was trained on is not at hand ({error}): give TEXT"),
-            }),
+            Err(error) => Err(Error::content(
+                &self.file,
+                format!("the text that it was trained on is not at hand ({error}): give TEXT"),
+            )),
         }
     }
 }

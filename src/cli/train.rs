@@ -304,8 +304,9 @@ fn done(output: &Output, engine: &mut dyn Engine, begun: &Begun, done: &Done) ->
         grouped((steps_per_second * f64::from(settings.batch)) as usize),
     ));
     summary::losses(output, data, &done.losses, &format!("this network (step {})", grouped(best_step as usize)))?;
-    let best = directory.read_best()?;
-    summary::samples(output, data, &mut Network::new(engine, &best.parameters)?, settings.seed)?;
+    // The final losses left the best model on the engine.
+    let best = engine.parameters()?;
+    summary::samples(output, data, &mut Network::new(engine, &best)?, settings.seed)?;
     output.text(format!("\nmodel: {}\nmore:  gpu-mlp sample {}", model.display(), directory.path().display()))?;
     Ok(0)
 }

@@ -100,8 +100,12 @@ pub trait Engine {
     }
 }
 
-/// Mean loss of a corpus in nats per predicted token, summed in f64 in the corpus's order.
+/// Mean loss of a corpus in nats per predicted token.
 pub fn mean_loss(engine: &mut dyn Engine, corpus: &Corpus) -> Result<f64> {
-    let log_probabilities = engine.log_probabilities(corpus)?;
-    Ok(-log_probabilities.iter().map(|&p| f64::from(p)).sum::<f64>() / corpus.len() as f64)
+    Ok(mean_negative(&engine.log_probabilities(corpus)?))
+}
+
+/// The mean loss that log-probabilities of targets amount to, summed in f64 in their order.
+pub fn mean_negative(log_probabilities: &[f32]) -> f64 {
+    -log_probabilities.iter().map(|&p| f64::from(p)).sum::<f64>() / log_probabilities.len() as f64
 }

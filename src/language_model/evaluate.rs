@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::LanguageModel;
 use crate::Result;
+use crate::engine::mean_negative;
 use crate::text::{Corpus, Vocabulary};
 
 /// How well a model predicts a text.
@@ -32,9 +33,8 @@ pub fn evaluate(
     corpus: &Corpus,
     vocabulary: &Vocabulary,
 ) -> Result<Evaluation> {
-    let log_probabilities = model.log_probabilities(corpus)?;
+    let loss = mean_negative(&model.log_probabilities(corpus)?);
     let tokens = corpus.len();
-    let loss = -log_probabilities.iter().map(|&p| f64::from(p)).sum::<f64>() / tokens as f64;
     let rare = match vocabulary.rare() {
         Some(rare) => (0..tokens).filter(|&example| corpus.target_of(example) == rare).count(),
         None => 0,

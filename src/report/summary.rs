@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::Output;
 use super::output::{grouped, table};
 use crate::Result;
+use crate::engine::mean_negative;
 use crate::language_model::{CountModel, LanguageModel, Network, Sample, Sampler};
 use crate::text::{Corpus, Data, Vocabulary};
 use crate::train::Losses;
@@ -34,8 +35,7 @@ pub fn losses(output: &Output, data: &Data, losses: &Losses, name: &str) -> Resu
         let mut model = CountModel::new(&data.train, order, data.vocabulary.len());
         let mut mean = |corpus: Option<&Corpus>| -> Result<Option<f64>> {
             let Some(corpus) = corpus else { return Ok(None) };
-            let sum: f64 = model.log_probabilities(corpus)?.iter().map(|&p| f64::from(p)).sum();
-            Ok(Some(-sum / corpus.len() as f64))
+            Ok(Some(mean_negative(&model.log_probabilities(corpus)?)))
         };
         let [train, valid, test] = data.parts().map(|(_, corpus)| mean(corpus));
         rows.push(row(&format!("{order}-gram, counts + 1"), train?, valid?, test?));

@@ -5,6 +5,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+/// A run of a few hundred steps that takes a fraction of a second.
+pub(crate) const SHORT: &str = "train --cpu --steps 400 --hidden 40 --batch 16 --eval-every 50";
+
 /// A fresh directory in which the program runs.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
