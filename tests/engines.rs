@@ -5,9 +5,9 @@ mod common;
 use std::sync::Arc;
 
 use gpu_mlp::check::{Comparison, built_in_cases, compare, expected_of_reference, golden};
-use gpu_mlp::engine::Engine;
 use gpu_mlp::engine::cpu::Cpu;
 use gpu_mlp::engine::gpu::{Gpu, Path};
+use gpu_mlp::engine::{Engine, Recipe};
 use gpu_mlp::model::initial::initial;
 use gpu_mlp::model::{Init, Parameters, Shape};
 use gpu_mlp::reference::Reference;
@@ -46,7 +46,7 @@ fn trains_the_same_in_pieces(engine: &mut dyn FnMut() -> Box<dyn Engine>) {
         let plan = BatchPlan { order, seed: 5, batch: 32, examples: corpus.len() as u32 };
         let run = |engine: &mut dyn Engine, pieces: &[usize]| -> (Vec<f32>, Parameters) {
             engine.load(&parameters).unwrap();
-            engine.prepare(corpus.clone(), plan).unwrap();
+            engine.prepare(corpus.clone(), plan, Recipe::default()).unwrap();
             let mut losses = Vec::new();
             for &piece in pieces {
                 losses.extend(engine.train(losses.len() as u64, &vec![0.1; piece]).unwrap());
@@ -60,10 +60,10 @@ fn trains_the_same_in_pieces(engine: &mut dyn FnMut() -> Box<dyn Engine>) {
 }
 
 fn setting() -> (Parameters, Arc<Corpus>) {
-    let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false };
+    let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false, tied: false };
     let lines: Vec<Vec<u32>> =
         (0..40).map(|line| (0..5).map(|place| 1 + (line * 7 + place * 3) % 26).collect()).collect();
-    (initial(shape, Init::Lecture, 1), Arc::new(Corpus::from_lines(&lines, 3)))
+    (initial(shape, Init::Lecture, 1, &[]), Arc::new(Corpus::from_lines(&lines, 3)))
 }
 
 /// Distributions sum to one and agree with the log-probabilities of the targets and with the reference.
@@ -97,7 +97,7 @@ fn the_reference_trains_the_same_in_pieces_when_not_reloaded() {
     let run = |pieces: &[usize]| {
         let mut engine = Reference::default();
         engine.load(&parameters).unwrap();
-        engine.prepare(corpus.clone(), plan).unwrap();
+        engine.prepare(corpus.clone(), plan, Recipe::default()).unwrap();
         let mut step = 0;
         for &piece in pieces {
             engine.train(step, &vec![0.1; piece]).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::check::compare::largest_error;
-use crate::engine::{Engine, Hardware, PassTime};
+use crate::engine::{Engine, Hardware, PassTime, Recipe};
 use crate::model::initial::initial;
 use crate::model::{Init, Parameters};
 use crate::reference::Reference;
@@ -67,12 +67,12 @@ pub struct Pass {
 
 /// Checks an engine on a shape, then times whole steps for about `seconds`.
 pub fn run(engine: &mut dyn Engine, shape: &'static BenchShape, seconds: f64) -> Result<Timing> {
-    let parameters = initial(shape.shape, Init::Scaled, 1);
+    let parameters = initial(shape.shape, Init::Scaled, 1, &[]);
     let corpus = Arc::new(shape.corpus());
     check(engine, shape, &parameters, &corpus)?;
     engine.load(&parameters)?;
     let plan = BatchPlan { order: Order::Sampled, seed: 1, batch: shape.batch as u32, examples: corpus.len() as u32 };
-    engine.prepare(corpus, plan)?;
+    engine.prepare(corpus, plan, Recipe::default())?;
 
     let repeat_time = Duration::from_secs_f64(seconds / REPEATS as f64);
     let mut step = 0;

@@ -20,7 +20,7 @@ const fn shape(
     [vocabulary, context, embedding, hidden, batch]: [usize; 5],
     direct: bool,
 ) -> BenchShape {
-    BenchShape { name, shape: Shape { vocabulary, context, embedding, hidden, direct }, batch }
+    BenchShape { name, shape: Shape { vocabulary, context, embedding, hidden, direct, tied: false }, batch }
 }
 
 /// The lecture's two networks, a wide one bound by arithmetic, and two of Table 1 with a large vocabulary.

@@ -1,5 +1,6 @@
 //! The built-in cases: small shapes chosen for what goes wrong in kernels.
 
+use crate::engine::{Optimizer, Recipe};
 use crate::model::initial::initial;
 use crate::model::shape::{HIDDEN_BIAS, OUTPUT_BIAS};
 use crate::model::{Init, Parameters, Shape};
@@ -15,6 +16,10 @@ pub struct Case {
     pub parameters: Parameters,
     /// The batch: all examples of the corpus.
     pub corpus: Corpus,
+    /// How its steps change the parameters.
+    pub recipe: Recipe,
+    /// The learning rate of its steps.
+    pub rate: f32,
 }
 
 /// The cases that `check` runs on a device.
@@ -30,14 +35,41 @@ pub struct Case {
 /// | `extreme` | logits of +-2000: softmax must neither overflow nor lose its gradient |
 /// | `saturated` | hidden units with sums far outside the range of tanh |
 /// | `words` | a vocabulary of some thousands |
+/// | `direct-alone` | no hidden layer |
+/// | `tied` | the embeddings as output weights |
+/// | `tied-direct` | the same with direct connections |
+/// | `decay` | weight decay |
+/// | `momentum`, `adagrad`, `adamw` | the update rules, with decay |
+/// | `dropout` | dropped inputs and hidden units |
+/// | `clipped` | a gradient much longer than its largest norm |
+/// | `average` | the average of the weights |
+/// | `everything` | tied, direct, AdamW, decay, dropout, clipping and average at once |
 pub fn built_in_cases() -> Vec<Case> {
-    let shape =
-        |vocabulary, context, embedding, hidden, direct| Shape { vocabulary, context, embedding, hidden, direct };
+    let shape = |vocabulary, context, embedding, hidden, direct| Shape {
+        vocabulary,
+        context,
+        embedding,
+        hidden,
+        direct,
+        tied: false,
+    };
     let case = |name: &str, shape, batch, tokens, init| Case {
         name: name.to_owned(),
-        parameters: initial(shape, init, 1),
+        parameters: initial(shape, init, 1, &[]),
         corpus: random_corpus(shape, batch, tokens),
+        recipe: Recipe::default(),
+        rate: 0.1,
     };
+    let tied = |direct| Shape { tied: true, ..shape(61, 4, 19, 19, direct) };
+    // The steps of AdaGrad and AdamW have the sign of the gradient, however small it is: a larger epsilon and a smaller
+    // rate keep the rounding of float32 from deciding them.
+    let plain = Recipe { epsilon: 1e-3, ..Recipe::default() };
+    let with = |name: &str, rate: f32, recipe: Recipe| Case {
+        recipe,
+        rate,
+        ..case(name, shape(47, 3, 9, 30, true), 21, 47, Init::Scaled)
+    };
+    let decay = Recipe { weight_decay: 0.1, ..plain };
     let mut extreme = case("extreme", shape(27, 3, 10, 50, false), 16, 27, Init::Scaled);
     let bias = extreme.parameters.tensor_mut(OUTPUT_BIAS);
     (bias[3], bias[5]) = (2000.0, -2000.0);
@@ -54,6 +86,28 @@ pub fn built_in_cases() -> Vec<Case> {
         extreme,
         saturated,
         case("words", shape(3001, 4, 30, 50, true), 20, 3001, Init::Scaled),
+        case("direct-alone", shape(53, 4, 7, 0, true), 18, 53, Init::Lecture),
+        case("tied", tied(false), 27, 61, Init::Scaled),
+        case("tied-direct", tied(true), 27, 61, Init::Scaled),
+        with("decay", 0.1, decay),
+        with("momentum", 0.1, Recipe { optimizer: Optimizer::Momentum, ..decay }),
+        with("adagrad", 0.02, Recipe { optimizer: Optimizer::Adagrad, ..decay }),
+        with("adamw", 0.02, Recipe { optimizer: Optimizer::Adamw, ..decay }),
+        with("dropout", 0.1, Recipe { dropout_embedding: 0.2, dropout_hidden: 0.4, ..plain }),
+        with("clipped", 0.1, Recipe { clip_norm: 0.01, ..plain }),
+        with("average", 0.1, Recipe { average: 0.9, ..plain }),
+        Case {
+            recipe: Recipe {
+                optimizer: Optimizer::Adamw,
+                dropout_embedding: 0.1,
+                dropout_hidden: 0.3,
+                clip_norm: 0.5,
+                average: 0.9,
+                ..decay
+            },
+            rate: 0.02,
+            ..case("everything", tied(true), 33, 61, Init::Scaled)
+        },
     ]
 }
 

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use super::Case;
 use crate::Result;
-use crate::engine::Engine;
+use crate::engine::{Engine, State};
 use crate::model::Parameters;
 use crate::reference::Reference;
 use crate::text::{BatchPlan, Order};
 
-/// The learning rate of the checked steps.
-const RATE: f32 = 0.1;
 /// How many steps are checked.
 const STEPS: usize = 10;
 
@@ -25,10 +23,10 @@ pub struct Expected {
     pub gradients: Parameters,
     /// Loss before each step on the same batch.
     pub losses: Vec<f64>,
-    /// Parameters after one step.
-    pub after_one: Parameters,
-    /// Parameters after ten steps.
-    pub after_ten: Parameters,
+    /// The state after one step.
+    pub after_one: State,
+    /// The state after ten steps.
+    pub after_ten: State,
 }
 
 /// One tensor of one case.
@@ -86,10 +84,11 @@ pub fn run(engine: &mut dyn Engine, case: &Case) -> Result<Expected> {
     engine.prepare(
         Arc::new(case.corpus.clone()),
         BatchPlan { order: Order::Sequential, seed: 0, batch, examples: batch },
+        case.recipe,
     )?;
-    let mut losses = engine.train(0, &[RATE])?;
-    let after_one = engine.parameters()?;
-    losses.extend(engine.train(1, &[RATE; STEPS - 1])?);
+    let mut losses = engine.train(0, &[case.rate])?;
+    let after_one = engine.state()?;
+    losses.extend(engine.train(1, &[case.rate; STEPS - 1])?);
     let mut losses: Vec<f64> = losses.into_iter().map(f64::from).collect();
     losses.insert(0, examination.loss);
     Ok(Expected {
@@ -98,7 +97,7 @@ pub fn run(engine: &mut dyn Engine, case: &Case) -> Result<Expected> {
         gradients: examination.gradients,
         losses,
         after_one,
-        after_ten: engine.parameters()?,
+        after_ten: engine.state()?,
     })
 }
 
@@ -127,14 +126,22 @@ pub fn compare(engine: &mut dyn Engine, case: &Case, expected: &Expected) -> Res
         };
         add(name, (found - expected).abs() / expected.abs().max(1.0), tolerance);
     }
-    let kinds = [
-        ("gradient", &found.gradients, &expected.gradients, tolerances.gradients),
+    let mut add_all = |kind: &str, found: &Parameters, expected: &Parameters, tolerance: f64| {
+        for (tensor, values) in expected.tensors() {
+            add(format!("{kind}.{}", tensor.name), largest_error(found.tensor(tensor.name), values), tolerance);
+        }
+    };
+    add_all("gradient", &found.gradients, &expected.gradients, tolerances.gradients);
+    let states = [
         ("after1", &found.after_one, &expected.after_one, tolerances.after_one),
         ("after10", &found.after_ten, &expected.after_ten, tolerances.after_ten),
     ];
-    for (kind, found, expected, tolerance) in kinds {
-        for (tensor, values) in expected.tensors() {
-            add(format!("{kind}.{}", tensor.name), largest_error(found.tensor(tensor.name), values), tolerance);
+    for (kind, found, expected, tolerance) in states {
+        add_all(kind, &found.parameters, &expected.parameters, tolerance);
+        for ((name, found), (_, expected)) in found.carried().into_iter().zip(expected.carried()) {
+            if let (Some(found), Some(expected)) = (found, expected) {
+                add_all(&format!("{kind}.{name}"), found, expected, tolerance);
+            }
         }
     }
     Ok(comparisons)

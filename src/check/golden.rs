@@ -5,6 +5,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::{Case, Expected};
+use crate::engine::{Recipe, State};
 use crate::model::shape::{
     DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT, Shape,
 };
@@ -38,21 +39,27 @@ fn from_bytes(bytes: &[u8], name: String) -> Result<(Case, Expected), String> {
     let ([batch, context], [vocabulary, embedding], [_, hidden]) =
         (matrix(sizes("X")?)?, matrix(sizes("C")?)?, matrix(sizes("W1")?)?);
     let direct = file.tensor("W_direct").is_ok();
-    let shape = Shape { vocabulary, context, embedding, hidden, direct };
+    let shape = Shape { vocabulary, context, embedding, hidden, direct, tied: false };
     shape.check()?;
     let contexts = tokens(&file, "X", &[batch, context], vocabulary)?;
     let targets = tokens(&file, "Y", &[batch], vocabulary)?;
     let parameters = |prefix: &str| parameters(&file, shape, prefix);
     let mut losses = vec![doubles(&file, "loss", 1)?[0]];
     losses.extend(doubles(&file, "losses", 10)?);
-    let case = Case { name, parameters: parameters("")?, corpus: Corpus::from_examples(&contexts, &targets, context) };
+    let case = Case {
+        name,
+        parameters: parameters("")?,
+        corpus: Corpus::from_examples(&contexts, &targets, context),
+        recipe: Recipe::default(),
+        rate: 0.1,
+    };
     let expected = Expected {
         hidden: floats(&file, "hidden", &[batch, hidden])?,
         logits: floats(&file, "logits", &[batch, vocabulary])?,
         gradients: parameters("grad.")?,
         losses,
-        after_one: parameters("after1.")?,
-        after_ten: parameters("after10.")?,
+        after_one: State::new(parameters("after1.")?, &Recipe::default()),
+        after_ten: State::new(parameters("after10.")?, &Recipe::default()),
     };
     Ok((case, expected))
 }

@@ -63,7 +63,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
         }
     };
     let mut engine = args.device.open(&output)?;
-    let mut network = Network::new(engine.as_mut(), &model.parameters)?;
+    let mut network = Network::new(engine.as_mut(), &model.state.parameters)?;
     let mut rows = Vec::new();
     for (name, corpus) in parts {
         let evaluation = evaluate(&mut network, name, &corpus, vocabulary)?;

@@ -78,7 +78,7 @@ pub fn run(args: SampleArgs) -> Result<()> {
         ))
     })?;
     let mut engine = args.device.open(&output)?;
-    let mut network = Network::new(engine.as_mut(), &loaded.model.parameters)?;
+    let mut network = Network::new(engine.as_mut(), &loaded.model.state.parameters)?;
     let sampler = Sampler {
         temperature: args.temperature,
         top_k: args.top_k,

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::engine::{Optimizer, Recipe};
 use crate::model::Init;
 use crate::text::data::VocabularyFrom;
 use crate::text::{Order, Split};
 use crate::train::directory::Texts;
-use crate::train::{Optimizer, Preset, ScheduleKind, Settings};
+use crate::train::{Preset, ScheduleKind, Settings};
 use crate::{Error, Result};
 
 #[derive(Debug, Args)]
@@ -53,6 +54,10 @@ pub(super) struct SettingArgs {
     #[arg(long, help_heading = "Network")]
     direct: bool,
 
+    /// The embeddings serve as output weights as well; needs --hidden equal to --embedding
+    #[arg(long, help_heading = "Network")]
+    tied: bool,
+
     /// How the parameters begin [default: scaled]
     #[arg(long, value_name = "I", help_heading = "Network")]
     init: Option<Init>,
@@ -73,9 +78,8 @@ pub(super) struct SettingArgs {
     #[arg(long, value_name = "O", help_heading = "Training")]
     order: Option<Order>,
 
-    /// The update rule [default: sgd]
-    #[arg(long, value_name = "O", help_heading = "Training")]
-    optimizer: Option<Optimizer>,
+    #[command(flatten)]
+    recipe: RecipeArgs,
 
     /// First learning rate [default: 0.1]
     #[arg(long, value_name = "R", help_heading = "Training")]
@@ -84,6 +88,10 @@ pub(super) struct SettingArgs {
     /// How the rate changes [default: step]
     #[arg(long, value_name = "S", help_heading = "Training")]
     schedule: Option<ScheduleKind>,
+
+    /// Steps in which the rate rises to its value [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    warm_up: Option<u64>,
 
     /// step: the share of the run after which the rate falls [default: 0.5]
     #[arg(long, value_name = "X", help_heading = "Training")]
@@ -110,6 +118,74 @@ pub(super) struct SettingArgs {
     patience: Option<u64>,
 }
 
+/// The update rule and what goes with it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Update")]
+struct RecipeArgs {
+    /// The update rule [default: sgd]
+    #[arg(long, value_name = "O")]
+    optimizer: Option<Optimizer>,
+
+    /// Decay of weights and embeddings, not of biases: each step takes rate * X of them [default: 0]
+    #[arg(long, value_name = "X")]
+    weight_decay: Option<f32>,
+
+    /// Probability of dropping a number of the input and a hidden unit [default: 0]
+    #[arg(long, value_name = "X")]
+    dropout: Option<f32>,
+
+    /// The same for the input alone
+    #[arg(long, value_name = "X")]
+    dropout_embedding: Option<f32>,
+
+    /// The same for the hidden units alone
+    #[arg(long, value_name = "X")]
+    dropout_hidden: Option<f32>,
+
+    /// Scale longer gradients down to this norm; 0 is never [default: 0]
+    #[arg(long, value_name = "X")]
+    clip_norm: Option<f32>,
+
+    /// Evaluate and keep an average of the weights that keeps X of itself a step; 0 is none [default: 0]
+    #[arg(long, value_name = "X")]
+    average: Option<f32>,
+
+    /// momentum: the share of the last step that is kept [default: 0.9]
+    #[arg(long, value_name = "X")]
+    momentum: Option<f32>,
+
+    /// adamw: the share of the mean gradient that is kept [default: 0.9]
+    #[arg(long, value_name = "X")]
+    beta1: Option<f32>,
+
+    /// adamw: the share of the mean squared gradient that is kept [default: 0.999]
+    #[arg(long, value_name = "X")]
+    beta2: Option<f32>,
+
+    /// adagrad, adamw: added to the root of the squared gradients [default: 1e-8]
+    #[arg(long, value_name = "X")]
+    epsilon: Option<f32>,
+}
+
+impl RecipeArgs {
+    /// A preset's recipe with what the flags change.
+    fn over(&self, preset: Recipe) -> Recipe {
+        let dropout = |own: Option<f32>, preset| own.or(self.dropout).unwrap_or(preset);
+        Recipe {
+            optimizer: self.optimizer.unwrap_or(preset.optimizer),
+            momentum: self.momentum.unwrap_or(preset.momentum),
+            beta1: self.beta1.unwrap_or(preset.beta1),
+            beta2: self.beta2.unwrap_or(preset.beta2),
+            epsilon: self.epsilon.unwrap_or(preset.epsilon),
+            weight_decay: self.weight_decay.unwrap_or(preset.weight_decay),
+            dropout_embedding: dropout(self.dropout_embedding, preset.dropout_embedding),
+            dropout_hidden: dropout(self.dropout_hidden, preset.dropout_hidden),
+            clip_norm: self.clip_norm.unwrap_or(preset.clip_norm),
+            average: self.average.unwrap_or(preset.average),
+        }
+    }
+}
+
 impl SettingArgs {
     /// The settings after presets and defaults, checked. The texts are cut where --epochs needs their length.
     pub(super) fn settings(&self, texts: &Texts) -> Result<Settings> {
@@ -124,11 +200,11 @@ impl SettingArgs {
             embedding: self.embedding.unwrap_or(embedding),
             hidden: self.hidden.unwrap_or(hidden),
             direct: self.direct,
+            tied: self.tied,
             init: self.init.unwrap_or(Init::Scaled),
             steps: self.steps.unwrap_or(200_000),
             batch: self.batch.unwrap_or(32),
             order: self.order.unwrap_or(order),
-            optimizer: self.optimizer.unwrap_or(Optimizer::Sgd),
             rate: self.rate.unwrap_or(0.1),
             schedule: self.schedule.unwrap_or(ScheduleKind::Step),
             decay_at: self.decay_at.unwrap_or(0.5),
@@ -141,6 +217,8 @@ impl SettingArgs {
             split: self.split.unwrap_or_default(),
             vocabulary_from: self.vocab_from.unwrap_or(VocabularyFrom::Train),
             text_sha256: texts.sha256(),
+            warm_up: self.warm_up.unwrap_or(0),
+            recipe: self.recipe.over(Recipe::default()),
         };
         settings.check().map_err(Error::usage)?;
         if let Some(epochs) = self.epochs.filter(|epochs| !(epochs.is_finite() && *epochs > 0.0)) {

@@ -8,9 +8,8 @@ use serde::Serialize;
 use super::options::{DeviceOptions, OutputOptions};
 use super::settings::SettingArgs;
 use super::{STOP, STOPPED};
-use crate::engine::{DeviceChoice, Engine, Hardware};
+use crate::engine::{DeviceChoice, Engine, Hardware, State};
 use crate::language_model::Network;
-use crate::model::Parameters;
 use crate::model::initial::initial;
 use crate::report::output::grouped;
 use crate::report::{Display, Output, summary};
@@ -58,7 +57,7 @@ struct Begun {
     directory: RunDirectory,
     settings: Settings,
     data: Data,
-    parameters: Parameters,
+    state: State,
     progress: Progress,
 }
 
@@ -71,8 +70,8 @@ pub fn run(args: TrainArgs) -> Result<u8> {
     let mut engine = args.device.open_choice(&choice, &output)?;
     let begun = prepared.begin(&args, &engine.hardware())?;
     start(&output, engine.as_ref(), &begun)?;
-    let Begun { directory, settings, data, parameters, progress } = &begun;
-    let mut trainer = Trainer::new(engine.as_mut(), data, settings, directory, parameters, progress.clone())?;
+    let Begun { directory, settings, data, state, progress } = &begun;
+    let mut trainer = Trainer::new(engine.as_mut(), data, settings, directory, state, progress.clone())?;
     if progress.step == 0 {
         // From here on the run can be resumed, whatever happens.
         trainer.save_last()?;
@@ -123,18 +122,27 @@ impl Prepared {
         let texts = sources.read()?;
         texts.expect(&config.settings)?;
         let data = texts.data(&config.settings, None)?;
-        let (parameters, progress) = match directory.read_last()? {
+        let (state, progress) = match directory.read_last()? {
             Some(last) if last.settings != config.settings => {
                 return Err(Error::content(
                     path,
                     format!("config.toml and {LAST} differ in their settings: put config.toml back as it was"),
                 ));
             }
-            Some(last) => (last.parameters, last.progress),
-            None => (first_parameters(&config.settings, &data), Progress::default()),
+            Some(last) if !last.state.fits(&config.settings.recipe) => {
+                return Err(Error::content(
+                    path,
+                    format!(
+                        "{LAST} lacks what its update rule carries from step to step: put the run's own file back, or \
+                         begin anew"
+                    ),
+                ));
+            }
+            Some(last) => (last.state, last.progress),
+            None => (first_state(&config.settings, &data), Progress::default()),
         };
         let (settings, device) = (config.settings, config.device);
-        Ok(Prepared::Resumed(Box::new((Begun { directory, settings, data, parameters, progress }, device))))
+        Ok(Prepared::Resumed(Box::new((Begun { directory, settings, data, state, progress }, device))))
     }
 
     /// The device that is asked for; on a resume without one, the one that the run began on.
@@ -162,8 +170,8 @@ impl Prepared {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let config = Config { version, device: hardware.choice(), sources, settings };
         let directory = RunDirectory::create(&path, &config)?;
-        let parameters = first_parameters(&config.settings, &data);
-        Ok(Begun { directory, settings: config.settings, data, parameters, progress: Progress::default() })
+        let state = first_state(&config.settings, &data);
+        Ok(Begun { directory, settings: config.settings, data, state, progress: Progress::default() })
     }
 }
 
@@ -177,8 +185,10 @@ fn require_memory(bytes: usize) -> Result<()> {
     })
 }
 
-fn first_parameters(settings: &Settings, data: &Data) -> Parameters {
-    initial(settings.shape(data.vocabulary.len()), settings.init, settings.seed)
+fn first_state(settings: &Settings, data: &Data) -> State {
+    let counts = data.train.target_counts(data.vocabulary.len());
+    let parameters = initial(settings.shape(data.vocabulary.len()), settings.init, settings.seed, &counts);
+    State::new(parameters, &settings.recipe)
 }
 
 #[derive(Serialize)]
@@ -201,10 +211,10 @@ fn start(output: &Output, engine: &dyn Engine, begun: &Begun) -> Result<()> {
         step: u64,
         config: &'a Settings,
     }
-    let Begun { directory, settings, data, parameters, progress } = begun;
+    let Begun { directory, settings, data, state, progress } = begun;
     let length = |corpus: Option<&crate::text::Corpus>| corpus.map_or(0, |corpus| corpus.len());
     let [train, valid, test] = data.parts().map(|(_, corpus)| length(corpus));
-    let (count, vocabulary) = (parameters.values.len(), data.vocabulary.len());
+    let (count, vocabulary) = (state.parameters.values.len(), data.vocabulary.len());
     output.message(format!(
         "{} parameters, {vocabulary} tokens in the vocabulary; {} / {} / {} to predict in train / valid / test",
         grouped(count),
@@ -272,7 +282,7 @@ fn done(output: &Output, engine: &mut dyn Engine, begun: &Begun, done: &Done) ->
         run: String,
         model: String,
     }
-    let Begun { directory, settings, data, parameters, .. } = begun;
+    let Begun { directory, settings, data, state, .. } = begun;
     let Losses { train, valid, test } = done.losses;
     let steps_per_second = if done.steps == 0 { 0.0 } else { done.steps as f64 / done.seconds };
     let best_step = done.progress.best.map_or(0, |best| best.step);
@@ -287,7 +297,7 @@ fn done(output: &Output, engine: &mut dyn Engine, begun: &Begun, done: &Done) ->
             losses: done.losses,
             perplexity: Losses { train: train.exp(), valid: valid.map(f64::exp), test: test.map(f64::exp) },
             best_step,
-            parameters: parameters.values.len(),
+            parameters: state.parameters.values.len(),
             hardware: engine.hardware(),
             run: directory.path().display().to_string(),
             model: model.display().to_string(),

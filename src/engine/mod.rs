@@ -6,6 +6,7 @@
 pub mod cpu;
 pub mod gpu;
 pub mod open;
+pub mod recipe;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::model::Parameters;
 use crate::text::{BatchPlan, Corpus};
 
 pub use open::{DeviceChoice, Opened, open};
+pub use recipe::{Mask, Optimizer, Recipe, State};
 
 /// What hardware an engine runs on, as results state it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -66,14 +68,21 @@ pub trait Engine {
     /// What it runs on.
     fn hardware(&self) -> Hardware;
 
-    /// Takes parameters over; the shape of the first call fixes the engine's shape.
+    /// Takes parameters over; the shape of the first call fixes the engine's shape. What the update rule carries stays.
     fn load(&mut self, parameters: &Parameters) -> Result<()>;
 
     /// The parameters as they are now.
     fn parameters(&mut self) -> Result<Parameters>;
 
-    /// Says on what and in which order to train. Parameters must be loaded.
-    fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan) -> Result<()>;
+    /// Says on what, in which order and how to train. Parameters must be loaded; what the update rule carries from step
+    /// to step begins as in [`State::new`].
+    fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()>;
+
+    /// All that training carries from step to step. Training must be prepared.
+    fn state(&mut self) -> Result<State>;
+
+    /// Takes over a state that fits the prepared recipe: training goes on as if it had never stopped.
+    fn load_state(&mut self, state: &State) -> Result<()>;
 
     /// Takes one step for each learning rate, the first of them step number `first_step`. Returns the mean loss of each
     /// step's batch before its update, in nats.

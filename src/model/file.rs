@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parameters::Parameters;
 use super::shape::Shape;
+use crate::engine::State;
 use crate::text::Vocabulary;
 use crate::train::{Progress, Settings};
 
@@ -20,8 +21,8 @@ const FORMAT: u32 = 1;
 /// A trained network with everything that belongs to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
-    /// The parameters at `progress.step`.
-    pub parameters: Parameters,
+    /// The parameters at `progress.step`; in a run's last state with all that the update rule carries.
+    pub state: State,
     /// The tokens, by id.
     pub vocabulary: Vocabulary,
     /// How the run trains.
@@ -71,15 +72,20 @@ impl ModelFile {
         let metadata = Metadata {
             format: FORMAT,
             version: Cow::Borrowed(&self.version),
-            shape: self.parameters.shape(),
+            shape: self.state.parameters.shape(),
             progress: Cow::Borrowed(&self.progress),
             settings: Cow::Borrowed(&self.settings),
             tokens: Cow::Borrowed(self.vocabulary.tokens()),
         };
         let metadata = serde_json::to_string(&metadata).expect("plain data becomes JSON");
-        let tensors = self.parameters.tensors().map(|(tensor, values)| {
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            (tensor.name, TensorBytes { sizes: tensor.sizes, bytes })
+        let carried = self.state.carried().into_iter().filter_map(|(prefix, of)| Some((format!("{prefix}."), of?)));
+        let all = std::iter::once((String::new(), &self.state.parameters)).chain(carried);
+        let tensors = all.flat_map(|(prefix, parameters)| {
+            let tensors = parameters.tensors().map(move |(tensor, values)| {
+                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                (format!("{prefix}{}", tensor.name), TensorBytes { sizes: tensor.sizes, bytes })
+            });
+            tensors.collect::<Vec<_>>()
         });
         safetensors::serialize(tensors, Some(HashMap::from([(METADATA.to_owned(), metadata)])))
             .expect("distinct names and matching sizes")
@@ -123,35 +129,62 @@ impl ModelFile {
             return Err("the settings and the shape in its header do not fit each other".to_owned());
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| not_a_model(bytes, &error))?;
-        let expected: Vec<_> = shape.tensors();
-        if tensors.len() != expected.len() {
-            return Err(format!("it holds {} tensors, but its shape has {}", tensors.len(), expected.len()));
-        }
-        // Sizes first: the parameters are allocated only once the file is known to hold as many.
-        for tensor in &expected {
-            let view = tensors.tensor(tensor.name).map_err(|_| format!("it has no tensor {:?}", tensor.name))?;
-            if view.dtype() != Dtype::F32 || view.shape() != tensor.sizes {
-                return Err(format!(
-                    "tensor {:?} is {:?} {:?}, but its header's shape needs F32 {:?}",
-                    tensor.name,
-                    view.dtype(),
-                    view.shape(),
-                    tensor.sizes
-                ));
-            }
-        }
-        let mut parameters = Parameters::zeros(shape);
-        for tensor in expected {
-            let view = tensors.tensor(tensor.name).expect("found above");
-            for (value, bytes) in parameters.values[tensor.range].iter_mut().zip(view.data().as_chunks::<4>().0) {
-                *value = f32::from_le_bytes(*bytes);
-                if !value.is_finite() {
-                    return Err(format!("tensor {:?} holds {value}, which is no parameter", tensor.name));
+        // A finished model has the parameters alone, a run's last state all that its recipe carries.
+        let recipe = &settings.recipe;
+        let carried = [
+            ("velocity.", recipe.keeps_velocity()),
+            ("squares.", recipe.keeps_squares()),
+            ("average.", recipe.average > 0.0),
+        ];
+        let sets = 1 + carried.iter().filter(|(_, kept)| *kept).count();
+        let found = tensors.len() / shape.tensors().len();
+        if tensors.len() != found * shape.tensors().len() || (found != 1 && found != sets) {
+            return Err(format!(
+                "it holds {} tensors, but its shape has {}{}",
+                tensors.len(),
+                shape.tensors().len(),
+                if sets > 1 {
+                    format!(", or {} with the state of its update rule", sets * shape.tensors().len())
+                } else {
+                    String::new()
                 }
+            ));
+        }
+        let parameters = read_parameters(&tensors, shape, "")?;
+        let [velocity, squares, average] = carried
+            .map(|(prefix, kept)| (kept && found > 1).then(|| read_parameters(&tensors, shape, prefix)).transpose());
+        let state = State { parameters, velocity: velocity?, squares: squares?, average: average? };
+        Ok(ModelFile { state, vocabulary, settings, progress: metadata.progress.into_owned(), version })
+    }
+}
+
+/// The tensors of a shape under names with a prefix.
+fn read_parameters(tensors: &SafeTensors, shape: Shape, prefix: &str) -> Result<Parameters, String> {
+    // Sizes first: the parameters are allocated only once the file is known to hold as many.
+    let mut views = Vec::new();
+    for tensor in shape.tensors() {
+        let name = format!("{prefix}{}", tensor.name);
+        let view = tensors.tensor(&name).map_err(|_| format!("it has no tensor {name:?}"))?;
+        if view.dtype() != Dtype::F32 || view.shape() != tensor.sizes {
+            return Err(format!(
+                "tensor {name:?} is {:?} {:?}, but its header's shape needs F32 {:?}",
+                view.dtype(),
+                view.shape(),
+                tensor.sizes
+            ));
+        }
+        views.push((name, tensor, view));
+    }
+    let mut parameters = Parameters::zeros(shape);
+    for (name, tensor, view) in views {
+        for (value, bytes) in parameters.values[tensor.range].iter_mut().zip(view.data().as_chunks::<4>().0) {
+            *value = f32::from_le_bytes(*bytes);
+            if !value.is_finite() {
+                return Err(format!("tensor {name:?} holds {value}, which is no parameter"));
             }
         }
-        Ok(ModelFile { parameters, vocabulary, settings, progress: metadata.progress.into_owned(), version })
     }
+    Ok(parameters)
 }
 
 fn not_a_model(bytes: &[u8], error: &safetensors::SafeTensorError) -> String {

@@ -13,10 +13,13 @@ pub struct Shape {
     pub context: usize,
     /// Numbers in a token's embedding (d; the paper's m).
     pub embedding: usize,
-    /// Hidden units (h).
+    /// Hidden units (h); 0 leaves the direct connections alone (Table 1's MLP3).
     pub hidden: usize,
     /// Whether the input is connected to the output directly (the paper's W).
     pub direct: bool,
+    /// Whether the output weights are the embeddings themselves (U = C), which needs h = d.
+    #[serde(default)]
+    pub tied: bool,
 }
 
 /// One of the network's tensors, in the shape that PyTorch's `Embedding` and `Linear` use.
@@ -28,6 +31,13 @@ pub struct Tensor {
     pub sizes: Vec<usize>,
     /// Its place in the flat parameters.
     pub range: Range<usize>,
+}
+
+impl Tensor {
+    /// Whether it is a bias: biases do not decay (the paper's footnote 3).
+    pub fn is_bias(&self) -> bool {
+        self.sizes.len() == 1
+    }
 }
 
 /// The token embeddings C, [V, d].
@@ -55,13 +65,14 @@ impl Shape {
     /// The tensors in the order in which they stand in the flat parameters.
     pub fn tensors(&self) -> Vec<Tensor> {
         let (vocabulary, hidden, input) = (self.vocabulary, self.hidden, self.input());
-        let mut list = vec![
-            (EMBEDDING_WEIGHT, vec![vocabulary, self.embedding]),
-            (HIDDEN_WEIGHT, vec![hidden, input]),
-            (HIDDEN_BIAS, vec![hidden]),
-            (OUTPUT_WEIGHT, vec![vocabulary, hidden]),
-            (OUTPUT_BIAS, vec![vocabulary]),
-        ];
+        let mut list = vec![(EMBEDDING_WEIGHT, vec![vocabulary, self.embedding])];
+        if hidden > 0 {
+            list.extend([(HIDDEN_WEIGHT, vec![hidden, input]), (HIDDEN_BIAS, vec![hidden])]);
+            if !self.tied {
+                list.push((OUTPUT_WEIGHT, vec![vocabulary, hidden]));
+            }
+        }
+        list.push((OUTPUT_BIAS, vec![vocabulary]));
         if self.direct {
             list.push((DIRECT_WEIGHT, vec![vocabulary, input]));
         }
@@ -100,13 +111,22 @@ impl Shape {
         let sizes = [("context", self.context), ("embedding", self.embedding), ("hidden", self.hidden)];
         for (name, size) in sizes {
             if size == 0 {
-                let hint = if name == "hidden" {
-                    " (a network of direct connections alone cannot be trained yet)"
-                } else {
-                    ""
-                };
-                return Err(format!("--{name} is 0: it must be at least 1{hint}"));
+                return Err(match (name, self.direct) {
+                    ("hidden", true) => continue,
+                    ("hidden", false) => {
+                        "--hidden is 0: without hidden units the network needs --direct, else it must \
+                                          be at least 1"
+                            .to_owned()
+                    }
+                    _ => format!("--{name} is 0: it must be at least 1"),
+                });
             }
+        }
+        if self.tied && self.hidden != self.embedding {
+            return Err(format!(
+                "--tied takes the embeddings as output weights, so --hidden ({}) must be equal to --embedding ({})",
+                self.hidden, self.embedding
+            ));
         }
         if self.vocabulary < 2 {
             return Err(format!(
@@ -141,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_lectures_network_has_its_11_897_parameters() {
-        let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false };
+        let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false, tied: false };
         assert_eq!(shape.parameters(), 11_897);
         assert_eq!(shape.check(), Ok(()));
     }
@@ -149,14 +169,21 @@ mod tests {
     #[test]
     fn the_papers_formula_counts_the_same() {
         // V(1 + nm + h) + h(1 + (n-1)m) with the paper's n = context + 1, page 1143.
-        let shape = Shape { vocabulary: 16_383, context: 4, embedding: 60, hidden: 50, direct: true };
+        let shape = Shape { vocabulary: 16_383, context: 4, embedding: 60, hidden: 50, direct: true, tied: false };
         assert_eq!(shape.parameters(), 5_762_483);
+        // Without hidden units V(1 + nm).
+        assert_eq!(Shape { hidden: 0, ..shape }.parameters(), 4_931_283);
+        // Tied to the output: V(1 + m) + h(1 + (n-1)m) with h = m.
+        let tied = Shape { hidden: 60, direct: false, tied: true, ..shape };
+        assert_eq!(tied.parameters(), 16_383 * 61 + 60 * 241);
     }
 
     #[test]
     fn impossible_sizes_are_named() {
-        let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: true };
-        assert!(Shape { hidden: 0, ..shape }.check().unwrap_err().contains("--hidden is 0"));
+        let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: true, tied: false };
+        assert_eq!(Shape { hidden: 0, ..shape }.check(), Ok(()));
+        assert!(Shape { hidden: 0, direct: false, ..shape }.check().unwrap_err().contains("--hidden is 0"));
+        assert!(Shape { tied: true, ..shape }.check().unwrap_err().contains("--tied"));
         assert!(Shape { context: 0, ..shape }.check().unwrap_err().contains("--context"));
         assert!(Shape { embedding: usize::MAX, ..shape }.check().unwrap_err().contains("--embedding"));
         assert!(Shape { hidden: 1 << 30, ..shape }.check().is_err());

@@ -92,6 +92,13 @@ impl Corpus {
         self.tokens[self.targets[example] as usize]
     }
 
+    /// How often each token of a vocabulary is a target, `[V]`.
+    pub fn target_counts(&self, vocabulary: usize) -> Vec<u32> {
+        let mut counts = vec![0; vocabulary];
+        (0..self.len()).for_each(|example| counts[self.target_of(example) as usize] += 1);
+        counts
+    }
+
     /// The stream of token ids.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens

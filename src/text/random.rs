@@ -15,12 +15,17 @@ pub enum Purpose {
     Split = 3,
     /// Tokens of the benchmark's synthetic text.
     Synthetic = 4,
+    /// Which numbers of the input are dropped.
+    DropoutEmbedding = 5,
+    /// Which hidden units are dropped.
+    DropoutHidden = 6,
 }
 
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
 const PARITY: u32 = 0x1BD1_1BDA;
 
 /// Two random words for a key and a counter.
+#[inline(always)]
 pub fn threefry(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
     let schedule = [key[0], key[1], PARITY ^ key[0] ^ key[1]];
     let mut x = [counter[0].wrapping_add(schedule[0]), counter[1].wrapping_add(schedule[1])];

@@ -8,5 +8,5 @@ pub mod trainer;
 
 pub use directory::{Config, RunDirectory, Sources};
 pub use schedule::{Schedule, ScheduleKind};
-pub use settings::{Best, Optimizer, Preset, Progress, Settings};
+pub use settings::{Best, Preset, Progress, Settings};
 pub use trainer::{Live, Losses, Observer, Outcome, Report, Trainer};

@@ -33,6 +33,8 @@ pub struct Schedule {
     pub decay_factor: f64,
     /// `inverse`: r.
     pub inverse_r: f64,
+    /// Steps in which the rate rises from nearly nothing to where the form has it.
+    pub warm_up: u64,
 }
 
 impl Schedule {
@@ -48,7 +50,8 @@ impl Schedule {
             ScheduleKind::Linear => toward_end(1.0 - progress),
             ScheduleKind::Cosine => toward_end(0.5 + 0.5 * (std::f64::consts::PI * progress).cos()),
         };
-        (f64::from(self.rate) * factor) as f32
+        let warm = ((step + 1) as f64 / self.warm_up.max(1) as f64).min(1.0);
+        (f64::from(self.rate) * factor * warm) as f32
     }
 }
 
@@ -57,8 +60,23 @@ mod tests {
     use super::*;
 
     fn rates(kind: ScheduleKind) -> [f32; 4] {
-        let schedule = Schedule { kind, rate: 0.1, steps: 100, decay_at: 0.5, decay_factor: 0.1, inverse_r: 0.01 };
+        let schedule =
+            Schedule { kind, rate: 0.1, steps: 100, decay_at: 0.5, decay_factor: 0.1, inverse_r: 0.01, warm_up: 0 };
         [0, 49, 50, 100].map(|step| schedule.rate(step))
+    }
+
+    #[test]
+    fn the_rate_rises_while_it_warms_up() {
+        let schedule = Schedule {
+            kind: ScheduleKind::Constant,
+            rate: 0.1,
+            steps: 100,
+            decay_at: 0.5,
+            decay_factor: 0.1,
+            inverse_r: 0.0,
+            warm_up: 10,
+        };
+        assert_eq!([0, 4, 9, 10, 99].map(|step| schedule.rate(step)), [0.01, 0.05, 0.1, 0.1, 0.1]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::schedule::{Schedule, ScheduleKind};
+use crate::engine::Recipe;
 use crate::model::{Init, Shape};
 use crate::text::data::VocabularyFrom;
 use crate::text::{Order, Split};
@@ -30,14 +31,6 @@ impl Preset {
     }
 }
 
-/// How a gradient changes the parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Optimizer {
-    /// Stochastic gradient descent: parameter - rate * gradient.
-    Sgd,
-}
-
 /// Every setting that changes the result of a run. The device is not one of them, nor where files are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -51,6 +44,8 @@ pub struct Settings {
     pub hidden: usize,
     /// Direct connections from input to output.
     pub direct: bool,
+    /// The embeddings serve as output weights.
+    pub tied: bool,
     /// How the parameters begin.
     pub init: Init,
     /// Training steps.
@@ -59,8 +54,6 @@ pub struct Settings {
     pub batch: u32,
     /// The order of the examples.
     pub order: Order,
-    /// The update rule.
-    pub optimizer: Optimizer,
     /// The first learning rate.
     pub rate: f32,
     /// How the rate changes.
@@ -71,6 +64,8 @@ pub struct Settings {
     pub decay_factor: f64,
     /// `inverse`: the paper's r in rate / (1 + r t).
     pub inverse_r: f64,
+    /// Steps in which the rate rises to where the schedule has it.
+    pub warm_up: u64,
     /// Steps between validations.
     pub eval_every: u64,
     /// Steps between reports of the training loss.
@@ -85,12 +80,21 @@ pub struct Settings {
     pub vocabulary_from: VocabularyFrom,
     /// SHA-256 of the text, and of the held-out files where they are given.
     pub text_sha256: Vec<String>,
+    /// How a step changes the parameters.
+    pub recipe: Recipe,
 }
 
 impl Settings {
     /// The network's shape with a vocabulary of `vocabulary` tokens.
     pub fn shape(&self, vocabulary: usize) -> Shape {
-        Shape { vocabulary, context: self.context, embedding: self.embedding, hidden: self.hidden, direct: self.direct }
+        Shape {
+            vocabulary,
+            context: self.context,
+            embedding: self.embedding,
+            hidden: self.hidden,
+            direct: self.direct,
+            tied: self.tied,
+        }
     }
 
     /// Whether a run can have these settings, but for the vocabulary, which comes from the text. An error names the
@@ -125,6 +129,31 @@ impl Settings {
         if !(self.inverse_r.is_finite() && self.inverse_r >= 0.0) {
             return Err(format!("--inverse-r is {}: it must be 0 or more", self.inverse_r));
         }
+        self.check_recipe()
+    }
+
+    fn check_recipe(&self) -> Result<(), String> {
+        let recipe = self.recipe;
+        let shares = [
+            ("--momentum", recipe.momentum),
+            ("--beta1", recipe.beta1),
+            ("--beta2", recipe.beta2),
+            ("--dropout (of the embedding)", recipe.dropout_embedding),
+            ("--dropout (of the hidden units)", recipe.dropout_hidden),
+            ("--average", recipe.average),
+        ];
+        for (name, value) in shares {
+            if !(0.0..1.0).contains(&value) {
+                return Err(format!("{name} is {value}: it must be at least 0 and below 1"));
+            }
+        }
+        let amounts =
+            [("--epsilon", recipe.epsilon), ("--weight-decay", recipe.weight_decay), ("--clip-norm", recipe.clip_norm)];
+        for (name, value) in amounts {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(format!("{name} is {value}: it must be a number of 0 or more"));
+            }
+        }
         Ok(())
     }
 
@@ -137,6 +166,7 @@ impl Settings {
             decay_at: self.decay_at,
             decay_factor: self.decay_factor,
             inverse_r: self.inverse_r,
+            warm_up: self.warm_up,
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::{Best, Progress, RunDirectory, Settings};
-use crate::engine::{Engine, mean_loss};
-use crate::model::{ModelFile, Parameters};
+use crate::engine::{Engine, State, mean_loss};
+use crate::model::ModelFile;
 use crate::text::{BatchPlan, Corpus, Data};
 use crate::{Error, Result};
 
@@ -88,13 +88,13 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A run at the state that `progress` and `parameters` describe. Nothing is written yet.
+    /// A run at the state that `progress` and `state` describe. Nothing is written yet.
     pub fn new(
         engine: &'a mut dyn Engine,
         data: &'a Data,
         settings: &'a Settings,
         directory: &'a RunDirectory,
-        parameters: &Parameters,
+        state: &State,
         progress: Progress,
     ) -> Result<Self> {
         let plan = BatchPlan {
@@ -103,8 +103,9 @@ impl<'a> Trainer<'a> {
             batch: settings.batch,
             examples: data.train.len() as u32,
         };
-        engine.load(parameters)?;
-        engine.prepare(data.train.clone(), plan)?;
+        engine.load(&state.parameters)?;
+        engine.prepare(data.train.clone(), plan, settings.recipe)?;
+        engine.load_state(state)?;
         Ok(Trainer { engine, data, settings, directory, progress, seconds: 0.0, steps_here: 0 })
     }
 
@@ -156,7 +157,7 @@ impl<'a> Trainer<'a> {
     /// Exact losses of the three parts with the best model.
     pub fn final_losses(&mut self) -> Result<Losses> {
         let best = self.directory.read_best()?;
-        self.engine.load(&best.parameters)?;
+        self.engine.load(&best.state.parameters)?;
         let mut of = |corpus: &Corpus| mean_loss(&mut *self.engine, corpus);
         Ok(Losses {
             train: of(&self.data.train)?,
@@ -167,8 +168,8 @@ impl<'a> Trainer<'a> {
 
     /// Saves the state as it is.
     pub fn save_last(&mut self) -> Result<()> {
-        let model = self.model()?;
-        self.directory.save_last(&model)
+        let state = self.engine.state()?;
+        self.directory.save_last(&self.model(state))
     }
 
     fn finished(&self) -> bool {
@@ -214,7 +215,8 @@ impl<'a> Trainer<'a> {
     fn report(&mut self, rate: f32, observer: &mut dyn Observer) -> Result<bool> {
         let step = self.progress.step;
         let batch = f64::from(self.settings.batch);
-        let valid = if self.at_event(self.settings.eval_every) { Some(self.validate()?) } else { None };
+        let state = if self.at_event(self.settings.eval_every) { Some(self.engine.state()?) } else { None };
+        let valid = state.as_ref().map(|state| self.validate(state)).transpose()?;
         let best = valid.is_some_and(|valid| self.progress.best.is_none_or(|best| valid < best.valid));
         let report = Report {
             step,
@@ -233,13 +235,12 @@ impl<'a> Trainer<'a> {
                 self.progress.validations_since_best = 0;
             }
         }
-        if valid.is_some() {
-            let model = self.model()?;
+        if let Some(state) = state {
             if best {
-                self.directory.save_best(&model)?;
+                self.directory.save_best(&self.model(State::of_model(state.best().clone())))?;
             }
             self.directory.append(&report)?;
-            self.directory.save_last(&model)?;
+            self.directory.save_last(&self.model(state))?;
         } else {
             self.directory.append(&report)?;
         }
@@ -247,10 +248,17 @@ impl<'a> Trainer<'a> {
         Ok(valid.is_some())
     }
 
-    /// Mean loss of the validation part; of the training part where there is none.
-    fn validate(&mut self) -> Result<f64> {
+    /// Mean loss of the validation part; of the training part where there is none. With an average of the weights it
+    /// is the average's.
+    fn validate(&mut self, state: &State) -> Result<f64> {
         let corpus = self.data.valid.as_ref().unwrap_or(&self.data.train);
+        if let Some(average) = &state.average {
+            self.engine.load(average)?;
+        }
         let loss = mean_loss(self.engine, corpus)?;
+        if state.average.is_some() {
+            self.engine.load(&state.parameters)?;
+        }
         if loss.is_finite() {
             Ok(loss)
         } else {
@@ -259,14 +267,14 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn model(&mut self) -> Result<ModelFile> {
-        Ok(ModelFile {
-            parameters: self.engine.parameters()?,
+    fn model(&self, state: State) -> ModelFile {
+        ModelFile {
+            state,
             vocabulary: self.data.vocabulary.clone(),
             settings: self.settings.clone(),
             progress: self.progress.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        })
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::lanes::{InstructionSet, Job, LANES, dispatch};
 use super::network::{Activations, Network};
-use super::passes::{Groups, Read, parameters_update};
+use super::passes::{Groups, Read};
 use super::threads::part;
+use super::update::gradients_of_batch;
 use super::{Cpu, mean_of_batch};
 use crate::text::Corpus;
 
@@ -56,7 +57,7 @@ impl<F: Fn(&Groups, usize, &mut [f32])> Job for Forward<'_, F> {
         let layout = self.network.layout;
         let group_bytes = layout.shape.vocabulary * LANES * size_of::<f32>();
         let block = (LOGITS_BLOCK / group_bytes).clamp(1, MOST_GROUPS) * LANES;
-        let activations = Activations::new(layout, block);
+        let activations = Activations::new(layout, block, [false; 2]);
         for (number, out) in self.result.chunks_mut(block * self.width).enumerate() {
             let count = out.len() / self.width;
             let first = (self.first + number * block) as u32;
@@ -108,11 +109,10 @@ impl Job for Examine<'_> {
         let logits = Activations::by_example(groups.logits, shape.vocabulary, shape.vocabulary, batch);
         groups.softmax_cross_entropy::<I>(read, 1.0 / batch as f32);
         let loss = mean_of_batch(groups.losses, batch);
-        groups.hidden_backward::<I>(read);
+        groups.hidden_backward::<I>(read, 1.0);
         groups.input_backward::<I>(read);
-        // With a rate of -1 the update of a zero is the gradient itself.
         // SAFETY: as above.
-        unsafe { parameters_update::<I>(gradients, activations, batch, -1.0, 0, 1) };
+        unsafe { gradients_of_batch::<I>(gradients, activations, batch, (0, 1)) };
         (hidden, logits, loss)
     }
 }

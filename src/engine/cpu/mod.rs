@@ -1,19 +1,22 @@
 //! The CPU engine: threads that live for a whole range of steps and meet at a spinning barrier twice a step.
 
 mod clock;
+mod dropout;
 mod evaluate;
 mod lanes;
 mod network;
 mod pace;
 mod passes;
 mod product;
+mod rule;
 mod threads;
+mod update;
 mod vector;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Engine, Examination, Hardware, PassTime};
+use super::{Engine, Examination, Hardware, Mask, PassTime, Recipe, State};
 use crate::Result;
 use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus};
@@ -23,9 +26,10 @@ use evaluate::Examine;
 use lanes::{InstructionSet, Job, LANES, Lanes, Level, dispatch};
 use network::{Activations, Network};
 use pace::Pace;
-use passes::{Groups, Read, parameters_update};
+use passes::{Groups, Read};
 use product::Peak;
 use threads::{Barrier, part};
+use update::{Carried, Factors};
 
 /// The CPU engine. Its results are the same bits for any number of threads.
 pub struct Cpu {
@@ -41,6 +45,9 @@ struct Training {
     corpus: Arc<Corpus>,
     plan: BatchPlan,
     activations: Activations,
+    /// The dropout of the input and of the hidden units.
+    masks: [Mask; 2],
+    carried: Carried,
 }
 
 impl Cpu {
@@ -107,9 +114,23 @@ impl Engine for Cpu {
         Ok(self.network.as_mut().expect("parameters are loaded first").parameters())
     }
 
-    fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan) -> Result<()> {
-        let activations = Activations::new(self.network().layout, plan.batch as usize);
-        self.training = Some(Training { corpus, plan, activations });
+    fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
+        let network = self.network.as_mut().expect("parameters are loaded first");
+        let masks = [recipe.input_mask(plan.seed), recipe.hidden_mask(plan.seed)];
+        let activations = Activations::new(network.layout, plan.batch as usize, masks.map(|mask| mask.is_on()));
+        let carried = Carried::new(network, recipe);
+        self.training = Some(Training { corpus, plan, activations, masks, carried });
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<State> {
+        let parameters = self.parameters()?;
+        Ok(self.training.as_mut().expect("training is prepared first").carried.state(parameters))
+    }
+
+    fn load_state(&mut self, state: &State) -> Result<()> {
+        self.load(&state.parameters)?;
+        self.training.as_mut().expect("training is prepared first").carried.load(state);
         Ok(())
     }
 
@@ -153,7 +174,7 @@ impl Engine for Cpu {
 
     fn examine(&mut self, corpus: &Corpus) -> Result<Examination> {
         let network = self.network();
-        let activations = Activations::new(network.layout, corpus.len());
+        let activations = Activations::new(network.layout, corpus.len(), [false; 2]);
         let mut gradients = Network::zeros(network.layout.shape);
         let job = Examine { network, corpus, activations: &activations, gradients: &gradients };
         let (hidden, logits, loss) = dispatch(self.level, job);
@@ -198,7 +219,7 @@ impl Job for Worker<'_> {
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
         let Steps { network, training, barrier, first_step, rates, index, threads } = self.steps;
-        let Training { corpus, plan, activations } = training;
+        let Training { corpus, plan, activations, masks, carried } = training;
         let (mut losses, mut clock) = self.leader.unzip();
         let _guard = barrier.guard();
         let batch = plan.batch as usize;
@@ -213,6 +234,7 @@ impl Job for Worker<'_> {
                 let read = Read::new(network);
                 let mut groups = Groups::new(activations, network.layout, own.clone());
                 groups.set_examples(corpus, &examples);
+                groups.draw_masks::<I>(network.layout, *masks, first_step + step as u64, lanes.start);
                 timer.end(Pass::Draw);
                 groups.embedding_gather(read);
                 timer.end(Pass::EmbeddingGather);
@@ -222,7 +244,7 @@ impl Job for Worker<'_> {
                 timer.end(Pass::LogitsForward);
                 groups.softmax_cross_entropy::<I>(read, 1.0 / batch as f32);
                 timer.end(Pass::SoftmaxCrossEntropy);
-                groups.hidden_backward::<I>(read);
+                groups.hidden_backward::<I>(read, 1.0 / masks[1].kept);
                 timer.end(Pass::HiddenBackward);
                 groups.input_backward::<I>(read);
                 timer.end(Pass::InputBackward);
@@ -231,7 +253,8 @@ impl Job for Worker<'_> {
             timer.end(Pass::Wait);
             // SAFETY: between these barriers activations are only read, and each thread has rows of its own.
             unsafe {
-                parameters_update::<I>(network, activations, batch, rate, index, threads);
+                let factors = Factors { rate, step: first_step + step as u64 };
+                carried.update::<I>(network, activations, batch, factors, barrier, (index, threads));
                 if let Some(losses) = &mut losses {
                     losses[step] = mean_of_batch(activations.losses.read(), batch) as f32;
                 }

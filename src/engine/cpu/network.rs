@@ -3,10 +3,12 @@
 //! A bias is the weight of one more input that is always one: the last column of its matrix. Rows are padded with zeros
 //! to a multiple of 8 numbers.
 
+use std::ops::Range;
+
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::lanes::{LANES, Lanes};
-use super::threads::{Shared, aligned};
+use super::threads::{Shared, aligned, part};
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 use crate::model::{Parameters, Shape};
 
@@ -22,17 +24,21 @@ pub(super) struct Layout {
     pub(super) hidden_rows: usize,
     /// Numbers from one row of the output weights to the next.
     pub(super) hidden_stride: usize,
+    /// Numbers from one row of the embeddings to the next: d, or where they serve as output weights the hidden stride.
+    pub(super) embedding_stride: usize,
 }
 
 impl Layout {
     pub(super) fn new(shape: Shape) -> Self {
         let (input_rows, hidden_rows) = (shape.input() + 1, shape.hidden + 1);
+        let hidden_stride = hidden_rows.next_multiple_of(8);
         Layout {
             shape,
             input_rows,
             input_stride: input_rows.next_multiple_of(8),
             hidden_rows,
-            hidden_stride: hidden_rows.next_multiple_of(8),
+            hidden_stride,
+            embedding_stride: if shape.tied { hidden_stride } else { shape.embedding },
         }
     }
 }
@@ -40,16 +46,31 @@ impl Layout {
 /// The parameters.
 pub(super) struct Network {
     pub(super) layout: Layout,
-    /// [V, d].
+    /// [V, embedding stride]; where they serve as output weights, the output bias in column d.
     pub(super) embedding: Shared<Lanes>,
     /// [h, input stride], the bias in column n*d.
     pub(super) hidden: Shared<Lanes>,
-    /// [V, hidden stride], the bias in column h.
+    /// [V, hidden stride], the bias in column h; empty where the embeddings serve.
     pub(super) output: Shared<Lanes>,
     /// [V, input stride]; empty without direct connections. Nothing reads its columns from n*d on.
     pub(super) direct: Shared<Lanes>,
-    /// Where the gradient of the embedding is summed, [V, d]; zero between steps.
-    pub(super) embedding_gradient: Shared<Lanes>,
+}
+
+/// One of the buffers as rows.
+pub(super) struct Rows<'a> {
+    pub(super) buffer: &'a Shared<Lanes>,
+    pub(super) count: usize,
+    pub(super) stride: usize,
+    /// Columns that are parameters; those after them mean nothing.
+    pub(super) columns: usize,
+}
+
+impl Rows<'_> {
+    /// The numbers of the rows that belong to thread `index` of `threads`.
+    pub(super) fn numbers(&self, index: usize, threads: usize) -> Range<usize> {
+        let own = part(self.count, index, threads);
+        own.start * self.stride..own.end * self.stride
+    }
 }
 
 impl Network {
@@ -58,12 +79,24 @@ impl Network {
         let vocabulary = shape.vocabulary;
         Network {
             layout,
-            embedding: aligned(vocabulary * shape.embedding),
+            embedding: aligned(vocabulary * layout.embedding_stride),
             hidden: aligned(shape.hidden * layout.input_stride),
-            output: aligned(vocabulary * layout.hidden_stride),
+            output: aligned(if shape.tied { 0 } else { vocabulary * layout.hidden_stride }),
             direct: aligned(if shape.direct { vocabulary * layout.input_stride } else { 0 }),
-            embedding_gradient: aligned(vocabulary * shape.embedding),
         }
+    }
+
+    /// Embedding, hidden, output and direct weights as rows.
+    pub(super) fn matrices(&self) -> [Rows<'_>; 4] {
+        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride, embedding_stride } = self.layout;
+        let rows = |buffer, count, stride, columns| Rows { buffer, count, stride, columns };
+        let vocabulary = shape.vocabulary;
+        [
+            rows(&self.embedding, vocabulary, embedding_stride, shape.embedding + usize::from(shape.tied)),
+            rows(&self.hidden, shape.hidden, input_stride, input_rows),
+            rows(&self.output, if shape.tied { 0 } else { vocabulary }, hidden_stride, hidden_rows),
+            rows(&self.direct, if shape.direct { vocabulary } else { 0 }, input_stride, shape.input()),
+        ]
     }
 
     pub(super) fn load(&mut self, parameters: &Parameters) {
@@ -89,13 +122,14 @@ impl Network {
 
     /// A tensor's buffer, the numbers from row to row, its first column and its width.
     fn find(&mut self, name: &str) -> (&mut [f32], usize, usize, usize) {
-        let Layout { shape, input_stride, hidden_stride, .. } = self.layout;
+        let Layout { shape, input_stride, hidden_stride, embedding_stride, .. } = self.layout;
         let (input, hidden) = (shape.input(), shape.hidden);
         let (buffer, stride, column, width) = match name {
-            EMBEDDING_WEIGHT => (&mut self.embedding, shape.embedding, 0, shape.embedding),
+            EMBEDDING_WEIGHT => (&mut self.embedding, embedding_stride, 0, shape.embedding),
             HIDDEN_WEIGHT => (&mut self.hidden, input_stride, 0, input),
             HIDDEN_BIAS => (&mut self.hidden, input_stride, input, 1),
             OUTPUT_WEIGHT => (&mut self.output, hidden_stride, 0, hidden),
+            OUTPUT_BIAS if shape.tied => (&mut self.embedding, embedding_stride, hidden, 1),
             OUTPUT_BIAS => (&mut self.output, hidden_stride, hidden, 1),
             DIRECT_WEIGHT => (&mut self.direct, input_stride, 0, input),
             name => unreachable!("a network has no tensor {name}"),
@@ -125,14 +159,25 @@ pub(super) struct Activations {
     pub(super) d_hidden: Shared<Lanes>,
     /// [groups, n*d].
     pub(super) d_input: Shared<Lanes>,
+    /// n*d, or 0 where no input is dropped.
+    pub(super) input_mask_rows: usize,
+    /// What dropout multiplies the input with, [groups, rows].
+    pub(super) input_mask: Shared<Lanes>,
+    /// h, or 0 where no hidden unit is dropped.
+    pub(super) hidden_mask_rows: usize,
+    /// What dropout multiplies the hidden units with, [groups, rows].
+    pub(super) hidden_mask: Shared<Lanes>,
     /// Loss of each example, [groups].
     pub(super) losses: Shared<Lanes>,
 }
 
 impl Activations {
-    pub(super) fn new(layout: Layout, examples: usize) -> Self {
-        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride } = layout;
+    /// Room for `examples`, with masks for the dropout of the input and of the hidden units where it is on.
+    pub(super) fn new(layout: Layout, examples: usize, [drop_input, drop_hidden]: [bool; 2]) -> Self {
+        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride, .. } = layout;
         let groups = examples.div_ceil(LANES);
+        let input_mask_rows = if drop_input { shape.input() } else { 0 };
+        let hidden_mask_rows = if drop_hidden { shape.hidden } else { 0 };
         let lines = |rows: usize| Shared::new(Lanes::ZERO, groups * rows);
         let mut activations = Activations {
             groups,
@@ -145,6 +190,10 @@ impl Activations {
             logits: lines(shape.vocabulary),
             d_hidden: lines(shape.hidden),
             d_input: lines(shape.input()),
+            input_mask_rows,
+            input_mask: lines(input_mask_rows),
+            hidden_mask_rows,
+            hidden_mask: lines(hidden_mask_rows),
             losses: lines(1),
         };
         for group in activations.input.get_mut().chunks_exact_mut(input_rows) {
@@ -188,9 +237,15 @@ mod tests {
 
     #[test]
     fn parameters_come_back_bit_for_bit() {
-        for direct in [false, true] {
-            let shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct };
-            let parameters = initial(shape, Init::Lecture, 1);
+        let shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct: false, tied: false };
+        let shapes = [
+            shape,
+            Shape { direct: true, ..shape },
+            Shape { direct: true, hidden: 0, ..shape },
+            Shape { hidden: 7, tied: true, ..shape },
+        ];
+        for shape in shapes {
+            let parameters = initial(shape, Init::Lecture, 1, &[]);
             let mut network = Network::zeros(shape);
             network.load(&parameters);
             assert_eq!(network.parameters(), parameters);

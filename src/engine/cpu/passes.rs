@@ -4,10 +4,11 @@
 
 use bytemuck::cast_slice_mut;
 
+use super::dropout::DrawMask;
 use super::lanes::{InstructionSet, LANES, Lanes, exp};
 use super::network::{Activations, Layout, Network, numbers};
-use super::product::{Deltas, ExamplesProduct, Finish, ParametersProduct, Weights};
-use super::threads::part;
+use super::product::{ExamplesProduct, Finish, Weights};
+use crate::engine::Mask;
 use crate::text::Corpus;
 
 /// The parameters while nobody writes them.
@@ -31,7 +32,7 @@ impl<'a> Read<'a> {
                 layout: network.layout,
                 embedding: numbers(network.embedding.read()),
                 hidden: numbers(network.hidden.read()),
-                output: numbers(network.output.read()),
+                output: numbers(if network.layout.shape.tied { &network.embedding } else { &network.output }.read()),
                 direct: numbers(network.direct.read()),
             }
         }
@@ -49,6 +50,8 @@ pub(super) struct Groups<'a> {
     pub(super) logits: &'a mut [Lanes],
     d_hidden: &'a mut [Lanes],
     d_input: &'a mut [Lanes],
+    pub(super) input_mask: &'a mut [Lanes],
+    pub(super) hidden_mask: &'a mut [Lanes],
     pub(super) losses: &'a mut [Lanes],
 }
 
@@ -57,7 +60,7 @@ impl<'a> Groups<'a> {
     /// No other thread may use these groups until a barrier after the last use.
     #[allow(unsafe_code)]
     pub(super) unsafe fn new(all: &'a Activations, layout: Layout, groups: std::ops::Range<usize>) -> Self {
-        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride } = layout;
+        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride, .. } = layout;
         let of = |rows: usize| groups.start * rows..groups.end * rows;
         // SAFETY: the caller's promise; each range is these groups' own part of its buffer.
         unsafe {
@@ -71,6 +74,8 @@ impl<'a> Groups<'a> {
                 logits: all.logits.write(of(shape.vocabulary)),
                 d_hidden: all.d_hidden.write(of(shape.hidden)),
                 d_input: all.d_input.write(of(shape.input())),
+                input_mask: all.input_mask.write(of(all.input_mask_rows)),
+                hidden_mask: all.hidden_mask.write(of(all.hidden_mask_rows)),
                 losses: all.losses.write(of(1)),
             }
         }
@@ -90,18 +95,48 @@ impl<'a> Groups<'a> {
     /// The input of each example: its context's embeddings, oldest token first.
     #[inline(always)]
     pub(super) fn embedding_gather(&mut self, read: Read) {
-        let Layout { shape, input_rows, input_stride, .. } = read.layout;
+        let Layout { shape, input_rows, input_stride, embedding_stride, .. } = read.layout;
         let (context, embedding) = (shape.context, shape.embedding);
         for (example, tokens) in self.contexts.chunks_exact(context).enumerate() {
             let (group, lane) = (example / LANES, example % LANES);
             let by_example = &mut self.input_by_example[example * input_stride..][..input_stride];
             let input = &mut self.input[group * input_rows..][..input_rows];
             for (place, &token) in tokens.iter().enumerate() {
-                let row = &read.embedding[token as usize * embedding..][..embedding];
+                let row = &read.embedding[token as usize * embedding_stride..][..embedding];
                 by_example[place * embedding..][..embedding].copy_from_slice(row);
                 for (to, &value) in input[place * embedding..][..embedding].iter_mut().zip(row) {
                     to.0[lane] = value;
                 }
+            }
+        }
+        if self.input_mask.is_empty() {
+            return;
+        }
+        let inputs = shape.input();
+        for (example, row) in self.input_by_example.chunks_exact_mut(input_stride).enumerate() {
+            let (group, lane) = (example / LANES, example % LANES);
+            let mask = &self.input_mask[group * inputs..][..inputs];
+            let input = &mut self.input[group * input_rows..][..inputs];
+            for ((value, to), mask) in row.iter_mut().zip(input).zip(mask) {
+                *value *= mask.0[lane];
+                to.0[lane] = *value;
+            }
+        }
+    }
+
+    /// Draws what dropout multiplies the activations with; `first_lane` is the place in the batch of the first example.
+    #[inline(always)]
+    pub(super) fn draw_masks<I: InstructionSet>(
+        &mut self,
+        layout: Layout,
+        masks: [Mask; 2],
+        step: u64,
+        first_lane: usize,
+    ) {
+        let results = [(&mut *self.input_mask, layout.shape.input()), (&mut *self.hidden_mask, layout.shape.hidden)];
+        for ((result, width), mask) in results.into_iter().zip(masks) {
+            if !result.is_empty() {
+                I::call(DrawMask { mask, step, first_lane, result, width });
             }
         }
     }
@@ -109,7 +144,7 @@ impl<'a> Groups<'a> {
     /// hidden = tanh(W1 x + b1).
     #[inline(always)]
     pub(super) fn hidden_forward<I: InstructionSet>(&mut self, read: Read) {
-        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride } = read.layout;
+        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride, .. } = read.layout;
         I::call(ExamplesProduct {
             weights: Weights { values: read.hidden, stride: input_stride, transposed: false },
             inner: input_rows,
@@ -119,14 +154,14 @@ impl<'a> Groups<'a> {
             result_rows: hidden_rows,
             rows: shape.hidden,
             accumulate: false,
-            finish: Finish::Tanh { by_example: self.hidden_by_example, stride: hidden_stride },
+            finish: Finish::Tanh { by_example: self.hidden_by_example, stride: hidden_stride, mask: self.hidden_mask },
         });
     }
 
     /// logits = W2 hidden + b2 (+ W_direct x).
     #[inline(always)]
     pub(super) fn logits_forward<I: InstructionSet>(&mut self, read: Read) {
-        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride } = read.layout;
+        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride, .. } = read.layout;
         let vocabulary = shape.vocabulary;
         I::call(ExamplesProduct {
             weights: Weights { values: read.output, stride: hidden_stride, transposed: false },
@@ -196,9 +231,9 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Gradient before tanh: (W2' d_logits) (1 - hidden^2).
+    /// Gradient before tanh: (W2' d_logits) (1 - tanh^2), times what dropout multiplied with; `share_kept` is what it keeps.
     #[inline(always)]
-    pub(super) fn hidden_backward<I: InstructionSet>(&mut self, read: Read) {
+    pub(super) fn hidden_backward<I: InstructionSet>(&mut self, read: Read, share_kept: f32) {
         let Layout { shape, hidden_rows, hidden_stride, .. } = read.layout;
         I::call(ExamplesProduct {
             weights: Weights { values: read.output, stride: hidden_stride, transposed: true },
@@ -209,7 +244,7 @@ impl<'a> Groups<'a> {
             result_rows: shape.hidden,
             rows: shape.hidden,
             accumulate: false,
-            finish: Finish::TanhBackward { hidden: self.hidden, hidden_rows },
+            finish: Finish::TanhBackward { hidden: self.hidden, hidden_rows, mask: self.hidden_mask, share_kept },
         });
     }
 
@@ -237,9 +272,16 @@ impl<'a> Groups<'a> {
                 result: self.d_input,
                 result_rows: shape.input(),
                 rows: shape.input(),
-                accumulate: true,
+                accumulate: shape.hidden > 0,
                 finish: Finish::Keep,
             });
+        }
+        for (d, mask) in self.d_input.iter_mut().zip(&*self.input_mask) {
+            *d = d.zip(
+                *mask,
+                #[inline(always)]
+                |d, mask| d * mask,
+            );
         }
     }
 }
@@ -274,88 +316,4 @@ fn exponentials<I: InstructionSet>(logits: &mut [Lanes], targets: &[u32]) -> (La
     }
     let loss = sum.map(f32::ln).zip(largest.zip(at_target, |a, b| a - b), |log, rest| log + rest);
     (loss, sum)
-}
-
-/// Phase 2 for the rows of thread `index` of `threads`, with the gradients of `from` on the parameters of `to`.
-///
-/// # Safety
-/// All threads call it with the same buffers between two barriers, and nobody else uses `to` meanwhile.
-#[inline(always)]
-#[allow(unsafe_code)]
-pub(super) unsafe fn parameters_update<I: InstructionSet>(
-    to: &Network,
-    from: &Activations,
-    batch: usize,
-    rate: f32,
-    index: usize,
-    threads: usize,
-) {
-    let Layout { shape, input_stride, hidden_stride, .. } = to.layout;
-    let (vocabulary, units) = (shape.vocabulary, shape.hidden);
-    // SAFETY: activations are only read in this phase, and each thread writes the rows that `part` gives to it alone.
-    // Rows are multiples of half a cache line, so the buffers are cut as numbers, not as lines.
-    unsafe {
-        let (logits, d_hidden) = (from.logits.read(), from.d_hidden.read());
-        let input = numbers(from.input_by_example.read());
-        let hidden = numbers(from.hidden_by_example.read());
-        let own = part(vocabulary, index, threads);
-        let weights = to.output.write_numbers(own.start * hidden_stride..own.end * hidden_stride);
-        let deltas = Deltas { values: logits, rows: vocabulary, first: own.start };
-        I::call(ParametersProduct { weights, stride: hidden_stride, deltas, input: hidden, batch, rate });
-        if shape.direct {
-            let weights = to.direct.write_numbers(own.start * input_stride..own.end * input_stride);
-            I::call(ParametersProduct { weights, stride: input_stride, deltas, input, batch, rate });
-        }
-        let own_units = part(units, index, threads);
-        let weights = to.hidden.write_numbers(own_units.start * input_stride..own_units.end * input_stride);
-        let deltas = Deltas { values: d_hidden, rows: units, first: own_units.start };
-        I::call(ParametersProduct { weights, stride: input_stride, deltas, input, batch, rate });
-
-        let range = own.start * shape.embedding..own.end * shape.embedding;
-        embedding_scatter::<I>(
-            to.embedding.write_numbers(range.clone()),
-            to.embedding_gradient.write_numbers(range),
-            own,
-            shape.embedding,
-            (from.contexts.read(), shape.context),
-            from.d_input.read(),
-            batch,
-            rate,
-        );
-    }
-}
-
-/// Sums the gradient of each owned token over its occurrences, in order, then updates the rows that occurred. A second
-/// visit of a row subtracts zero.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn embedding_scatter<I: InstructionSet>(
-    rows: &mut [f32],
-    gradient: &mut [f32],
-    own: std::ops::Range<usize>,
-    embedding: usize,
-    (contexts, context): (&[u32], usize),
-    d_input: &[Lanes],
-    batch: usize,
-    rate: f32,
-) {
-    let inputs = context * embedding;
-    let owned = |token: u32| own.contains(&(token as usize)).then(|| (token as usize - own.start) * embedding);
-    for (example, tokens) in contexts.chunks_exact(context).take(batch).enumerate() {
-        let d_input = &d_input[example / LANES * inputs..][..inputs];
-        for (place, &token) in tokens.iter().enumerate() {
-            let Some(start) = owned(token) else { continue };
-            let d_row = &d_input[place * embedding..][..embedding];
-            for (sum, d) in gradient[start..][..embedding].iter_mut().zip(d_row) {
-                *sum += d.0[example % LANES];
-            }
-        }
-    }
-    for &token in &contexts[..batch * context] {
-        let Some(start) = owned(token) else { continue };
-        for (value, sum) in rows[start..][..embedding].iter_mut().zip(&mut gradient[start..][..embedding]) {
-            *value = I::mul_add(-rate, *sum, *value);
-            *sum = 0.0;
-        }
-    }
 }

@@ -75,28 +75,58 @@ pub(super) enum Finish<'a> {
     /// It stays.
     Keep,
     /// tanh, and a copy by example: [groups * LANES, stride].
-    Tanh { by_example: &'a mut [f32], stride: usize },
-    /// Times the slope of tanh, 1 - hidden^2; `hidden` is [groups, hidden rows].
-    TanhBackward { hidden: &'a [Lanes], hidden_rows: usize },
+    /// Where `mask`, [groups, rows], is not empty, it is multiplied with that.
+    Tanh { by_example: &'a mut [f32], stride: usize, mask: &'a [Lanes] },
+    /// Times the slope of tanh, 1 - tanh^2; `hidden` is [groups, hidden rows]. Where `mask` is not empty, `hidden` is tanh
+    /// times the mask, which is 0 or 1 / `share_kept`.
+    TanhBackward { hidden: &'a [Lanes], hidden_rows: usize, mask: &'a [Lanes], share_kept: f32 },
 }
 
 impl Finish<'_> {
     #[inline(always)]
-    fn apply<I: InstructionSet>(&mut self, group: usize, first_row: usize, values: &mut [Lanes]) {
+    fn apply<I: InstructionSet>(&mut self, rows: usize, group: usize, first_row: usize, values: &mut [Lanes]) {
         match self {
             Finish::Keep => {}
-            Finish::Tanh { by_example, stride } => {
+            Finish::Tanh { by_example, stride, mask } => {
                 for (place, value) in values.iter_mut().enumerate() {
                     *value = value.map(
                         #[inline(always)]
                         |x| tanh::<I>(x),
                     );
+                    if !mask.is_empty() {
+                        *value = value.zip(
+                            mask[group * rows + first_row + place],
+                            #[inline(always)]
+                            |a, mask| a * mask,
+                        );
+                    }
                     for lane in 0..LANES {
                         by_example[(group * LANES + lane) * *stride + first_row + place] = value.0[lane];
                     }
                 }
             }
-            Finish::TanhBackward { hidden, hidden_rows } => {
+            Finish::TanhBackward { hidden, hidden_rows, mask, share_kept } if !mask.is_empty() => {
+                let hidden = &hidden[group * *hidden_rows + first_row..][..values.len()];
+                let mask = &mask[group * rows + first_row..][..values.len()];
+                let share_kept = *share_kept;
+                for ((value, hidden), mask) in values.iter_mut().zip(hidden).zip(mask) {
+                    let slope = hidden.map(
+                        #[inline(always)]
+                        |a| 1.0 - (a * share_kept) * (a * share_kept),
+                    );
+                    let slope = slope.zip(
+                        *mask,
+                        #[inline(always)]
+                        |slope, mask| slope * mask,
+                    );
+                    *value = value.zip(
+                        slope,
+                        #[inline(always)]
+                        |d, slope| d * slope,
+                    );
+                }
+            }
+            Finish::TanhBackward { hidden, hidden_rows, .. } => {
                 let hidden = &hidden[group * *hidden_rows + first_row..][..values.len()];
                 for (value, hidden) in values.iter_mut().zip(hidden) {
                     *value = value.zip(
@@ -117,6 +147,10 @@ impl Job for ExamplesProduct<'_> {
     fn run<I: InstructionSet>(self) {
         let ExamplesProduct { weights, inner, input, input_rows, result, result_rows, rows, .. } = self;
         let mut finish = self.finish;
+        if inner == 0 {
+            // A network without hidden units.
+            return;
+        }
         let groups = input.len() / input_rows;
         let inner_block = if weights.transposed { INNER_BLOCK.min(inner) } else { inner };
         let group_block = (CACHE_BLOCK / (inner_block * size_of::<Lanes>()).max(1)).max(1);
@@ -136,7 +170,7 @@ impl Job for ExamplesProduct<'_> {
                             with_rows!(tile_rows, examples_tile::<I, false>(tile, weights.stride, x, out, continued));
                         }
                         if first_inner + inner_count == inner {
-                            finish.apply::<I>(group, row, out);
+                            finish.apply::<I>(rows, group, row, out);
                         }
                     }
                 }
@@ -190,8 +224,8 @@ fn examples_tile<I: InstructionSet, const ROWS: usize, const TRANSPOSED: bool>(
     }
 }
 
-/// `weights[row][column] -= rate * sum over the batch of delta[example][row] * input[example][column]`, for all rows of
-/// `weights`: gradient and update in one, without a gradient in memory.
+/// The gradient of some weights, `sum over the batch of delta[example][row] * input[example][column]`, and what it does to
+/// them while it is in registers.
 pub(super) struct ParametersProduct<'a> {
     /// [rows, stride].
     pub(super) weights: &'a mut [f32],
@@ -201,7 +235,16 @@ pub(super) struct ParametersProduct<'a> {
     /// [batch, stride].
     pub(super) input: &'a [f32],
     pub(super) batch: usize,
-    pub(super) rate: f32,
+    pub(super) change: Change<'a>,
+}
+
+/// What becomes of a gradient.
+#[derive(Clone, Copy)]
+pub(super) enum Change<'a> {
+    /// It is written over the weights.
+    Write,
+    /// weight -= rate * (gradient + decay * weight), with the decay of each column.
+    Step { rate: f32, decay: &'a [f32] },
 }
 
 /// Gradients by group: [groups, rows], where row `first` belongs to the first row of the weights.
@@ -217,16 +260,16 @@ impl Job for ParametersProduct<'_> {
 
     #[inline(always)]
     fn run<I: InstructionSet>(self) {
-        let ParametersProduct { weights, stride, deltas, input, batch, rate } = self;
+        let ParametersProduct { weights, stride, deltas, input, batch, change } = self;
         let wide = stride / LANES * LANES;
         for (row, tile_rows) in even_tiles(weights.len() / stride, I::ROWS) {
             let weights = &mut weights[row * stride..][..tile_rows * stride];
             let deltas = Deltas { first: deltas.first + row, ..deltas };
             for column in (0..wide).step_by(LANES) {
-                with_rows!(tile_rows, full_tile::<I>(weights, stride, column, deltas, input, batch, rate));
+                with_rows!(tile_rows, full_tile::<I>(weights, stride, column, deltas, input, batch, change));
             }
             if wide < stride {
-                with_rows!(tile_rows, half_tile::<I>(weights, stride, wide, deltas, input, batch, rate));
+                with_rows!(tile_rows, half_tile::<I>(weights, stride, wide, deltas, input, batch, change));
             }
         }
     }
@@ -243,7 +286,7 @@ macro_rules! parameters_tile {
             deltas: Deltas,
             input: &[f32],
             batch: usize,
-            rate: f32,
+            change: Change,
         ) {
             let mut sums = [I::$vector::splat(0.0); ROWS];
             assert!(batch * stride <= input.len() && column + I::$vector::LANES <= stride);
@@ -262,13 +305,22 @@ macro_rules! parameters_tile {
                     }
                 }
             }
-            let rate = I::$vector::splat(-rate);
-            for row in 0..ROWS {
-                // SAFETY: `weights` holds ROWS rows of `stride` numbers, compared above.
-                unsafe {
-                    let place = weights.as_mut_ptr().add(row * stride + column);
-                    I::$vector::mul_add(rate, sums[row], I::$vector::load(place)).store(place);
+            if let Change::Step { rate, decay } = change {
+                assert!(decay.len() == stride);
+                let rate = I::$vector::splat(-rate);
+                for row in 0..ROWS {
+                    // SAFETY: `weights` holds ROWS rows of `stride` numbers and `decay` one, compared above.
+                    unsafe {
+                        let weight = I::$vector::load(weights.as_ptr().add(row * stride + column));
+                        let decay = I::$vector::load(decay.as_ptr().add(column));
+                        let gradient = I::$vector::mul_add(decay, weight, sums[row]);
+                        sums[row] = I::$vector::mul_add(rate, gradient, weight);
+                    }
                 }
+            }
+            for row in 0..ROWS {
+                // SAFETY: as above.
+                unsafe { sums[row].store(weights.as_mut_ptr().add(row * stride + column)) };
             }
         }
     };

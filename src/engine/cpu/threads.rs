@@ -50,6 +50,14 @@ impl<T: Copy> Shared<T> {
 
 #[allow(unsafe_code)]
 impl Shared<Lanes> {
+    /// A part of the buffer, counted in plain numbers, for reading.
+    ///
+    /// # Safety
+    /// No other thread may write this part until a barrier after the last use.
+    pub(super) unsafe fn read_numbers(&self, range: Range<usize>) -> &[f32] {
+        unsafe { self.write_numbers(range) }
+    }
+
     /// A part of the buffer, counted in plain numbers, for writing.
     ///
     /// # Safety

@@ -37,7 +37,7 @@ pub(super) fn forward(device: &Device, shape: Shape, parameters: &Buffer, feed: 
         device.check_binding(placed.tensor.name, placed.range.len())?;
     }
     let weights = |name| parameters.part(layout.range(name));
-    let Shape { vocabulary, context, embedding, hidden: units, direct } = shape;
+    let Shape { vocabulary, context, embedding, hidden: units, direct, .. } = shape;
     let (batch, inputs) = (feed.batch(), shape.input());
     let contexts = device.tensor("contexts", batch * context)?;
     let targets = device.tensor("targets", batch)?;
@@ -125,7 +125,7 @@ pub(super) fn step(
 
     let layout = Layout::new(shape);
     let weights = |name| parameters.part(layout.range(name));
-    let Shape { vocabulary, context, embedding, hidden: units, direct } = shape;
+    let Shape { vocabulary, context, embedding, hidden: units, direct, .. } = shape;
     let (batch, inputs) = (feed.batch(), shape.input());
     let d_logits = &logits;
     let d_hidden = device.tensor("hidden gradients", batch * padded(units))?;

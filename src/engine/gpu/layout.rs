@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn parameters_come_back_from_the_device_as_they_were() {
         for direct in [false, true] {
-            let shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct };
-            let parameters = initial(shape, Init::Lecture, 1);
+            let shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct, tied: false };
+            let parameters = initial(shape, Init::Lecture, 1, &[]);
             let layout = Layout::new(shape);
             assert!(layout.tensors().iter().all(|placed| placed.range.start % ALIGNMENT == 0));
             assert_eq!(layout.parameters_of(shape, &layout.to_device(&parameters)), parameters);

@@ -28,7 +28,7 @@ pub mod uniforms;
 
 use std::sync::Arc;
 
-use super::{Engine, Examination, Hardware};
+use super::{Engine, Examination, Hardware, Recipe, State};
 use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus, Order};
 use crate::{Error, Result};
@@ -172,11 +172,23 @@ impl Engine for Gpu {
         Ok(layout.parameters_of(shape, &values))
     }
 
-    fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan) -> Result<()> {
+    fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
+        let shape = self.model()?.shape;
+        if !recipe.is_plain() || shape.tied || shape.hidden == 0 {
+            return Err(Error::usage("the GPU engine takes plain steps of networks with hidden units only"));
+        }
         let feed = self.feed(&corpus, plan)?;
         let step = self.step(&feed, &self.model()?.parameters)?;
         self.training = Some(Training { feed, step });
         self.device.check()
+    }
+
+    fn state(&mut self) -> Result<State> {
+        Ok(State::new(self.parameters()?, &Recipe::default()))
+    }
+
+    fn load_state(&mut self, state: &State) -> Result<()> {
+        self.load(&state.parameters)
     }
 
     fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Gpu, Path, adapters};
-use crate::engine::{Engine, mean_loss};
+use crate::engine::{Engine, Recipe, mean_loss};
 use crate::model::initial::initial;
 use crate::model::shape::{EMBEDDING_WEIGHT, OUTPUT_BIAS};
 use crate::model::{Init, Parameters, Shape};
@@ -19,9 +19,9 @@ const AFTER_10: f64 = 5e-5;
 const FIRST_LOSS: f64 = 1e-5;
 const LATER_LOSS: f64 = 5e-5;
 
-const ODD: Shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct: false };
-const LECTURE: Shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false };
-const DIRECT: Shape = Shape { vocabulary: 101, context: 4, embedding: 6, hidden: 17, direct: true };
+const ODD: Shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct: false, tied: false };
+const LECTURE: Shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false, tied: false };
+const DIRECT: Shape = Shape { vocabulary: 101, context: 4, embedding: 6, hidden: 17, direct: true, tied: false };
 
 /// An engine on the best adapter, or a loud line and `None` where there is none and none is required.
 fn engine(path: Path, checked: bool) -> Option<Gpu> {
@@ -50,7 +50,7 @@ fn corpus(shape: Shape, examples: usize) -> Corpus {
 }
 
 fn parameters(shape: Shape) -> Parameters {
-    initial(shape, Init::Lecture, 5)
+    initial(shape, Init::Lecture, 5, &[])
 }
 
 /// Largest differences as parts of their tolerances, for the one line that each test prints.
@@ -92,9 +92,9 @@ fn compare(case: &str, gpu: &mut Gpu, parameters: &Parameters, batch: usize) {
         BatchPlan { order: Order::Sequential, seed: 1, batch: corpus.len() as u32, examples: corpus.len() as u32 };
     let mut differences = Differences::default();
     reference.load(parameters).unwrap();
-    reference.prepare(Arc::clone(&corpus), plan).unwrap();
+    reference.prepare(Arc::clone(&corpus), plan, Recipe::default()).unwrap();
     gpu.load(parameters).unwrap();
-    gpu.prepare(Arc::clone(&corpus), plan).unwrap();
+    gpu.prepare(Arc::clone(&corpus), plan, Recipe::default()).unwrap();
 
     let (found, expected) = (gpu.examine(&corpus).unwrap(), reference.examine(&corpus).unwrap());
     differences.of("hidden", &found.hidden, &expected.hidden, HIDDEN);
@@ -147,8 +147,8 @@ fn logits_of_thousands_stay_finite() {
 
 #[test]
 fn a_large_vocabulary_agrees_with_the_reference() {
-    let shape = Shape { vocabulary: 18_000, context: 4, embedding: 30, hidden: 100, direct: false };
-    let parameters = initial(shape, Init::Scaled, 5);
+    let shape = Shape { vocabulary: 18_000, context: 4, embedding: 30, hidden: 100, direct: false, tied: false };
+    let parameters = initial(shape, Init::Scaled, 5, &[]);
     let Some(mut gpu) = engine(Path::Automatic, false) else { return };
     let corpus = corpus(shape, 256);
     let mut reference = Reference::default();
@@ -171,7 +171,7 @@ fn train_in_pieces(path: Path, order: Order, pieces: &[usize], reload: bool) -> 
     let corpus = Arc::new(corpus(LECTURE, 50));
     let plan = BatchPlan { order, seed: 9, batch: 32, examples: 50 };
     gpu.load(&parameters(LECTURE)).unwrap();
-    gpu.prepare(corpus, plan).unwrap();
+    gpu.prepare(corpus, plan, Recipe::default()).unwrap();
     let mut losses: Vec<f32> = Vec::new();
     for &steps in pieces {
         let rates: Vec<f32> = (losses.len()..losses.len() + steps).map(|step| 0.1 / (1.0 + step as f32)).collect();
@@ -196,7 +196,7 @@ fn a_run_is_the_same_in_pieces_and_follows_the_reference() {
             let mut reference = Reference::default();
             reference.load(&parameters(LECTURE)).unwrap();
             let plan = BatchPlan { order, seed: 9, batch: 32, examples: 50 };
-            reference.prepare(Arc::new(corpus(LECTURE, 50)), plan).unwrap();
+            reference.prepare(Arc::new(corpus(LECTURE, 50)), plan, Recipe::default()).unwrap();
             let rates: Vec<f32> = (0..10).map(|step| 0.1 / (1.0 + step as f32)).collect();
             let expected = reference.train(0, &rates).unwrap();
             let mut differences = Differences::default();
@@ -211,11 +211,12 @@ fn a_run_is_the_same_in_pieces_and_follows_the_reference() {
 
 #[test]
 fn more_steps_than_the_ring_holds_go_on_where_they_were() {
-    let shape = Shape { vocabulary: 5, context: 2, embedding: 2, hidden: 3, direct: false };
+    let shape = Shape { vocabulary: 5, context: 2, embedding: 2, hidden: 3, direct: false, tied: false };
     let Some(mut gpu) = engine(Path::Small, false) else { return };
     let corpus = Arc::new(corpus(shape, 7));
     gpu.load(&parameters(shape)).unwrap();
-    gpu.prepare(corpus, BatchPlan { order: Order::Shuffled, seed: 2, batch: 4, examples: 7 }).unwrap();
+    gpu.prepare(corpus, BatchPlan { order: Order::Shuffled, seed: 2, batch: 4, examples: 7 }, Recipe::default())
+        .unwrap();
     let steps = super::feed::RING + 9;
     let whole = gpu.train(0, &vec![0.05; steps]).unwrap();
     assert_eq!(whole.len(), steps);
@@ -242,15 +243,15 @@ fn what_cannot_be_is_refused() {
 
     let many = Arc::new(corpus(LECTURE, 300));
     let plan = BatchPlan { order: Order::Sampled, seed: 1, batch: 300, examples: 300 };
-    assert!(gpu.prepare(many, plan).unwrap_err().to_string().contains("at most 256"));
+    assert!(gpu.prepare(many, plan, Recipe::default()).unwrap_err().to_string().contains("at most 256"));
 
     // Logits of a terabyte.
-    let shape = Shape { vocabulary: 60_000, context: 1, embedding: 1, hidden: 1, direct: false };
+    let shape = Shape { vocabulary: 60_000, context: 1, embedding: 1, hidden: 1, direct: false, tied: false };
     let Some(mut gpu) = engine(Path::General, false) else { return };
     let mut parameters = Parameters::zeros(shape);
     parameters.tensor_mut(EMBEDDING_WEIGHT).fill(0.5);
     gpu.load(&parameters).unwrap();
     let plan = BatchPlan { order: Order::Sampled, seed: 1, batch: 4_000_000, examples: 13 };
-    let error = gpu.prepare(Arc::new(corpus(shape, 13)), plan).unwrap_err().to_string();
+    let error = gpu.prepare(Arc::new(corpus(shape, 13)), plan, Recipe::default()).unwrap_err().to_string();
     assert!(error.contains("logits needs 960000000000 bytes"), "{error}");
 }

@@ -1,0 +1,122 @@
+//! The reference as an engine.
+
+use std::sync::Arc;
+
+use super::{Carried, Dropout, Forward, Network};
+use crate::Result;
+use crate::engine::{Engine, Examination, Hardware, Recipe, State};
+use crate::model::Parameters;
+use crate::text::{BatchPlan, Corpus};
+
+/// The reference engine.
+#[derive(Default)]
+pub struct Reference {
+    network: Option<Network>,
+    training: Option<Training>,
+}
+
+struct Training {
+    corpus: Arc<Corpus>,
+    plan: BatchPlan,
+    recipe: Recipe,
+    carried: Carried,
+}
+
+impl Reference {
+    fn network(&self) -> &Network {
+        self.network.as_ref().expect("parameters are loaded first")
+    }
+}
+
+impl Engine for Reference {
+    fn hardware(&self) -> Hardware {
+        Hardware { device: "reference".into(), backend: "cpu".into(), driver: "plain f64 loops".into(), threads: 1 }
+    }
+
+    fn load(&mut self, parameters: &Parameters) -> Result<()> {
+        self.network = Some(Network::from_parameters(parameters));
+        Ok(())
+    }
+
+    fn parameters(&mut self) -> Result<Parameters> {
+        Ok(self.network().to_parameters())
+    }
+
+    fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
+        let carried = Carried::new(self.network(), &recipe);
+        self.training = Some(Training { corpus, plan, recipe, carried });
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<State> {
+        let carried = &self.training.as_ref().expect("training is prepared first").carried;
+        let rounded = |network: &Option<Network>| network.as_ref().map(Network::to_parameters);
+        Ok(State {
+            parameters: self.network().to_parameters(),
+            velocity: rounded(&carried.velocity),
+            squares: rounded(&carried.squares),
+            average: rounded(&carried.average),
+        })
+    }
+
+    fn load_state(&mut self, state: &State) -> Result<()> {
+        self.load(&state.parameters)?;
+        let exact = |parameters: &Option<Parameters>| parameters.as_ref().map(Network::from_parameters);
+        let training = self.training.as_mut().expect("training is prepared first");
+        training.carried = Carried {
+            velocity: exact(&state.velocity),
+            squares: exact(&state.squares),
+            average: exact(&state.average),
+        };
+        Ok(())
+    }
+
+    fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {
+        let Training { corpus, plan, recipe, carried } = self.training.as_mut().expect("training is prepared first");
+        let network = self.network.as_mut().expect("parameters are loaded first");
+        let (input_mask, hidden_mask) = (recipe.input_mask(plan.seed), recipe.hidden_mask(plan.seed));
+        let shape = network.shape;
+        let steps = (first_step..).zip(rates);
+        let losses = steps.map(|(step, &rate)| {
+            let dropout = |lane| Dropout::of_example(input_mask, hidden_mask, shape, step, lane);
+            let (loss, gradients) = network.gradients(corpus, &plan.batch(step), dropout);
+            network.update(gradients, carried, recipe, step, rate.into());
+            loss as f32
+        });
+        Ok(losses.collect())
+    }
+
+    fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
+        let network = self.network();
+        let loss = |example| {
+            Network::loss(&network.forward(corpus.context_of(example), &Dropout::default()), corpus.target_of(example))
+        };
+        Ok((0..corpus.len()).map(|example| -loss(example) as f32).collect())
+    }
+
+    fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>> {
+        let network = self.network();
+        let rows = contexts.chunks_exact(network.shape.context);
+        Ok(rows
+            .flat_map(|context| network.forward(context, &Dropout::default()).probabilities)
+            .map(|p| p as f32)
+            .collect())
+    }
+
+    fn examine(&mut self, corpus: &Corpus) -> Result<Examination> {
+        let network = self.network();
+        let examples: Vec<u32> = (0..corpus.len() as u32).collect();
+        let (loss, gradients) = network.gradients(corpus, &examples, |_| Dropout::default());
+        let passes: Vec<Forward> = examples
+            .iter()
+            .map(|&example| network.forward(corpus.context_of(example as usize), &Dropout::default()))
+            .collect();
+        let rounded = |rows: fn(&Forward) -> &Vec<f64>| passes.iter().flat_map(rows).map(|&x| x as f32).collect();
+        Ok(Examination {
+            hidden: rounded(|pass| &pass.hidden),
+            logits: rounded(|pass| &pass.logits),
+            loss,
+            gradients: gradients.to_parameters(),
+        })
+    }
+}
