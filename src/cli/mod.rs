@@ -7,8 +7,10 @@ pub mod devices;
 pub mod eval;
 pub mod inspect;
 pub mod options;
+mod recipe_options;
 pub mod sample;
 mod settings;
+pub mod text_options;
 pub mod train;
 
 use std::sync::atomic::AtomicBool;

@@ -1,14 +1,12 @@
 //! The flags that fix a run, and the checked settings that they become.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
-use crate::engine::{Optimizer, Recipe};
+use super::recipe_options::RecipeOptions;
+use super::text_options::TextOptions;
+use crate::engine::Recipe;
 use crate::model::Init;
-use crate::text::data::VocabularyFrom;
-use crate::text::{Order, Split};
-use crate::train::directory::Texts;
+use crate::text::{Kind, Order, Texts};
 use crate::train::{Preset, ScheduleKind, Settings};
 use crate::{Error, Result};
 
@@ -22,21 +20,8 @@ pub(super) struct SettingArgs {
     #[arg(long, value_name = "N", help_heading = "Run")]
     seed: Option<u32>,
 
-    /// A validation part of its own, instead of a share of TEXT
-    #[arg(long, value_name = "FILE", help_heading = "Text")]
-    pub(super) valid: Option<PathBuf>,
-
-    /// A test part of its own, instead of a share of TEXT
-    #[arg(long, value_name = "FILE", help_heading = "Text")]
-    pub(super) test: Option<PathBuf>,
-
-    /// Shares of the lines for training, validation and test, shuffled by the seed [default: 80/10/10]
-    #[arg(long, value_name = "A/B/C", help_heading = "Text")]
-    split: Option<Split>,
-
-    /// Where the vocabulary comes from [default: train]
-    #[arg(long, value_name = "PART", help_heading = "Text")]
-    vocab_from: Option<VocabularyFrom>,
+    #[command(flatten)]
+    pub(super) text: TextOptions,
 
     /// Tokens of context (the paper's n is one more) [default: 3]
     #[arg(long, value_name = "N", help_heading = "Network")]
@@ -79,7 +64,7 @@ pub(super) struct SettingArgs {
     order: Option<Order>,
 
     #[command(flatten)]
-    recipe: RecipeArgs,
+    recipe: RecipeOptions,
 
     /// First learning rate [default: 0.1]
     #[arg(long, value_name = "R", help_heading = "Training")]
@@ -118,83 +103,17 @@ pub(super) struct SettingArgs {
     patience: Option<u64>,
 }
 
-/// The update rule and what goes with it.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Update")]
-struct RecipeArgs {
-    /// The update rule [default: sgd]
-    #[arg(long, value_name = "O")]
-    optimizer: Option<Optimizer>,
-
-    /// Decay of weights and embeddings, not of biases: each step takes rate * X of them [default: 0]
-    #[arg(long, value_name = "X")]
-    weight_decay: Option<f32>,
-
-    /// Probability of dropping a number of the input and a hidden unit [default: 0]
-    #[arg(long, value_name = "X")]
-    dropout: Option<f32>,
-
-    /// The same for the input alone
-    #[arg(long, value_name = "X")]
-    dropout_embedding: Option<f32>,
-
-    /// The same for the hidden units alone
-    #[arg(long, value_name = "X")]
-    dropout_hidden: Option<f32>,
-
-    /// Scale longer gradients down to this norm; 0 is never [default: 0]
-    #[arg(long, value_name = "X")]
-    clip_norm: Option<f32>,
-
-    /// Evaluate and keep an average of the weights that keeps X of itself a step; 0 is none [default: 0]
-    #[arg(long, value_name = "X")]
-    average: Option<f32>,
-
-    /// momentum: the share of the last step that is kept [default: 0.9]
-    #[arg(long, value_name = "X")]
-    momentum: Option<f32>,
-
-    /// adamw: the share of the mean gradient that is kept [default: 0.9]
-    #[arg(long, value_name = "X")]
-    beta1: Option<f32>,
-
-    /// adamw: the share of the mean squared gradient that is kept [default: 0.999]
-    #[arg(long, value_name = "X")]
-    beta2: Option<f32>,
-
-    /// adagrad, adamw: added to the root of the squared gradients [default: 1e-8]
-    #[arg(long, value_name = "X")]
-    epsilon: Option<f32>,
-}
-
-impl RecipeArgs {
-    /// A preset's recipe with what the flags change.
-    fn over(&self, preset: Recipe) -> Recipe {
-        let dropout = |own: Option<f32>, preset| own.or(self.dropout).unwrap_or(preset);
-        Recipe {
-            optimizer: self.optimizer.unwrap_or(preset.optimizer),
-            momentum: self.momentum.unwrap_or(preset.momentum),
-            beta1: self.beta1.unwrap_or(preset.beta1),
-            beta2: self.beta2.unwrap_or(preset.beta2),
-            epsilon: self.epsilon.unwrap_or(preset.epsilon),
-            weight_decay: self.weight_decay.unwrap_or(preset.weight_decay),
-            dropout_embedding: dropout(self.dropout_embedding, preset.dropout_embedding),
-            dropout_hidden: dropout(self.dropout_hidden, preset.dropout_hidden),
-            clip_norm: self.clip_norm.unwrap_or(preset.clip_norm),
-            average: self.average.unwrap_or(preset.average),
-        }
-    }
-}
-
 impl SettingArgs {
-    /// The settings after presets and defaults, checked. The texts are cut where --epochs needs their length.
-    pub(super) fn settings(&self, texts: &Texts) -> Result<Settings> {
+    /// The settings after presets and defaults, checked, but for what the texts decide.
+    pub(super) fn settings(&self) -> Result<Settings> {
         let preset = self.preset.unwrap_or(Preset::Makemore);
         let (embedding, hidden, order) = match preset {
             Preset::Makemore => (10, 200, Order::Sampled),
             Preset::Notebook => (2, 100, Order::Shuffled),
         };
-        let mut settings = Settings {
+        let seed = self.seed.unwrap_or(42);
+        let text = self.text.settings(Kind::default(), seed)?;
+        let settings = Settings {
             preset,
             context: self.context.unwrap_or(3),
             embedding: self.embedding.unwrap_or(embedding),
@@ -213,10 +132,15 @@ impl SettingArgs {
             eval_every: self.eval_every.unwrap_or(1),
             report_every: self.report_every.unwrap_or(1),
             patience: self.patience.unwrap_or(0),
-            seed: self.seed.unwrap_or(42),
-            split: self.split.unwrap_or_default(),
-            vocabulary_from: self.vocab_from.unwrap_or(VocabularyFrom::Train),
-            text_sha256: texts.sha256(),
+            seed,
+            tokens: text.kind.tokens,
+            text: text.kind.text,
+            marks: text.kind.marks,
+            min_count: text.min_count,
+            max_vocab: text.max_vocab,
+            split: text.split,
+            vocabulary_from: text.vocabulary_from,
+            text_sha256: Vec::new(),
             warm_up: self.warm_up.unwrap_or(0),
             recipe: self.recipe.over(Recipe::default()),
         };
@@ -224,8 +148,14 @@ impl SettingArgs {
         if let Some(epochs) = self.epochs.filter(|epochs| !(epochs.is_finite() && *epochs > 0.0)) {
             return Err(Error::usage(format!("--epochs is {epochs}: it must be a number above 0")));
         }
+        Ok(settings)
+    }
+
+    /// The same with what the texts decide: their identity, and the steps of --epochs.
+    pub(super) fn settings_for(&self, mut settings: Settings, texts: &Texts) -> Result<Settings> {
+        settings.text_sha256 = texts.sha256();
         if let Some(epochs) = self.epochs {
-            let examples = texts.data(&settings, None)?.train.len() as f64;
+            let examples = texts.train_predictions(&settings.text_settings())? as f64;
             settings.steps = (epochs * examples / f64::from(settings.batch)).ceil() as u64;
         }
         settings.eval_every = self.eval_every.unwrap_or(settings.steps.div_ceil(20));

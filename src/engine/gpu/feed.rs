@@ -61,7 +61,7 @@ impl Feed {
             context,
             plan: device.uniform("plan", &Plan::new(&batches, context))?,
             tokens: device.tensor_of("the corpus's tokens", corpus.tokens())?,
-            places: device.tensor_of("the corpus's targets", corpus.targets())?,
+            places: device.tensor_of("the corpus's targets", &corpus.targets())?,
             cursor: device.tensor("cursor", size_of::<Cursor>() / 4)?,
             rates: device.tensor("rates", RING)?,
             losses: device.tensor("losses", RING)?,
