@@ -8,15 +8,15 @@ use crate::engine::{Optimizer, Recipe};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Update")]
 pub(super) struct RecipeOptions {
-    /// The update rule [default: sgd]
+    /// The update rule [default: sgd; names, words: adamw]
     #[arg(long, value_name = "O")]
     optimizer: Option<Optimizer>,
 
-    /// Decay of weights and embeddings, not of biases: each step takes rate * X of them [default: 0]
+    /// Decay of weights and embeddings, not of biases: each step takes rate * X of them [default: by preset]
     #[arg(long, value_name = "X")]
     weight_decay: Option<f32>,
 
-    /// Probability of dropping a number of the input and a hidden unit [default: 0]
+    /// Probability of dropping a number of the input and a hidden unit [default: by preset]
     #[arg(long, value_name = "X")]
     dropout: Option<f32>,
 
@@ -32,7 +32,7 @@ pub(super) struct RecipeOptions {
     #[arg(long, value_name = "X")]
     clip_norm: Option<f32>,
 
-    /// Evaluate and keep an average of the weights that keeps X of itself a step; 0 is none [default: 0]
+    /// Evaluate and keep an average of the weights that keeps X of itself a step; 0 is none [default: by preset]
     #[arg(long, value_name = "X")]
     average: Option<f32>,
 

@@ -4,10 +4,9 @@ use clap::Args;
 
 use super::recipe_options::RecipeOptions;
 use super::text_options::TextOptions;
-use crate::engine::Recipe;
 use crate::model::Init;
-use crate::text::{Kind, Order, Texts};
-use crate::train::{Preset, ScheduleKind, Settings};
+use crate::text::{Order, Texts};
+use crate::train::{Length, Preset, ScheduleKind, Settings};
 use crate::{Error, Result};
 
 #[derive(Debug, Args)]
@@ -23,31 +22,33 @@ pub(super) struct SettingArgs {
     #[command(flatten)]
     pub(super) text: TextOptions,
 
-    /// Tokens of context (the paper's n is one more) [default: 3]
+    /// Tokens of context (the paper's n is one more) [default: by preset]
     #[arg(long, value_name = "N", help_heading = "Network")]
     context: Option<usize>,
 
-    /// Numbers in a token's embedding (the paper's m) [default: 10; notebook: 2]
+    /// Numbers in a token's embedding (the paper's m) [default: by preset]
     #[arg(long, value_name = "N", help_heading = "Network")]
     embedding: Option<usize>,
 
-    /// Hidden units (the paper's h) [default: 200; notebook: 100]
+    /// Hidden units (the paper's h) [default: by preset]
     #[arg(long, value_name = "N", help_heading = "Network")]
     hidden: Option<usize>,
 
     /// Connect the input to the output directly as well (the paper's W)
-    #[arg(long, help_heading = "Network")]
-    direct: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(help_heading = "Network")]
+    direct: Option<bool>,
 
     /// The embeddings serve as output weights as well; needs --hidden equal to --embedding
-    #[arg(long, help_heading = "Network")]
-    tied: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(help_heading = "Network")]
+    tied: Option<bool>,
 
-    /// How the parameters begin [default: scaled]
+    /// How the parameters begin [default: scaled; words, mlp1 to mlp10: unigram]
     #[arg(long, value_name = "I", help_heading = "Network")]
     init: Option<Init>,
 
-    /// Training steps [default: 200000]
+    /// Training steps [default: by preset]
     #[arg(long, value_name = "N", help_heading = "Training")]
     steps: Option<u64>,
 
@@ -55,7 +56,7 @@ pub(super) struct SettingArgs {
     #[arg(long, value_name = "N", help_heading = "Training", conflicts_with = "steps")]
     epochs: Option<f64>,
 
-    /// Examples in a step [default: 32]
+    /// Examples in a step [default: by preset]
     #[arg(long, value_name = "N", help_heading = "Training")]
     batch: Option<u32>,
 
@@ -66,11 +67,11 @@ pub(super) struct SettingArgs {
     #[command(flatten)]
     recipe: RecipeOptions,
 
-    /// First learning rate [default: 0.1]
+    /// First learning rate, of the mean loss of a batch [default: by preset]
     #[arg(long, value_name = "R", help_heading = "Training")]
     rate: Option<f32>,
 
-    /// How the rate changes [default: step]
+    /// How the rate changes [default: by preset]
     #[arg(long, value_name = "S", help_heading = "Training")]
     schedule: Option<ScheduleKind>,
 
@@ -107,31 +108,28 @@ impl SettingArgs {
     /// The settings after presets and defaults, checked, but for what the texts decide.
     pub(super) fn settings(&self) -> Result<Settings> {
         let preset = self.preset.unwrap_or(Preset::Makemore);
-        let (embedding, hidden, order) = match preset {
-            Preset::Makemore => (10, 200, Order::Sampled),
-            Preset::Notebook => (2, 100, Order::Shuffled),
-        };
+        let preset_settings = preset.settings().0;
         let seed = self.seed.unwrap_or(42);
-        let text = self.text.settings(Kind::default(), seed)?;
+        let text = self.text.settings(preset_settings.text_settings(), seed)?;
         let settings = Settings {
             preset,
-            context: self.context.unwrap_or(3),
-            embedding: self.embedding.unwrap_or(embedding),
-            hidden: self.hidden.unwrap_or(hidden),
-            direct: self.direct,
-            tied: self.tied,
-            init: self.init.unwrap_or(Init::Scaled),
-            steps: self.steps.unwrap_or(200_000),
-            batch: self.batch.unwrap_or(32),
-            order: self.order.unwrap_or(order),
-            rate: self.rate.unwrap_or(0.1),
-            schedule: self.schedule.unwrap_or(ScheduleKind::Step),
-            decay_at: self.decay_at.unwrap_or(0.5),
-            decay_factor: self.decay_factor.unwrap_or(0.1),
-            inverse_r: self.inverse_r.unwrap_or(1e-8),
+            context: self.context.unwrap_or(preset_settings.context),
+            embedding: self.embedding.unwrap_or(preset_settings.embedding),
+            hidden: self.hidden.unwrap_or(preset_settings.hidden),
+            direct: self.direct.unwrap_or(preset_settings.direct),
+            tied: self.tied.unwrap_or(preset_settings.tied),
+            init: self.init.unwrap_or(preset_settings.init),
+            steps: self.steps.unwrap_or(1),
+            batch: self.batch.unwrap_or(preset_settings.batch),
+            order: self.order.unwrap_or(preset_settings.order),
+            rate: self.rate.unwrap_or(preset_settings.rate),
+            schedule: self.schedule.unwrap_or(preset_settings.schedule),
+            decay_at: self.decay_at.unwrap_or(preset_settings.decay_at),
+            decay_factor: self.decay_factor.unwrap_or(preset_settings.decay_factor),
+            inverse_r: self.inverse_r.unwrap_or(preset_settings.inverse_r),
             eval_every: self.eval_every.unwrap_or(1),
             report_every: self.report_every.unwrap_or(1),
-            patience: self.patience.unwrap_or(0),
+            patience: self.patience.unwrap_or(preset_settings.patience),
             seed,
             tokens: text.kind.tokens,
             text: text.kind.text,
@@ -141,8 +139,8 @@ impl SettingArgs {
             split: text.split,
             vocabulary_from: text.vocabulary_from,
             text_sha256: Vec::new(),
-            warm_up: self.warm_up.unwrap_or(0),
-            recipe: self.recipe.over(Recipe::default()),
+            warm_up: self.warm_up.unwrap_or(preset_settings.warm_up),
+            recipe: self.recipe.over(preset_settings.recipe),
         };
         settings.check().map_err(Error::usage)?;
         if let Some(epochs) = self.epochs.filter(|epochs| !(epochs.is_finite() && *epochs > 0.0)) {
@@ -151,13 +149,24 @@ impl SettingArgs {
         Ok(settings)
     }
 
+    fn length(&self, preset: Preset) -> Length {
+        match (self.steps, self.epochs) {
+            (Some(steps), _) => Length::Steps(steps),
+            (None, Some(epochs)) => Length::Epochs(epochs),
+            (None, None) => preset.settings().1,
+        }
+    }
+
     /// The same with what the texts decide: their identity, and the steps of --epochs.
     pub(super) fn settings_for(&self, mut settings: Settings, texts: &Texts) -> Result<Settings> {
         settings.text_sha256 = texts.sha256();
-        if let Some(epochs) = self.epochs {
-            let examples = texts.train_predictions(&settings.text_settings())? as f64;
-            settings.steps = (epochs * examples / f64::from(settings.batch)).ceil() as u64;
-        }
+        settings.steps = match self.length(settings.preset) {
+            Length::Steps(steps) => steps,
+            Length::Epochs(epochs) => {
+                let examples = texts.train_predictions(&settings.text_settings())? as f64;
+                (epochs * examples / f64::from(settings.batch)).ceil() as u64
+            }
+        };
         settings.eval_every = self.eval_every.unwrap_or(settings.steps.div_ceil(20));
         settings.report_every = self.report_every.unwrap_or(settings.eval_every);
         settings.check().map_err(Error::usage)?;

@@ -165,7 +165,7 @@ impl Prepared {
             }
             Prepared::New(new) => *new,
         };
-        let path = args.out.clone().unwrap_or_else(|| RunDirectory::default_path(settings.preset.name()));
+        let path = args.out.clone().unwrap_or_else(|| RunDirectory::default_path(&settings.preset.name()));
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let config = Config { version, device: hardware.choice(), sources, settings };
         let directory = RunDirectory::create(&path, &config)?;

@@ -21,6 +21,8 @@ enum Share {
     Number(f64),
     /// What the counts of the other parts leave.
     Rest,
+    /// All three as the paper has them, for a text of its size.
+    Paper,
 }
 
 /// The parts in the order of their shares.
@@ -39,7 +41,25 @@ impl Default for Split {
     }
 }
 
+/// A text of so many tokens is cut as the paper cuts the Brown corpus.
+const PAPER_TOKENS: std::ops::Range<usize> = 1_050_000..1_500_000;
+
 impl Split {
+    /// `paper`: 800000/200000/rest, as the paper cuts the Brown corpus, for a text of about its size (1.05 to 1.5 million
+    /// tokens); 80/10/10 for any other.
+    pub const PAPER: Split = Split { shares: [Share::Paper; 3] };
+
+    /// The split of a stream of so many tokens.
+    fn resolved(&self, count: usize) -> Split {
+        match self.shares {
+            [Share::Paper, ..] if PAPER_TOKENS.contains(&count) => {
+                Split { shares: [Share::Number(800_000.0), Share::Number(200_000.0), Share::Rest] }
+            }
+            [Share::Paper, ..] => Split::default(),
+            _ => *self,
+        }
+    }
+
     /// Whether the split can cut a text of this kind. `valid` and `test` say which parts come from files of their own. An
     /// error names the option.
     pub fn check(&self, kind: Kind, valid: bool, test: bool) -> Result<(), String> {
@@ -61,6 +81,9 @@ impl Split {
 
     /// The same split without the parts that come from files of their own.
     pub fn without(mut self, valid: bool, test: bool) -> Self {
+        if self == Split::PAPER && (valid || test) {
+            self = Split::default();
+        }
         if valid {
             self.shares[1] = Share::Number(0.0);
         }
@@ -72,7 +95,8 @@ impl Split {
 
     /// Cuts `count` lines, shuffled by the seed. An error names the part that would be empty.
     pub fn cut(&self, count: usize, seed: u32) -> Result<Parts, String> {
-        let [train, valid, _] = self.lengths(count, "lines")?;
+        let split = if *self == Split::PAPER { Split::default() } else { *self };
+        let [train, valid, _] = split.lengths(count, "lines")?;
         let permutation = Permutation::new(seed, Purpose::Split, 0, count as u32);
         let part = |from: usize, to: usize| (from..to).map(|line| permutation.apply(line as u32)).collect::<Vec<_>>();
         Ok(Parts { lines: [part(0, train), part(train, train + valid), part(train + valid, count)] })
@@ -81,7 +105,7 @@ impl Split {
     /// The lengths of the parts of a stream of `count` tokens, which follow each other. An error names the part that would
     /// be empty, or the counts that the text does not have.
     pub fn cut_stream(&self, count: usize) -> Result<[usize; 3], String> {
-        self.lengths(count, "tokens")
+        self.resolved(count).lengths(count, "tokens")
     }
 
     /// The lengths of the parts of `count` things.
@@ -123,13 +147,16 @@ impl FromStr for Split {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text == "paper" {
+            return Ok(Split::PAPER);
+        }
         let share = |share: &str| match share.trim() {
             "rest" => Some(Share::Rest),
             number => number.parse().ok().filter(|number| (0.0..=1e9).contains(number)).map(Share::Number),
         };
         let shares: Option<Vec<Share>> = text.split('/').map(share).collect();
         let expected = "expected three shares such as 80/10/10, or for a stream counts of tokens such as \
-                        800000/200000/rest";
+                        800000/200000/rest, or paper";
         let shares: [Share; 3] = shares
             .and_then(|shares| shares.try_into().ok())
             .filter(|shares: &[Share; 3]| shares[0] != Share::Number(0.0))
@@ -162,9 +189,12 @@ impl From<Split> for String {
 
 impl fmt::Display for Split {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Split::PAPER {
+            return write!(out, "paper");
+        }
         let [train, valid, test] = self.shares.map(|share| match share {
             Share::Number(number) => number.to_string(),
-            Share::Rest => "rest".to_owned(),
+            Share::Rest | Share::Paper => "rest".to_owned(),
         });
         write!(out, "{train}/{valid}/{test}")
     }
@@ -174,6 +204,18 @@ impl fmt::Display for Split {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_papers_split_is_for_texts_of_its_size() {
+        let split: Split = "paper".parse().unwrap();
+        assert_eq!(split.to_string(), "paper");
+        assert_eq!(split.cut_stream(1_177_359), Ok([800_000, 200_000, 177_359]));
+        assert_eq!(split.cut_stream(1000), Ok([800, 100, 100]));
+        assert_eq!(
+            split.without(true, false).cut_stream(1_177_359),
+            Split::default().without(true, false).cut_stream(1_177_359)
+        );
+    }
 
     #[test]
     fn eighty_ten_ten_cuts_names_as_the_lecture_does() {

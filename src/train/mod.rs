@@ -2,11 +2,13 @@
 
 pub mod directory;
 pub mod files;
+pub mod preset;
 pub mod schedule;
 pub mod settings;
 pub mod trainer;
 
 pub use directory::{Config, RunDirectory};
+pub use preset::{Length, Preset};
 pub use schedule::{Schedule, ScheduleKind};
-pub use settings::{Best, Preset, Progress, Settings};
+pub use settings::{Best, Progress, Settings};
 pub use trainer::{Live, Losses, Observer, Outcome, Report, Trainer};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::preset::Preset;
 use super::schedule::{Schedule, ScheduleKind};
 use crate::engine::Recipe;
 use crate::model::{Init, Shape};
@@ -9,26 +10,6 @@ use crate::text::{Kind, Order, Split, TextKind, TextSettings, TokenKind, Vocabul
 
 /// Most examples in a step: more would keep a GPU busy for too long in one dispatch.
 const MOST_BATCH: u64 = 1 << 16;
-
-/// A named set of settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Preset {
-    /// Characters of lines, context 3, embedding 10, hidden 200, batch 32, 200,000 steps, rate 0.1 then 0.01 at half.
-    Makemore,
-    /// The same with embedding 2, hidden 100 and shuffled epochs: the lecture's first network, small enough to draw.
-    Notebook,
-}
-
-impl Preset {
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Preset::Makemore => "makemore",
-            Preset::Notebook => "notebook",
-        }
-    }
-}
 
 /// Every setting that changes the result of a run. The device is not one of them, nor where files are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
