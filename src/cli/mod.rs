@@ -7,8 +7,10 @@ pub mod devices;
 pub mod eval;
 pub mod inspect;
 pub mod options;
+pub mod predict;
 mod recipe_options;
 pub mod sample;
+pub mod score;
 mod settings;
 pub mod text_options;
 pub mod train;
@@ -45,6 +47,8 @@ enum Command {
     Train(Box<train::TrainArgs>),
     Sample(sample::SampleArgs),
     Eval(eval::EvalArgs),
+    Score(score::ScoreArgs),
+    Predict(predict::PredictArgs),
     Check(check::CheckArgs),
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
@@ -64,6 +68,8 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Train(args) => train::run(*args),
         Command::Sample(args) => sample::run(args).map(|()| 0),
         Command::Eval(args) => eval::run(args).map(|()| 0),
+        Command::Score(args) => score::run(args).map(|()| 0),
+        Command::Predict(args) => predict::run(args).map(|()| 0),
         Command::Check(args) => check::run(args).map(|()| 0),
         Command::Bench(args) => bench::run(args).map(|()| 0),
         Command::Devices(args) => devices::run(args).map(|()| 0),

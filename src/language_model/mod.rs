@@ -3,6 +3,7 @@
 pub mod counts;
 pub mod evaluate;
 pub mod sample;
+pub mod score;
 
 use crate::Result;
 use crate::engine::Engine;
@@ -12,6 +13,7 @@ use crate::text::Corpus;
 pub use counts::CountModel;
 pub use evaluate::Evaluation;
 pub use sample::{Sample, Sampler};
+pub use score::{Score, Scorer};
 
 /// A distribution over the next token given the tokens before it, a batch at a time.
 pub trait LanguageModel {

@@ -26,16 +26,23 @@ impl Output {
 
     /// A result for programs, an object with an `event` field; nothing without `--json`.
     pub fn event(&self, event: &str, fields: &impl Serialize) -> Result<()> {
+        if self.json { write_line(&Self::event_line(event, fields)) } else { Ok(()) }
+    }
+
+    /// Whole lines of results, as they are, written at once.
+    pub fn lines(&self, lines: &str) -> Result<()> {
+        write(lines)
+    }
+
+    /// One line for programs, in the form of [`Output::event`].
+    pub fn event_line(event: &str, fields: &impl Serialize) -> String {
         #[derive(Serialize)]
         struct Line<'a, T> {
             event: &'a str,
             #[serde(flatten)]
             fields: &'a T,
         }
-        if !self.json {
-            return Ok(());
-        }
-        write_line(&serde_json::to_string(&Line { event, fields }).expect("plain data becomes JSON"))
+        serde_json::to_string(&Line { event, fields }).expect("plain data becomes JSON")
     }
 
     /// A message on stderr, but for `--quiet`.
@@ -55,8 +62,12 @@ impl Output {
 }
 
 fn write_line(text: &str) -> Result<()> {
+    write(&format!("{text}\n"))
+}
+
+fn write(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written.map_err(|source| match source.kind() {
         ErrorKind::BrokenPipe => Error::Closed,
         _ => Error::file(std::path::Path::new("standard output"), "write", source),

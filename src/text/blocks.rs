@@ -73,9 +73,9 @@ pub(super) fn read_blocks(
 
 /// How far a file was read.
 #[derive(Default)]
-struct Place {
+pub(super) struct Place {
     /// Bytes.
-    offset: usize,
+    pub(super) offset: usize,
     /// Line ends.
     lines: usize,
     /// Where the current line starts.
@@ -83,7 +83,7 @@ struct Place {
 }
 
 impl Place {
-    fn pass(&mut self, bytes: &[u8]) {
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
         if let Some(newline) = bytes.iter().rposition(|&byte| byte == b'\n') {
             self.lines += bytes.iter().filter(|&&byte| byte == b'\n').count();
             self.line_start = self.offset + newline + 1;
@@ -91,7 +91,7 @@ impl Place {
         self.offset += bytes.len();
     }
 
-    fn not_utf8(&self, found: u8) -> String {
+    pub(super) fn not_utf8(&self, found: u8) -> String {
         format!(
             "line {}, byte {} of the line (byte {} of the file, counted from 0): found 0x{found:02X}, which is not UTF-8 \
              text. Convert the file first, for instance with `iconv -f latin1 -t utf-8`",
