@@ -12,6 +12,7 @@ mod recipe_options;
 pub mod sample;
 pub mod score;
 mod settings;
+pub mod table1;
 pub mod text_options;
 pub mod train;
 
@@ -49,6 +50,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Score(score::ScoreArgs),
     Predict(predict::PredictArgs),
+    Table1(Box<table1::Table1Args>),
     Check(check::CheckArgs),
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
@@ -58,7 +60,7 @@ enum Command {
 impl Cli {
     /// Whether the command is one that Ctrl-C should save.
     pub fn trains(&self) -> bool {
-        matches!(self.command, Command::Train(_))
+        matches!(self.command, Command::Train(_) | Command::Table1(_))
     }
 }
 
@@ -70,6 +72,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Eval(args) => eval::run(args).map(|()| 0),
         Command::Score(args) => score::run(args).map(|()| 0),
         Command::Predict(args) => predict::run(args).map(|()| 0),
+        Command::Table1(args) => table1::run(*args),
         Command::Check(args) => check::run(args).map(|()| 0),
         Command::Bench(args) => bench::run(args).map(|()| 0),
         Command::Devices(args) => devices::run(args).map(|()| 0),

@@ -112,7 +112,6 @@ impl SettingArgs {
         let seed = self.seed.unwrap_or(42);
         let text = self.text.settings(preset_settings.text_settings(), seed)?;
         let settings = Settings {
-            preset,
             context: self.context.unwrap_or(preset_settings.context),
             embedding: self.embedding.unwrap_or(preset_settings.embedding),
             hidden: self.hidden.unwrap_or(preset_settings.hidden),
@@ -131,16 +130,9 @@ impl SettingArgs {
             report_every: self.report_every.unwrap_or(1),
             patience: self.patience.unwrap_or(preset_settings.patience),
             seed,
-            tokens: text.kind.tokens,
-            text: text.kind.text,
-            marks: text.kind.marks,
-            min_count: text.min_count,
-            max_vocab: text.max_vocab,
-            split: text.split,
-            vocabulary_from: text.vocabulary_from,
-            text_sha256: Vec::new(),
             warm_up: self.warm_up.unwrap_or(preset_settings.warm_up),
             recipe: self.recipe.over(preset_settings.recipe),
+            ..preset_settings.with_text(&text)
         };
         settings.check().map_err(Error::usage)?;
         if let Some(epochs) = self.epochs.filter(|epochs| !(epochs.is_finite() && *epochs > 0.0)) {
@@ -160,13 +152,12 @@ impl SettingArgs {
     /// The same with what the texts decide: their identity, and the steps of --epochs.
     pub(super) fn settings_for(&self, mut settings: Settings, texts: &Texts) -> Result<Settings> {
         settings.text_sha256 = texts.sha256();
-        settings.steps = match self.length(settings.preset) {
-            Length::Steps(steps) => steps,
-            Length::Epochs(epochs) => {
-                let examples = texts.train_predictions(&settings.text_settings())? as f64;
-                (epochs * examples / f64::from(settings.batch)).ceil() as u64
-            }
+        let length = self.length(settings.preset);
+        let examples = match length {
+            Length::Steps(_) => 0,
+            Length::Epochs(_) => texts.train_predictions(&settings.text_settings())?,
         };
+        settings.steps = length.steps(examples as f64, settings.batch);
         settings.eval_every = self.eval_every.unwrap_or(settings.steps.div_ceil(20));
         settings.report_every = self.report_every.unwrap_or(settings.eval_every);
         settings.check().map_err(Error::usage)?;

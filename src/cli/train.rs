@@ -184,7 +184,7 @@ fn require_memory(bytes: usize) -> Result<()> {
     })
 }
 
-fn first_state(settings: &Settings, data: &Data) -> State {
+pub(super) fn first_state(settings: &Settings, data: &Data) -> State {
     let counts = data.train.target_counts(data.vocabulary.len());
     let parameters = initial(settings.shape(data.vocabulary.len()), settings.init, settings.seed, &counts);
     State::new(parameters, &settings.recipe)

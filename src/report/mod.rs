@@ -1,6 +1,7 @@
 //! What people and programs see: results on stdout, progress and messages on stderr.
 
 pub mod output;
+pub mod paper;
 pub mod progress;
 pub mod summary;
 

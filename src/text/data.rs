@@ -112,6 +112,18 @@ impl Data {
         Ok((corpus, counts))
     }
 
+    /// The same parts for a shorter context; they share the memory.
+    pub fn shortened(&self, context: usize) -> Self {
+        let shortened = |corpus: &Option<Corpus>| corpus.as_ref().map(|corpus| corpus.shortened(context));
+        Data {
+            vocabulary: self.vocabulary.clone(),
+            train: Arc::new(self.train.shortened(context)),
+            valid: shortened(&self.valid),
+            test: shortened(&self.test),
+            counts: self.counts,
+        }
+    }
+
     /// The three parts by name.
     pub fn parts(&self) -> [(&'static str, Option<&Corpus>); 3] {
         [("train", Some(&self.train)), ("valid", self.valid.as_ref()), ("test", self.test.as_ref())]

@@ -51,6 +51,16 @@ pub enum Length {
     Epochs(f64),
 }
 
+impl Length {
+    /// The steps of a training part with so many examples.
+    pub fn steps(self, examples: f64, batch: u32) -> u64 {
+        match self {
+            Length::Steps(steps) => steps,
+            Length::Epochs(epochs) => (epochs * examples / f64::from(batch)).ceil() as u64,
+        }
+    }
+}
+
 impl Preset {
     /// The name on the command line.
     pub fn name(self) -> String {

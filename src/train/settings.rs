@@ -170,6 +170,20 @@ impl Settings {
         Ok(())
     }
 
+    /// The same for a text that is read and cut so.
+    pub fn with_text(self, text: &TextSettings) -> Self {
+        Settings {
+            tokens: text.kind.tokens,
+            text: text.kind.text,
+            marks: text.kind.marks,
+            min_count: text.min_count,
+            max_vocab: text.max_vocab,
+            split: text.split,
+            vocabulary_from: text.vocabulary_from,
+            ..self
+        }
+    }
+
     /// The learning rate as a function of the step.
     pub fn schedule(&self) -> Schedule {
         Schedule {
