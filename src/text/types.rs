@@ -12,12 +12,48 @@ pub struct Types {
     /// Where each string ends in the arena.
     ends: Vec<usize>,
     table: HashTable<u32>,
+    /// The words of at most eight bytes that were met last: most words of a text are found here.
+    recent: Vec<Recent>,
     /// The number of each character that was met, by its code point: characters need no hashing.
     characters: Vec<u32>,
 }
 
 /// No number.
 const NONE: u32 = u32::MAX;
+/// Places for recent words, as a power of two: 64 KiB, which stay in a core's cache.
+const RECENT_BITS: u32 = 12;
+
+/// A short word and its number. The default stands for none: no word has length 0 here.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Short {
+    bytes: u64,
+    length: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    word: Short,
+    number: u32,
+}
+
+impl Short {
+    /// A word of one to eight bytes as a number; with its length it fixes the word.
+    fn of(word: &[u8]) -> Option<Self> {
+        let length = word.len();
+        let four = |at: usize| word[at..].first_chunk().map_or(0, |&bytes| u64::from(u32::from_le_bytes(bytes)));
+        let bytes = match length {
+            1..=3 => u64::from(word[0]) | u64::from(word[length / 2]) << 8 | u64::from(word[length - 1]) << 16,
+            4..=8 => four(0) | four(length - 4) << 32,
+            _ => return None,
+        };
+        Some(Short { bytes, length: length as u32 })
+    }
+
+    fn place(self) -> usize {
+        let mixed = (self.bytes ^ u64::from(self.length)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> (u64::BITS - RECENT_BITS)) as usize
+    }
+}
 
 impl Types {
     /// How many there are.
@@ -37,6 +73,20 @@ impl Types {
 
     /// The number of a word; the next free one where it is new.
     pub fn word(&mut self, word: &str) -> u32 {
+        let Some(short) = Short::of(word.as_bytes()) else { return self.any_word(word) };
+        if self.recent.is_empty() {
+            self.recent = vec![Recent::default(); 1 << RECENT_BITS];
+        }
+        let recent = self.recent[short.place()];
+        if recent.word == short {
+            return recent.number;
+        }
+        let number = self.any_word(word);
+        self.recent[short.place()] = Recent { word: short, number };
+        number
+    }
+
+    fn any_word(&mut self, word: &str) -> u32 {
         let Types { arena, ends, table, .. } = self;
         let hash = hash(word);
         if let Some(&number) = table.find(hash, |&number| text_of(arena, ends, number) == word) {
@@ -79,7 +129,8 @@ fn text_of<'a>(arena: &'a str, ends: &[usize], number: u32) -> &'a str {
 
 /// A fast hash of a token; the same in every run.
 pub(super) fn hash(word: &str) -> u64 {
-    let mut hasher = FixedState::with_seed(0).build_hasher();
+    const STATE: FixedState = FixedState::with_seed(0);
+    let mut hasher = STATE.build_hasher();
     hasher.write(word.as_bytes());
     hasher.finish()
 }
@@ -91,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_word_keeps_its_number(words in proptest::collection::vec("[a-cä]{0,3}", 1..200)) {
+        fn every_word_keeps_its_number(words in proptest::collection::vec("[a-cä\\x00]{0,9}", 1..200)) {
             let mut types = Types::default();
             let numbers: Vec<u32> = words.iter().map(|word| types.word(word)).collect();
             for (word, &number) in words.iter().zip(&numbers) {
