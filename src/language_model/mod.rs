@@ -2,6 +2,8 @@
 
 pub mod counts;
 pub mod evaluate;
+mod grams;
+pub mod kneser_ney;
 pub mod sample;
 
 use crate::Result;
@@ -11,6 +13,7 @@ use crate::text::Corpus;
 
 pub use counts::CountModel;
 pub use evaluate::Evaluation;
+pub use kneser_ney::KneserNey;
 pub use sample::{Sample, Sampler};
 
 /// A distribution over the next token given the tokens before it, a batch at a time.
@@ -61,3 +64,5 @@ impl LanguageModel for Network<'_> {
         self.engine.distributions(contexts)
     }
 }
+#[cfg(test)]
+mod figures;
