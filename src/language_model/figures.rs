@@ -8,17 +8,37 @@ fn brown(context: usize) -> (Vec<Corpus>, usize) {
     let mut words: Vec<&str> = vec![];
     let mut blanks = 0;
     for line in text.lines() {
-        if line.trim().is_empty() { blanks += 1; continue; }
-        if blanks > 0 && !words.is_empty() { words.push("<p>"); if blanks > 1 { words.push("<text>"); } }
+        if line.trim().is_empty() {
+            blanks += 1;
+            continue;
+        }
+        if blanks > 0 && !words.is_empty() {
+            words.push("<p>");
+            if blanks > 1 {
+                words.push("<text>");
+            }
+        }
         blanks = 0;
         words.extend(line.split_whitespace());
     }
     words.extend(["<p>", "<text>"]);
     assert_eq!(words.len(), 1_177_359);
     let mut counts = std::collections::HashMap::new();
-    for w in &words { *counts.entry(*w).or_insert(0) += 1; }
+    for w in &words {
+        *counts.entry(*w).or_insert(0) += 1;
+    }
     let mut ids = std::collections::HashMap::new();
-    let tokens: Vec<u32> = words.iter().map(|w| if counts[w] > 3 { let n = ids.len() as u32 + 1; *ids.entry(*w).or_insert(n) } else { 0 }).collect();
+    let tokens: Vec<u32> = words
+        .iter()
+        .map(|w| {
+            if counts[w] > 3 {
+                let n = ids.len() as u32 + 1;
+                *ids.entry(*w).or_insert(n)
+            } else {
+                0
+            }
+        })
+        .collect();
     let v = ids.len() + 1;
     assert_eq!(v, 17_907);
     (Corpus::stream_parts(tokens, context, [800_000, 200_000, 177_359]).to_vec(), v)
@@ -35,7 +55,9 @@ fn names(context: usize) -> (Vec<Corpus>, usize) {
 
 #[test]
 fn explore() {
-    let ppl = |m: &mut dyn LanguageModel, parts: &[Corpus]| -> Vec<f64> { parts.iter().map(|p| mean_negative(&m.log_probabilities(p).unwrap())).collect() };
+    let ppl = |m: &mut dyn LanguageModel, parts: &[Corpus]| -> Vec<f64> {
+        parts.iter().map(|p| mean_negative(&m.log_probabilities(p).unwrap())).collect()
+    };
     let (parts, v) = names(8);
     for n in 2..=7 {
         let mut m = KneserNey::interpolated(&parts[0], n, v);
@@ -46,6 +68,10 @@ fn explore() {
         let t = std::time::Instant::now();
         let mut m = KneserNey::interpolated(&parts[0], n, v);
         let t1 = t.elapsed();
-        eprintln!("brown {n} {:.2?} {t1:?} {:?}", ppl(&mut m, &parts).iter().map(|l| l.exp()).collect::<Vec<_>>(), t.elapsed());
+        eprintln!(
+            "brown {n} {:.2?} {t1:?} {:?}",
+            ppl(&mut m, &parts).iter().map(|l| l.exp()).collect::<Vec<_>>(),
+            t.elapsed()
+        );
     }
 }

@@ -9,15 +9,15 @@ use crate::text::Corpus;
 pub(crate) enum Counting {
     /// How often it occurs.
     Occurrences,
-    /// How many different tokens stand before it, and how often it stands with nothing before it (Kneser and Ney 1995; an
-    /// n-gram at the beginning of a line keeps its occurrences, as in KenLM).
+    /// How many different tokens stand before it (Kneser and Ney 1995). An n-gram that begins with a mark before a line
+    /// has nothing else before it and keeps its occurrences, as in SRILM and KenLM.
     Continuations,
 }
 
 /// The n-grams of a text, of every order up to the longest.
 ///
 /// A context is found from the newest token to the oldest, so that each step leads to a context one token longer. Memory:
-/// 8 bytes an n-gram and 12 a context, that is 20 at most; while counting, 16 bytes a predicted token more.
+/// 8 bytes an n-gram and 12 a context, that is 20 at most; while counting, 32 bytes a predicted token more.
 #[derive(Clone, Debug)]
 pub(crate) struct Grams {
     /// Contexts of length 0, 1, ..., order - 1.
@@ -85,93 +85,78 @@ impl Level {
     }
 }
 
-/// The examples of a corpus, sorted by their contexts.
-struct Sorted {
-    /// The context of each example before sorting: the tokens themselves.
-    examples: Vec<u32>,
-    /// What each example in this order predicts.
-    targets: Vec<u32>,
-}
-
-/// The context tokens that may be counted, by example.
-struct Histories<'a> {
+/// The examples of a corpus in the order of their contexts.
+struct Sorted<'a> {
     tokens: &'a [u32],
-    positions: &'a [u32],
-    /// Tokens of context that each example has.
-    lengths: Vec<u32>,
+    /// The position of what each example predicts.
+    positions: Vec<u32>,
+    /// How many tokens each example's line has before that position.
+    inside: Vec<u32>,
 }
 
-impl<'a> Histories<'a> {
-    /// A line begins where the position before is no target; of the marks before it, `marks` are context.
-    fn new(tokens: &'a [u32], positions: &'a [u32], longest: usize, marks: usize) -> Self {
-        let (mut lengths, mut previous, mut inside) = (Vec::with_capacity(positions.len()), None, 0);
-        for &position in positions {
-            inside = if previous.is_some_and(|previous: u32| previous + 1 == position) { inside + 1 } else { 0 };
-            previous = Some(position);
-            lengths.push(longest.min(inside + marks) as u32);
-        }
-        Histories { tokens, positions, lengths }
-    }
-
-    /// The token `back` places before an example's target, plus 1; 0 where its context is shorter.
-    fn key(&self, example: u32, back: usize) -> u32 {
-        let example = example as usize;
-        if back as u32 > self.lengths[example] {
-            return 0;
-        }
-        self.tokens[self.positions[example] as usize - back] + 1
-    }
-
+impl<'a> Sorted<'a> {
     /// Sorts by the newest token of context, then by the one before it, and so on: a counting sort for each, the oldest
     /// first.
-    fn sorted(&self, longest: usize, vocabulary: usize) -> Sorted {
-        let mut examples: Vec<u32> = (0..self.positions.len() as u32).collect();
-        let mut next = examples.clone();
+    fn new(corpus: &'a Corpus, longest: usize, vocabulary: usize) -> Self {
+        let (tokens, mut positions) = (corpus.tokens(), corpus.targets().into_owned());
+        let mut next = positions.clone();
+        // A line begins where the position before is no target.
+        let mut inside = vec![0; tokens.len()];
+        for pair in positions.windows(2).filter(|pair| pair[0] + 1 == pair[1]) {
+            inside[pair[1] as usize] = inside[pair[0] as usize] + 1;
+        }
         for back in (1..=longest).rev() {
-            let mut places = vec![0u32; vocabulary + 2];
-            for &example in &examples {
-                places[self.key(example, back) as usize + 1] += 1;
+            let mut places = vec![0u32; vocabulary + 1];
+            for &position in &positions {
+                places[tokens[position as usize - back] as usize + 1] += 1;
             }
-            for key in 1..places.len() {
-                places[key] += places[key - 1];
+            for token in 1..places.len() {
+                places[token] += places[token - 1];
             }
-            for &example in &examples {
-                let place = &mut places[self.key(example, back) as usize];
-                next[*place as usize] = example;
+            for &position in &positions {
+                let place = &mut places[tokens[position as usize - back] as usize];
+                next[*place as usize] = position;
                 *place += 1;
             }
-            std::mem::swap(&mut examples, &mut next);
+            std::mem::swap(&mut positions, &mut next);
         }
-        let target = |&example: &u32| self.tokens[self.positions[example as usize] as usize];
-        let targets = examples.iter().map(target).collect();
-        Sorted { examples, targets }
+        let inside = positions.iter().map(|&position| inside[position as usize]).collect();
+        Sorted { tokens, positions, inside }
+    }
+
+    /// Cuts the examples of one context into those of the contexts one token longer: the oldest token of each with its
+    /// examples.
+    fn split(&self, range: Range<usize>, back: usize) -> impl Iterator<Item = (u32, Range<usize>)> {
+        let token = move |&position: &u32| self.tokens[position as usize - back];
+        let mut start = range.start;
+        self.positions[range].chunk_by(move |a, b| token(a) == token(b)).map(move |run| {
+            start += run.len();
+            (token(&run[0]), start - run.len()..start)
+        })
+    }
+
+    /// What some examples predict.
+    fn targets(&self, range: Range<usize>) -> impl Iterator<Item = u32> {
+        self.positions[range].iter().map(|&position| self.tokens[position as usize])
     }
 }
 
 impl Grams {
     /// Counts the n-grams that end in a target, of the orders 1 to `order`, which is at most the corpus's context + 1.
-    /// Of the marks before a line, contexts reach to the last `marks`; what reaches further has a shorter context.
-    pub(crate) fn new(corpus: &Corpus, order: usize, vocabulary: usize, marks: usize, counting: Counting) -> Self {
+    /// The marks before a line are tokens of context like others.
+    pub(crate) fn new(corpus: &Corpus, order: usize, vocabulary: usize, counting: Counting) -> Self {
         let longest = order - 1;
         assert!(longest <= corpus.context(), "a context of {longest} in a corpus of {}", corpus.context());
-        let positions = corpus.targets();
-        let histories = Histories::new(corpus.tokens(), &positions, longest, marks);
-        let sorted = histories.sorted(longest, vocabulary);
+        let sorted = Sorted::new(corpus, longest, vocabulary);
         let mut levels = vec![Level { oldest: vec![0], ..Level::default() }];
-        // The examples of each context: those with a shorter context first, then context by context of the next level.
-        let mut members = vec![vec![0..positions.len()]];
+        // The examples of each context.
+        let mut members = vec![vec![0..corpus.len()]];
         for back in 1..=longest {
-            let (parents, mut level, mut ranges) = (&members[back - 1], Level::default(), Vec::new());
-            let mut longer = vec![0];
-            for range in parents {
-                let mut start = range.start;
-                let key = |&a: &u32| histories.key(a, back);
-                for run in sorted.examples[range.clone()].chunk_by(|a, b| key(a) == key(b)) {
-                    if key(&run[0]) > 0 {
-                        level.oldest.push(key(&run[0]) - 1);
-                        ranges.push(start..start + run.len());
-                    }
-                    start += run.len();
+            let (mut level, mut ranges, mut longer) = (Level::default(), Vec::new(), vec![0]);
+            for range in &members[back - 1] {
+                for (oldest, range) in sorted.split(range.clone(), back) {
+                    level.oldest.push(oldest);
+                    ranges.push(range);
                 }
                 longer.push(level.len() as u32);
             }
@@ -185,15 +170,15 @@ impl Grams {
             level.first.push(0);
             for (context, range) in members[length].iter().enumerate() {
                 buffer.clear();
-                if counting == Counting::Occurrences || length == longest {
-                    buffer.extend_from_slice(&sorted.targets[range.clone()]);
+                let begins_before_the_line =
+                    || sorted.inside[range.clone()].iter().all(|&inside| inside < length as u32);
+                if counting == Counting::Occurrences || length == longest || begins_before_the_line() {
+                    buffer.extend(sorted.targets(range.clone()));
                 } else {
-                    let longer = level.longer(context);
-                    let end = if longer.is_empty() { range.end } else { members[length + 1][longer.start].start };
-                    buffer.extend_from_slice(&sorted.targets[range.start..end]);
-                    let above = &levels[length + 1];
-                    let counted = above.first[longer.start] as usize..above.first[longer.end] as usize;
-                    buffer.extend_from_slice(&above.tokens[counted]);
+                    let (longer, next) = (level.longer(context), &levels[length + 1]);
+                    buffer.extend_from_slice(
+                        &next.tokens[next.first[longer.start] as usize..next.first[longer.end] as usize],
+                    );
                 }
                 level.push(&mut buffer);
             }
@@ -232,7 +217,7 @@ mod tests {
     fn occurrences_of_two_lines_counted_by_hand() {
         // .aab. and .ab. with a = 1, b = 2
         let corpus = Corpus::from_lines(&[vec![1, 1, 2], vec![1, 2]], 2);
-        let grams = Grams::new(&corpus, 3, 3, 2, Counting::Occurrences);
+        let grams = Grams::new(&corpus, 3, 3, Counting::Occurrences);
         assert_eq!(after(&grams, &[]), [(0, 2), (1, 3), (2, 2)]);
         assert_eq!(after(&grams, &[1]), [(1, 1), (2, 2)]);
         assert_eq!(after(&grams, &[0]), [(1, 2)]);
@@ -247,23 +232,20 @@ mod tests {
     #[test]
     fn continuations_of_two_lines_counted_by_hand() {
         let corpus = Corpus::from_lines(&[vec![1, 1, 2], vec![1, 2]], 2);
-        let grams = Grams::new(&corpus, 3, 3, 1, Counting::Continuations);
+        let grams = Grams::new(&corpus, 3, 3, Counting::Continuations);
         // Before the end only b; before a the beginning and a; before b only a.
         assert_eq!(after(&grams, &[]), [(0, 1), (1, 2), (2, 1)]);
         // a a after the beginning alone; a b after the beginning and after a.
         assert_eq!(after(&grams, &[1]), [(1, 1), (2, 2)]);
-        // The beginning has nothing before it: occurrences.
+        // Before a line there is nothing: occurrences.
         assert_eq!(after(&grams, &[0]), [(1, 2)]);
         assert_eq!(after(&grams, &[0, 1]), [(1, 1), (2, 1)]);
-        let mut path = Vec::new();
-        grams.path(&[0, 0], &mut path);
-        assert_eq!(path.len(), 2, "a line has one mark before it");
     }
 
     #[test]
     fn what_is_not_kept_leaves_its_context() {
         let corpus = Corpus::from_lines(&[vec![1, 1, 2], vec![1, 2]], 1);
-        let mut level = Grams::new(&corpus, 2, 3, 1, Counting::Occurrences).levels.remove(1);
+        let mut level = Grams::new(&corpus, 2, 3, Counting::Occurrences).levels.remove(1);
         let counts = level.counts.clone();
         level.retain(|place| counts[place] > 1);
         let found: Vec<_> = (0..level.len()).map(|context| level.tokens[level.after(context)].to_vec()).collect();

@@ -28,6 +28,14 @@ impl Discounts {
         }))
     }
 
+    /// c(h) and the sum of the discounts of the tokens counted after h, given their counts. Where the discounts are all 0
+    /// but not every token was counted, another one is imagined, as SRILM does: no token must be impossible.
+    pub(super) fn total_and_lost(&self, counts: &[u32], vocabulary: usize) -> (f64, f64) {
+        let total = counts.iter().map(|&count| f64::from(count)).sum();
+        let lost = counts.iter().map(|&count| self.of(count)).sum();
+        if lost == 0.0 && counts.len() < vocabulary { (total + 1.0, 1.0) } else { (total, lost) }
+    }
+
     /// The discount of a count.
     pub(super) fn of(&self, count: u32) -> f64 {
         self.0[count.clamp(1, 3) as usize - 1]
@@ -63,8 +71,7 @@ impl KneserNey {
             let mut weights = Vec::with_capacity(level.len());
             for (context, parent) in model.with_parents(length) {
                 let after = level.after(context);
-                let total: f64 = level.counts[after.clone()].iter().map(|&count| f64::from(count)).sum();
-                let lost: f64 = level.counts[after.clone()].iter().map(|&count| discounts.of(count)).sum();
+                let (total, lost) = discounts.total_and_lost(&level.counts[after.clone()], vocabulary);
                 let weight = lost / total;
                 weights.push(weight as f32);
                 for place in after {
@@ -91,8 +98,7 @@ impl KneserNey {
 
     /// Counts, with nothing estimated yet.
     pub(super) fn counted(corpus: &Corpus, order: usize, vocabulary: usize) -> Self {
-        let marks = std::env::var("MARKS").map_or(1, |m| m.parse().unwrap());
-        let grams = Grams::new(corpus, order, vocabulary, marks, Counting::Continuations);
+        let grams = Grams::new(corpus, order, vocabulary, Counting::Continuations);
         KneserNey { grams, unigram: vec![0.0; vocabulary], probabilities: Vec::new(), weights: Vec::new(), order }
     }
 
@@ -160,7 +166,12 @@ impl LanguageModel for KneserNey {
                 *token = factor * probability;
             }
             for (length, &node) in path.iter().enumerate().skip(1) {
-                factor = path.iter().enumerate().skip(length + 1).map(|(length, &node)| self.weights[length][node]).product();
+                factor = path
+                    .iter()
+                    .enumerate()
+                    .skip(length + 1)
+                    .map(|(length, &node)| self.weights[length][node])
+                    .product();
                 let level = &self.grams.levels[length];
                 for place in level.after(node) {
                     row[level.tokens[place] as usize] = factor * self.probabilities[length][place];
