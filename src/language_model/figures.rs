@@ -56,22 +56,17 @@ fn names(context: usize) -> (Vec<Corpus>, usize) {
 #[test]
 fn explore() {
     let ppl = |m: &mut dyn LanguageModel, parts: &[Corpus]| -> Vec<f64> {
-        parts.iter().map(|p| mean_negative(&m.log_probabilities(p).unwrap())).collect()
+        parts.iter().map(|p| mean_negative(&m.log_probabilities(p).unwrap()).exp()).collect()
     };
-    let (parts, v) = names(8);
-    for n in 2..=7 {
-        let mut m = KneserNey::interpolated(&parts[0], n, v);
-        eprintln!("names {n} {:.4?}", ppl(&mut m, &parts));
-    }
     let (parts, v) = brown(6);
-    for n in 2..=5 {
-        let t = std::time::Instant::now();
-        let mut m = KneserNey::interpolated(&parts[0], n, v);
-        let t1 = t.elapsed();
-        eprintln!(
-            "brown {n} {:.2?} {t1:?} {:?}",
-            ppl(&mut m, &parts).iter().map(|l| l.exp()).collect::<Vec<_>>(),
-            t.elapsed()
-        );
+    for rounds in [5, 100] {
+        let mut m = Trigram::new(&parts[0], Some(&parts[1]), v, rounds);
+        eprintln!("trigram {rounds} {:.2?}", ppl(&mut m, &parts));
+    }
+    for cut in 1..=2 {
+        for n in 3..=5 {
+            let mut m = KneserNey::back_off(&parts[0], n, v, cut);
+            eprintln!("back-off {n} {cut} {:.2?}", ppl(&mut m, &parts));
+        }
     }
 }

@@ -61,11 +61,11 @@ impl Level {
         self.tokens[range.clone()].binary_search(&token).ok().map(|place| range.start + place)
     }
 
-    /// Keeps the tokens whose place fulfils a condition. Contexts stay, with nothing after them if need be.
-    pub(crate) fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+    /// Drops the tokens with a count below `fewest`. Contexts stay, with nothing after them if need be.
+    pub(crate) fn cut_off(&mut self, fewest: u32) {
         let mut kept = Level { first: vec![0], ..Level::default() };
         for context in 0..self.len() {
-            for place in self.after(context).filter(|&place| keep(place)) {
+            for place in self.after(context).filter(|&place| self.counts[place] >= fewest) {
                 kept.tokens.push(self.tokens[place]);
                 kept.counts.push(self.counts[place]);
             }
@@ -243,11 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_leaves_its_context() {
+    fn what_is_cut_off_leaves_its_context() {
         let corpus = Corpus::from_lines(&[vec![1, 1, 2], vec![1, 2]], 1);
         let mut level = Grams::new(&corpus, 2, 3, Counting::Occurrences).levels.remove(1);
-        let counts = level.counts.clone();
-        level.retain(|place| counts[place] > 1);
+        level.cut_off(2);
         let found: Vec<_> = (0..level.len()).map(|context| level.tokens[level.after(context)].to_vec()).collect();
         assert_eq!(found, [vec![1], vec![2], vec![0]]);
         assert_eq!((level.find(1, 2), level.find(1, 1)), (Some(1), None));

@@ -49,9 +49,9 @@ impl Discounts {
 #[derive(Clone, Debug)]
 pub struct KneserNey {
     /// The tree of n-grams; its counts are empty.
-    grams: Grams,
+    pub(super) grams: Grams,
     /// p(w) of every token: [V].
-    pub(super) unigram: Vec<f32>,
+    unigram: Vec<f32>,
     /// p(w | h) of every n-gram that is kept, by the context's length, in the order of the tree.
     pub(super) probabilities: Vec<Vec<f32>>,
     /// What the shorter context's probabilities are multiplied with, by the context's length.
@@ -84,10 +84,7 @@ impl KneserNey {
                 }
             }
             if length == 0 {
-                model.unigram.fill(weights[0] / vocabulary as f32);
-                for (&token, &probability) in level.tokens.iter().zip(&probabilities) {
-                    model.unigram[token as usize] = probability;
-                }
+                model.set_unigram(&probabilities, weights[0]);
             }
             model.probabilities.push(probabilities);
             model.weights.push(weights);
@@ -102,6 +99,16 @@ impl KneserNey {
         KneserNey { grams, unigram: vec![0.0; vocabulary], probabilities: Vec::new(), weights: Vec::new(), order }
     }
 
+    /// Every token's probability without context, from those that were counted and the weight of 1/V for the others.
+    pub(super) fn set_unigram(&mut self, counted: &[f32], weight: f32) {
+        let uniform = 1.0 / self.unigram.len() as f32;
+        self.unigram.fill(weight * uniform);
+        for (&token, &probability) in self.grams.levels[0].tokens.iter().zip(counted) {
+            self.unigram[token as usize] = probability;
+        }
+    }
+
+    /// The estimates need no counts.
     pub(super) fn forget_counts(&mut self) {
         self.grams.levels.iter_mut().for_each(|level| level.counts = Vec::new());
     }
@@ -124,7 +131,7 @@ impl KneserNey {
     }
 
     /// The probability of a token after the contexts of [`Grams::path`].
-    fn probability(&self, path: &[usize], token: u32) -> f64 {
+    pub(super) fn probability(&self, path: &[usize], token: u32) -> f64 {
         let mut factor = 1.0;
         for (length, &context) in path.iter().enumerate().rev() {
             if let Some(probability) = self.stored(length, context, token) {

@@ -1,10 +1,13 @@
 //! What evaluation and sampling see: anything that gives distributions over the next token.
 
+pub mod back_off;
 pub mod counts;
 pub mod evaluate;
 mod grams;
 pub mod kneser_ney;
 pub mod sample;
+pub mod trigram;
+pub mod weights;
 
 use crate::Result;
 use crate::engine::Engine;
@@ -15,6 +18,8 @@ pub use counts::CountModel;
 pub use evaluate::Evaluation;
 pub use kneser_ney::KneserNey;
 pub use sample::{Sample, Sampler};
+pub use trigram::Trigram;
+pub use weights::{Bins, Weights};
 
 /// A distribution over the next token given the tokens before it, a batch at a time.
 pub trait LanguageModel {
