@@ -2,7 +2,7 @@
 
 use crate::model::Shape;
 use crate::text::random::{Purpose, threefry};
-use crate::text::{Corpus, Lines, Vocabulary};
+use crate::text::{Corpus, Kind, Sources, Vocabulary};
 
 /// A network, a batch size and a text.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +41,10 @@ impl BenchShape {
     pub fn corpus(&self) -> Corpus {
         let Shape { vocabulary, context, .. } = self.shape;
         if vocabulary == 27 {
-            let names = Lines::built_in();
-            let letters = Vocabulary::of_lines(names.iter(), false);
-            let lines: Vec<Vec<u32>> =
-                names.iter().map(|name| letters.encode(name).expect("the vocabulary is of these names")).collect();
-            return Corpus::from_lines(&lines, context);
+            let tokens = std::iter::once('.').chain('a'..='z').map(String::from).collect();
+            let letters = Vocabulary::from_tokens(tokens, Kind::default()).expect("distinct letters");
+            let names = Sources::default().read(Kind::default()).expect("the names are built in");
+            return names.encoded(&letters, context).expect("the names are of these letters").0;
         }
         let mut sum = 0.0;
         let cumulative: Vec<f64> = (1..=vocabulary)

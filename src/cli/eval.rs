@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::options::{DeviceOptions, LoadedModel, OutputOptions};
+use crate::Result;
 use crate::language_model::evaluate::evaluate;
 use crate::language_model::{Evaluation, Network};
 use crate::report::output::{grouped, table};
-use crate::text::{Corpus, Lines};
-use crate::{Error, Result};
+use crate::text::{Corpus, Counts, Kind, Sources, TextKind};
 
 /// Loss and perplexity of a model: on TEXT, or on the three parts of the text it was trained on.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub struct EvalArgs {
     /// A .safetensors file, or a run directory (then its best model)
     model: PathBuf,
 
-    /// A UTF-8 text with an item on each line [default: the run's own parts]
+    /// A UTF-8 text, read as the model's own was [default: the run's own parts]
     text: Option<PathBuf>,
 
     #[command(flatten)]
@@ -38,39 +38,71 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let output = args.output.output();
     let loaded = LoadedModel::read(&args.model)?;
     let (model, vocabulary) = (&loaded.model, &loaded.model.vocabulary);
-    let parts: Vec<(&str, Corpus)> = match &args.text {
+    let parts: Vec<(&str, Corpus, Counts)> = match &args.text {
         Some(path) => {
-            let lines = Lines::read(path)?;
-            let unknown = |(line, character): (&str, char)| {
-                let number = 1 + lines.iter().position(|other| other == line).unwrap_or(0);
-                let known = vocabulary.tokens()[1..].concat();
-                let reason = format!(
-                    "text line {number} holds the character {character:?}, which is unknown to the model. It knows {known}"
-                );
-                Error::content(path, reason)
-            };
-            let encoded =
-                lines.iter().map(|line| vocabulary.encode(line).map_err(|character| unknown((line, character))));
-            let encoded = encoded.collect::<Result<Vec<_>>>()?;
-            let context = model.settings.context;
-            Corpus::check_size(&encoded, context).map_err(|reason| Error::content(path, reason))?;
-            vec![("text", Corpus::from_lines(&encoded, context))]
+            let texts = Sources { text: Some(path.clone()), ..Sources::default() }.read(vocabulary.kind())?;
+            let (corpus, counts) = texts.encoded(vocabulary, model.settings.context)?;
+            vec![("text", corpus, counts)]
         }
         None => {
             let data = loaded.data()?;
-            let parts = data.parts().into_iter();
-            parts.filter_map(|(name, corpus)| Some((name, corpus?.clone()))).collect()
+            let parts = data.parts().into_iter().zip(data.counts);
+            parts.filter_map(|((name, corpus), counts)| Some((name, corpus?.clone(), counts))).collect()
         }
     };
     let mut engine = args.device.open(&output)?;
     let mut network = Network::new(engine.as_mut(), &model.parameters)?;
     let mut rows = Vec::new();
-    for (name, corpus) in parts {
-        let evaluation = evaluate(&mut network, name, &corpus, vocabulary)?;
+    let mut any_rare = false;
+    for (name, corpus, counts) in parts {
+        let evaluation = evaluate(&mut network, name, &corpus, &counts, vocabulary)?;
         output.event("eval", &evaluation)?;
-        let Evaluation { split, loss, perplexity, bits, tokens, rare, .. } = evaluation;
-        let numbers = [format!("{loss:.4}"), format!("{perplexity:.3}"), format!("{bits:.4}")];
-        rows.push([vec![split], numbers.to_vec(), vec![grouped(tokens), grouped(rare)]].concat());
+        any_rare |= evaluation.rare > 0;
+        rows.push(row(evaluation));
     }
-    output.text(table(&["", "loss (nats)", "perplexity", "bits", "tokens", "rare"], &rows))
+    output.text(table(&HEADER, &rows))?;
+    output.text(denominator(vocabulary.kind(), any_rare))
+}
+
+const HEADER: [&str; 10] = [
+    "",
+    "loss (nats)",
+    "perplexity",
+    "bits",
+    "bits/char",
+    "perplexity without rare",
+    "tokens",
+    "marks",
+    "rare",
+    "unknown",
+];
+
+fn row(evaluation: Evaluation) -> Vec<String> {
+    let Evaluation { split, loss, perplexity, bits, bits_per_character, perplexity_without_rare, .. } = evaluation;
+    let counts = [evaluation.tokens, evaluation.marks, evaluation.rare, evaluation.unknown].map(grouped);
+    let numbers = [
+        split,
+        format!("{loss:.4}"),
+        format!("{perplexity:.3}"),
+        format!("{bits:.4}"),
+        format!("{bits_per_character:.4}"),
+        perplexity_without_rare.map_or("-".to_owned(), |perplexity| format!("{perplexity:.3}")),
+    ];
+    numbers.into_iter().chain(counts).collect()
+}
+
+/// What the numbers are divided by, in words.
+fn denominator(kind: Kind, any_rare: bool) -> String {
+    let marks = match kind {
+        Kind { text: TextKind::Lines, .. } => "every token and one end mark a line (marks)",
+        Kind { marks: true, .. } => "every token, the marks <p> and <text> among them (marks)",
+        _ => "every token",
+    };
+    let rare = if any_rare {
+        ", rare ones among them. Rare tokens have no id of their own; those of them are unknown whose type does not occur \
+         at all where the vocabulary comes from. Bits per character leave out which type a rare token is"
+    } else {
+        ""
+    };
+    format!("\nmean over {marks}{rare}.")
 }

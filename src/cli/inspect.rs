@@ -23,6 +23,9 @@ pub struct InspectArgs {
     output: OutputOptions,
 }
 
+/// Tokens that are shown; `--json` has all.
+const LISTED: usize = 200;
+
 const EXAMPLES: &str = "\
 Examples:
   gpu-mlp inspect runs/first
@@ -94,7 +97,7 @@ pub fn run(args: InspectArgs) -> Result<()> {
         format!("; best validation loss {:.4} at step {}", best.valid, grouped(best.step as usize))
     });
     output.text(format!("\nstep {} of {}{best}", grouped(progress.step as usize), grouped(settings.steps as usize)))?;
-    output.text(format!("tokens: {}\n", vocabulary.tokens().concat()))?;
+    output.text(format!("tokens: {}\n", vocabulary.listed(LISTED)))?;
     output.text(
         toml::to_string(&settings).unwrap_or_else(|error| format!("settings cannot be shown: {error}")).trim_end(),
     )

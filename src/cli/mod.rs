@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod options;
 pub mod sample;
 mod settings;
+pub mod text_options;
 pub mod train;
 
 use std::sync::atomic::AtomicBool;

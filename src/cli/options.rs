@@ -8,9 +8,9 @@ use crate::engine::gpu;
 use crate::engine::{DeviceChoice, Engine, open};
 use crate::model::ModelFile;
 use crate::report::Output;
-use crate::text::Data;
+use crate::text::{Data, Sources};
+use crate::train::RunDirectory;
 use crate::train::files::read_model;
-use crate::train::{RunDirectory, Sources};
 use crate::{Error, Result};
 
 /// Where to compute.
@@ -111,12 +111,13 @@ impl LoadedModel {
     pub fn data(&self) -> Result<Data> {
         // Without its run directory a model may still come from the built-in names.
         let sources = RunDirectory::of_model(&self.file).map_or_else(Sources::default, |(_, config)| config.sources);
-        let texts = sources.read().and_then(|texts| {
-            texts.expect(&self.model.settings)?;
+        let settings = &self.model.settings;
+        let texts = sources.read(settings.kind()).and_then(|texts| {
+            texts.expect(&settings.text_sha256)?;
             Ok(texts)
         });
         match texts {
-            Ok(texts) => texts.data(&self.model.settings, Some(&self.model.vocabulary)),
+            Ok(texts) => texts.data(&settings.text_settings(), settings.context, Some(&self.model.vocabulary)),
             Err(error) => Err(Error::content(
                 &self.file,
                 format!("the text that it was trained on is not at hand ({error}): give TEXT"),

@@ -9,7 +9,7 @@ use crate::language_model::{Network, Sampler};
 use crate::report::summary::{describe, known_lines};
 use crate::{Error, Result};
 
-/// Draw new items from a model.
+/// Draw new items, or running text, from a model.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub struct SampleArgs {
@@ -36,7 +36,7 @@ pub struct SampleArgs {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prompt: String,
 
-    /// Most tokens of an item
+    /// Most tokens of an item; of running text, the tokens of each piece
     #[arg(long, value_name = "N", default_value_t = 100)]
     length: usize,
 
@@ -70,27 +70,25 @@ pub fn run(args: SampleArgs) -> Result<()> {
     }
     let loaded = LoadedModel::read(&args.model)?;
     let vocabulary = &loaded.model.vocabulary;
-    let prompt = vocabulary.encode(&args.prompt).map_err(|character| {
-        Error::usage(format!(
-            "--prompt {:?}: the character {character:?} is unknown to the model, which knows {}",
-            args.prompt,
-            vocabulary.tokens()[1..].concat()
-        ))
-    })?;
+    let prompt = vocabulary
+        .encode(&args.prompt)
+        .map_err(|reason| Error::usage(format!("--prompt {:?}: {reason}", args.prompt)))?;
     let mut engine = args.device.open(&output)?;
     let mut network = Network::new(engine.as_mut(), &loaded.model.parameters)?;
     let sampler = Sampler {
         temperature: args.temperature,
         top_k: args.top_k,
         top_p: args.top_p,
+        end: vocabulary.end(),
         length: args.length,
         seed: args.seed,
     };
-    let data = loaded.data();
-    if let Err(error) = &data {
+    // Running text is never known as a whole.
+    let data = vocabulary.end().map(|_| loaded.data());
+    if let Some(Err(error)) = &data {
         output.detail(format!("known or new cannot be told: {error}"));
     }
-    let known = data.as_ref().ok().map(known_lines);
+    let known = data.as_ref().and_then(|data| data.as_ref().ok()).and_then(known_lines);
     for first in (0..args.count).step_by(AT_ONCE) {
         let samples = sampler.draw(&mut network, &prompt, first..args.count.min(first + AT_ONCE))?;
         for drawn in describe(&samples, vocabulary, known.as_ref()) {

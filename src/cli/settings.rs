@@ -1,13 +1,10 @@
 //! The flags that fix a run, and the checked settings that they become.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
+use super::text_options::TextOptions;
 use crate::model::Init;
-use crate::text::data::VocabularyFrom;
-use crate::text::{Order, Split};
-use crate::train::directory::Texts;
+use crate::text::{Kind, Order, Texts};
 use crate::train::{Optimizer, Preset, ScheduleKind, Settings};
 use crate::{Error, Result};
 
@@ -21,21 +18,8 @@ pub(super) struct SettingArgs {
     #[arg(long, value_name = "N", help_heading = "Run")]
     seed: Option<u32>,
 
-    /// A validation part of its own, instead of a share of TEXT
-    #[arg(long, value_name = "FILE", help_heading = "Text")]
-    pub(super) valid: Option<PathBuf>,
-
-    /// A test part of its own, instead of a share of TEXT
-    #[arg(long, value_name = "FILE", help_heading = "Text")]
-    pub(super) test: Option<PathBuf>,
-
-    /// Shares of the lines for training, validation and test, shuffled by the seed [default: 80/10/10]
-    #[arg(long, value_name = "A/B/C", help_heading = "Text")]
-    split: Option<Split>,
-
-    /// Where the vocabulary comes from [default: train]
-    #[arg(long, value_name = "PART", help_heading = "Text")]
-    vocab_from: Option<VocabularyFrom>,
+    #[command(flatten)]
+    pub(super) text: TextOptions,
 
     /// Tokens of context (the paper's n is one more) [default: 3]
     #[arg(long, value_name = "N", help_heading = "Network")]
@@ -111,14 +95,16 @@ pub(super) struct SettingArgs {
 }
 
 impl SettingArgs {
-    /// The settings after presets and defaults, checked. The texts are cut where --epochs needs their length.
-    pub(super) fn settings(&self, texts: &Texts) -> Result<Settings> {
+    /// The settings after presets and defaults, checked, but for what the texts decide.
+    pub(super) fn settings(&self) -> Result<Settings> {
         let preset = self.preset.unwrap_or(Preset::Makemore);
         let (embedding, hidden, order) = match preset {
             Preset::Makemore => (10, 200, Order::Sampled),
             Preset::Notebook => (2, 100, Order::Shuffled),
         };
-        let mut settings = Settings {
+        let seed = self.seed.unwrap_or(42);
+        let text = self.text.settings(Kind::default(), seed)?;
+        let settings = Settings {
             preset,
             context: self.context.unwrap_or(3),
             embedding: self.embedding.unwrap_or(embedding),
@@ -137,17 +123,28 @@ impl SettingArgs {
             eval_every: self.eval_every.unwrap_or(1),
             report_every: self.report_every.unwrap_or(1),
             patience: self.patience.unwrap_or(0),
-            seed: self.seed.unwrap_or(42),
-            split: self.split.unwrap_or_default(),
-            vocabulary_from: self.vocab_from.unwrap_or(VocabularyFrom::Train),
-            text_sha256: texts.sha256(),
+            seed,
+            tokens: text.kind.tokens,
+            text: text.kind.text,
+            marks: text.kind.marks,
+            min_count: text.min_count,
+            max_vocab: text.max_vocab,
+            split: text.split,
+            vocabulary_from: text.vocabulary_from,
+            text_sha256: Vec::new(),
         };
         settings.check().map_err(Error::usage)?;
         if let Some(epochs) = self.epochs.filter(|epochs| !(epochs.is_finite() && *epochs > 0.0)) {
             return Err(Error::usage(format!("--epochs is {epochs}: it must be a number above 0")));
         }
+        Ok(settings)
+    }
+
+    /// The same with what the texts decide: their identity, and the steps of --epochs.
+    pub(super) fn settings_for(&self, mut settings: Settings, texts: &Texts) -> Result<Settings> {
+        settings.text_sha256 = texts.sha256();
         if let Some(epochs) = self.epochs {
-            let examples = texts.data(&settings, None)?.train.len() as f64;
+            let examples = texts.train_predictions(&settings.text_settings())? as f64;
             settings.steps = (epochs * examples / f64::from(settings.batch)).ceil() as u64;
         }
         settings.eval_every = self.eval_every.unwrap_or(settings.steps.div_ceil(20));

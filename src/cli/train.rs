@@ -14,16 +14,16 @@ use crate::model::Parameters;
 use crate::model::initial::initial;
 use crate::report::output::grouped;
 use crate::report::{Display, Output, summary};
-use crate::text::Data;
+use crate::text::{Corpus, Data, Sources};
 use crate::train::directory::{LAST, MODEL};
-use crate::train::{Config, Losses, Outcome, Preset, Progress, RunDirectory, Settings, Sources, Trainer};
+use crate::train::{Config, Losses, Outcome, Preset, Progress, RunDirectory, Settings, Trainer};
 use crate::{Error, Result};
 
-/// Train a model: on TEXT, an item on each line, or on the names built into the program.
+/// Train a model: on TEXT, characters or words, lines or a running text, or on the names built into the program.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub struct TrainArgs {
-    /// A UTF-8 text with an item on each line [default: the built-in names]
+    /// A UTF-8 text [default: the built-in names]
     text: Option<PathBuf>,
 
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct TrainArgs {
     out: Option<PathBuf>,
 
     /// Go on with a run exactly where it stopped; its settings stay as they are
-    #[arg(long, value_name = "DIR", help_heading = "Run", conflicts_with = "SettingArgs")]
+    #[arg(long, value_name = "DIR", help_heading = "Run", conflicts_with_all = ["SettingArgs", "TextOptions"])]
     resume: Option<PathBuf>,
 
     #[command(flatten)]
@@ -50,6 +50,8 @@ Examples:
       the built-in names, the lecture's network, on the best device
   gpu-mlp train --cpu --steps 20000 --hidden 300 --out runs/wide
       some settings changed, on the CPU, in a directory of your choice
+  gpu-mlp train book.txt --tokens words --text stream --min-count 3 --context 4 --embedding 30 --batch 256
+      a language model of a running text of words
   gpu-mlp train --resume runs/wide
       after Ctrl-C (exit code 130): on to the same result as if it had never stopped";
 
@@ -101,14 +103,11 @@ enum Prepared {
 impl Prepared {
     fn new(args: &TrainArgs) -> Result<Self> {
         let Some(path) = &args.resume else {
-            let sources = Sources {
-                text: args.text.clone(),
-                valid: args.settings.valid.clone(),
-                test: args.settings.test.clone(),
-            };
-            let texts = sources.read()?;
-            let settings = args.settings.settings(&texts)?;
-            let data = texts.data(&settings, None)?;
+            let settings = args.settings.settings()?;
+            let sources = args.settings.text.sources(args.text.clone());
+            let texts = sources.read(settings.kind())?;
+            let settings = args.settings.settings_for(settings, &texts)?;
+            let data = texts.data(&settings.text_settings(), settings.context, None)?;
             let shape = settings.shape(data.vocabulary.len());
             shape.check().map_err(Error::usage)?;
             require_memory(shape.training_bytes(settings.batch as usize))?;
@@ -120,9 +119,9 @@ impl Prepared {
         if args.text.is_some() {
             sources.text = args.text.clone();
         }
-        let texts = sources.read()?;
-        texts.expect(&config.settings)?;
-        let data = texts.data(&config.settings, None)?;
+        let texts = sources.read(config.settings.kind())?;
+        texts.expect(&config.settings.text_sha256)?;
+        let data = texts.data(&config.settings.text_settings(), config.settings.context, None)?;
         let (parameters, progress) = match directory.read_last()? {
             Some(last) if last.settings != config.settings => {
                 return Err(Error::content(
@@ -202,7 +201,7 @@ fn start(output: &Output, engine: &dyn Engine, begun: &Begun) -> Result<()> {
         config: &'a Settings,
     }
     let Begun { directory, settings, data, parameters, progress } = begun;
-    let length = |corpus: Option<&crate::text::Corpus>| corpus.map_or(0, |corpus| corpus.len());
+    let length = |corpus: Option<&Corpus>| corpus.map_or(0, |corpus| corpus.len());
     let [train, valid, test] = data.parts().map(|(_, corpus)| length(corpus));
     let (count, vocabulary) = (parameters.values.len(), data.vocabulary.len());
     output.message(format!(

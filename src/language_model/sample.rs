@@ -17,6 +17,8 @@ pub struct Sampler {
     pub top_k: usize,
     /// Only the likeliest tokens that together have this probability are drawn from; 1 is all.
     pub top_p: f64,
+    /// The token that ends an item; `None` where items are pieces of running text, which end by their length alone.
+    pub end: Option<u32>,
     /// Most tokens of an item.
     pub length: usize,
     /// Fixes what is drawn; each item has a stream of its own.
@@ -58,7 +60,7 @@ impl Sampler {
                     None => self.draw_token(distribution, &mut generators[item]),
                 };
                 sample.log_probability += f64::from(distribution[token as usize]).ln();
-                if token != 0 {
+                if Some(token) != self.end {
                     sample.tokens.push(token);
                     still_open.push(item);
                 }
@@ -112,7 +114,7 @@ impl Sampler {
     }
 }
 
-/// The last `count` tokens, filled up with end marks in front.
+/// The last `count` tokens, filled up with token 0 in front.
 fn last(tokens: &[u32], count: usize) -> Vec<u32> {
     let missing = count.saturating_sub(tokens.len());
     let mut context = vec![0; missing];
@@ -126,7 +128,7 @@ mod tests {
     use crate::language_model::CountModel;
     use crate::text::Corpus;
 
-    const SAMPLER: Sampler = Sampler { temperature: 1.0, top_k: 0, top_p: 1.0, length: 20, seed: 1 };
+    const SAMPLER: Sampler = Sampler { temperature: 1.0, top_k: 0, top_p: 1.0, end: Some(0), length: 20, seed: 1 };
 
     fn model() -> CountModel {
         CountModel::new(&Corpus::from_lines(&[vec![1, 2, 2], vec![1, 2], vec![2, 1, 1, 2]], 2), 3, 4)
@@ -173,6 +175,13 @@ mod tests {
             let expected: f64 = log_probabilities[..counted].iter().map(|&p| f64::from(p)).sum();
             assert!((sample.log_probability - expected).abs() < 1e-4);
         }
+    }
+
+    #[test]
+    fn running_text_has_the_length_that_is_asked_for() {
+        let samples = Sampler { end: None, length: 9, ..SAMPLER }.draw(&mut model(), &[0, 1], 0..50).unwrap();
+        assert!(samples.iter().all(|sample| sample.tokens.len() == 9 && sample.tokens[..2] == [0, 1]));
+        assert!(samples.iter().any(|sample| sample.tokens[2..].contains(&0)));
     }
 
     #[test]

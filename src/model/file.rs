@@ -108,7 +108,9 @@ impl ModelFile {
         let metadata: Metadata = serde_json::from_str(entry).map_err(read)?;
         let shape = metadata.shape;
         shape.check().map_err(|reason| format!("its header has an impossible shape: {reason}"))?;
-        let vocabulary = Vocabulary::from_tokens(metadata.tokens.into_owned())
+        let settings = metadata.settings.into_owned();
+        settings.check().map_err(|reason| format!("its header has an impossible setting: {reason}"))?;
+        let vocabulary = Vocabulary::from_tokens(metadata.tokens.into_owned(), settings.kind())
             .map_err(|reason| format!("its header has a bad vocabulary: {reason}"))?;
         if vocabulary.len() != shape.vocabulary {
             return Err(format!(
@@ -117,8 +119,6 @@ impl ModelFile {
                 shape.vocabulary
             ));
         }
-        let settings = metadata.settings.into_owned();
-        settings.check().map_err(|reason| format!("its header has an impossible setting: {reason}"))?;
         if settings.shape(shape.vocabulary) != shape {
             return Err("the settings and the shape in its header do not fit each other".to_owned());
         }

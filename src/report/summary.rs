@@ -10,8 +10,11 @@ use crate::language_model::{CountModel, LanguageModel, Network, Sample, Sampler}
 use crate::text::{Corpus, Data, Vocabulary};
 use crate::train::Losses;
 
-/// Items drawn at the end of a run.
-const SAMPLES: usize = 20;
+/// Lines drawn at the end of a run.
+const LINES: usize = 20;
+/// Pieces of running text drawn at the end of a run, and their tokens.
+const PIECES: usize = 3;
+const PIECE_LENGTH: usize = 30;
 /// Characters of a line of samples.
 const LINE_WIDTH: usize = 90;
 /// The highest order of the count models: the lecture's context of three and the token itself.
@@ -43,11 +46,12 @@ pub fn losses(output: &Output, data: &Data, losses: &Losses, name: &str) -> Resu
     let uniform = (data.vocabulary.len() as f64).ln();
     rows.push(row("uniform", Some(uniform), data.valid.as_ref().map(|_| uniform), data.test.as_ref().map(|_| uniform)));
     output.text(table(&["loss (perplexity)", "train", "valid", "test"], &rows))?;
+    let counted = if data.vocabulary.end().is_some() { "end marks" } else { "marks and rare tokens" };
     let tokens = data.parts().map(|(name, corpus)| match corpus {
         Some(corpus) => format!("{name} {}", grouped(corpus.len())),
         None => format!("{name} none"),
     });
-    output.text(format!("\nnats per predicted token (end marks count); tokens: {}", tokens.join(", ")))
+    output.text(format!("\nnats per predicted token ({} count); tokens: {}", counted, tokens.join(", ")))
 }
 
 fn row(name: &str, train: Option<f64>, valid: Option<f64>, test: Option<f64>) -> Vec<String> {
@@ -55,12 +59,21 @@ fn row(name: &str, train: Option<f64>, valid: Option<f64>, test: Option<f64>) ->
     vec![name.to_owned(), cell(train), cell(valid), cell(test)]
 }
 
-/// Twenty samples, each marked known or new.
+/// Twenty lines, each marked known or new, or three pieces of running text.
 pub fn samples(output: &Output, data: &Data, model: &mut Network, seed: u32) -> Result<()> {
-    let sampler = Sampler { temperature: 1.0, top_k: 0, top_p: 1.0, length: 100, seed };
-    let samples = sampler.draw(model, &[], 0..SAMPLES)?;
-    let drawn = describe(&samples, &data.vocabulary, Some(&known_lines(data)));
-    output.text(format!("\n{SAMPLES} samples (* stands in the training part):"))?;
+    let end = data.vocabulary.end();
+    let sampler = Sampler { temperature: 1.0, top_k: 0, top_p: 1.0, end, length: 100, seed };
+    if end.is_none() {
+        let samples = Sampler { length: PIECE_LENGTH, ..sampler }.draw(model, &[], 0..PIECES)?;
+        output.text(format!("\n{PIECES} samples of {PIECE_LENGTH} tokens:"))?;
+        for drawn in describe(&samples, &data.vocabulary, None) {
+            output.text(format!("  {}", drawn.text))?;
+        }
+        return Ok(());
+    }
+    let samples = sampler.draw(model, &[], 0..LINES)?;
+    let drawn = describe(&samples, &data.vocabulary, known_lines(data).as_ref());
+    output.text(format!("\n{LINES} samples (* stands in the training part):"))?;
     let mark = |drawn: &Drawn| format!("{}{}", drawn.text, if drawn.known == Some(true) { "*" } else { "" });
     let cells: Vec<String> = drawn.iter().map(mark).collect();
     let widest = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
@@ -71,9 +84,9 @@ pub fn samples(output: &Output, data: &Data, model: &mut Network, seed: u32) -> 
     Ok(())
 }
 
-/// The lines of the training part.
-pub fn known_lines(data: &Data) -> HashSet<&[u32]> {
-    data.train_lines.iter().map(Vec::as_slice).collect()
+/// The lines of the training part; none for a stream.
+pub fn known_lines(data: &Data) -> Option<HashSet<&[u32]>> {
+    data.vocabulary.end().map(|_| data.train.lines().collect())
 }
 
 /// Samples as text, with whether they are known, where that can be told.

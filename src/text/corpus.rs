@@ -171,6 +171,19 @@ impl Corpus {
         }
     }
 
+    /// The tokens of each line, without its end mark, of a corpus of whole lines.
+    pub fn lines(&self) -> impl Iterator<Item = &[u32]> {
+        let mut start = None;
+        (0..self.len()).filter_map(move |example| {
+            let position = self.position(example);
+            let first = *start.get_or_insert(position);
+            (self.tokens()[position] == 0).then(|| {
+                start = None;
+                &self.tokens()[first..position]
+            })
+        })
+    }
+
     fn position(&self, example: usize) -> usize {
         match &self.targets {
             Targets::All => self.context + example,

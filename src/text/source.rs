@@ -1,62 +1,181 @@
-//! Reading text files: UTF-8 or an error that says where it is not, and the lines in them.
+//! A text file as numbers of types: lines or a stream, characters or words.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
+use super::blocks::{Failure, read_blocks};
+use super::kind::{Kind, PARAGRAPH, TEXT, TextKind, TokenKind, is_blank};
+use super::types::Types;
 use crate::{Error, Result};
 
 /// The names built into the program; `data/README.md` says where they come from.
 const BUILT_IN_NAMES: &str = include_str!("../../data/names.txt");
 
-/// The non-empty lines of a text.
+/// Most tokens of a text: positions are 32-bit numbers, with room for a context before each line.
+const MOST_TOKENS: usize = u32::MAX as usize / 2;
+
+/// A text that was read: 4 bytes a token, and 4 a line.
 #[derive(Clone, Debug)]
-pub struct Lines {
-    text: String,
+pub struct Source {
+    /// The type of each token, by its number in the [`Types`] that it was read with.
+    pub(super) tokens: Vec<u32>,
+    /// For lines: where each line that is not empty ends among the tokens.
+    pub(super) line_ends: Vec<u32>,
     /// SHA-256 of the file's bytes, in hexadecimal: the identity of the text.
     pub sha256: String,
 }
 
-impl Lines {
+impl Source {
     /// The names built into the program.
-    pub fn built_in() -> Self {
-        Lines { text: BUILT_IN_NAMES.to_owned(), sha256: sha256(BUILT_IN_NAMES.as_bytes()) }
+    pub fn built_in(kind: Kind, types: &mut Types) -> Self {
+        Self::from_reader(BUILT_IN_NAMES.as_bytes(), kind, types).expect("names are a text")
     }
 
-    /// Reads a text file whole. A byte order mark at its start is dropped, `\r\n` ends a line like `\n`.
+    /// Reads a text file, with its types added to `types`. A byte order mark at its start is dropped, `\r\n` ends a line
+    /// like `\n`.
     ///
-    /// Errors: the file cannot be read; it is not UTF-8; it has no line with a character.
-    pub fn read(path: &Path) -> Result<Self> {
+    /// Errors: the file cannot be read; it is not UTF-8; it has no token, or more than fit.
+    pub fn read(path: &Path, kind: Kind, types: &mut Types) -> Result<Self> {
         if path.is_dir() {
             return Err(Error::content(path, "is a folder, not a text file"));
         }
         if is_device(path) {
             return Err(Error::content(path, "is a device without end, not a text file"));
         }
-        let bytes = std::fs::read(path).map_err(|source| Error::file(path, "read", source))?;
-        Self::from_bytes(bytes).map_err(|reason| Error::content(path, reason))
+        let file = File::open(path).map_err(|source| Error::file(path, "read", source))?;
+        Self::from_reader(file, kind, types).map_err(|failure| match failure {
+            Failure::Read(source) => Error::file(path, "read", source),
+            Failure::Content(reason) => Error::content(path, reason),
+        })
     }
 
-    /// The same from bytes in memory; an error is the reason alone.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, String> {
-        let sha256 = sha256(&bytes);
-        let mut text = String::from_utf8(bytes).map_err(|error| not_utf8(error.as_bytes(), error.utf8_error()))?;
-        if text.starts_with('\u{feff}') {
-            text.drain(..'\u{feff}'.len_utf8());
+    /// The same from any reader.
+    pub fn from_reader(reader: impl Read, kind: Kind, types: &mut Types) -> Result<Self, Failure> {
+        let cut = match kind.tokens {
+            TokenKind::Chars => before_line_end,
+            TokenKind::Words => after_last_blank,
+        };
+        let mut tokenizer = Tokenizer { kind, types, tokens: Vec::new(), line_ends: Vec::new(), newlines: 1 };
+        let sha256 = read_blocks(reader, cut, |piece| {
+            match kind.tokens {
+                TokenKind::Chars => tokenizer.characters(piece),
+                TokenKind::Words => tokenizer.words(piece),
+            }
+            if tokenizer.tokens.len() > MOST_TOKENS {
+                return Err(format!("more than the {MOST_TOKENS} tokens that fit: give less text"));
+            }
+            Ok(())
+        })?;
+        tokenizer.end_line();
+        if tokenizer.tokens.is_empty() {
+            return Err(Failure::Content(format!(
+                "the text is empty: it has no line with a {} in it. Give a file with {}",
+                kind.noun(),
+                if kind.has_end() { "an item on each line" } else { "a running text" }
+            )));
         }
-        let lines = Lines { text, sha256 };
-        if lines.iter().next().is_none() {
-            return Err("the text is empty: it has no line with a character in it. Give a file with an item on each \
-                        line"
-                .to_owned());
+        if kind.marks {
+            tokenizer.mark(true);
         }
-        Ok(lines)
+        let Tokenizer { tokens, line_ends, .. } = tokenizer;
+        Ok(Source { tokens, line_ends, sha256 })
     }
 
-    /// The lines without their ends; empty ones are left out.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.text.lines().filter(|line| !line.is_empty())
+    /// The tokens of a line, by its place among those that are not empty.
+    pub(super) fn line(&self, line: usize) -> &[u32] {
+        let start = if line == 0 { 0 } else { self.line_ends[line - 1] };
+        &self.tokens[start as usize..self.line_ends[line] as usize]
     }
+
+    /// Where a type is met first, for messages.
+    pub(super) fn place_of(&self, number: u32, kind: Kind) -> Option<String> {
+        let place = self.tokens.iter().position(|&token| token == number)?;
+        Some(match kind.text {
+            TextKind::Lines => {
+                let line = self.line_ends.partition_point(|&end| end as usize <= place);
+                format!("text line {}", line + 1)
+            }
+            TextKind::Stream => format!("token {} of the text", place + 1),
+        })
+    }
+}
+
+/// Pieces of text to numbers of types.
+struct Tokenizer<'a> {
+    kind: Kind,
+    types: &'a mut Types,
+    tokens: Vec<u32>,
+    line_ends: Vec<u32>,
+    /// Line ends since the last word; one before the first.
+    newlines: usize,
+}
+
+impl Tokenizer<'_> {
+    /// Takes characters. Line ends are left out of lines and are `\n` in a stream.
+    fn characters(&mut self, piece: &str) {
+        for part in piece.split_inclusive('\n') {
+            let line = part.strip_suffix('\n');
+            let line_or_part = line.map_or(part, |line| line.strip_suffix('\r').unwrap_or(line));
+            self.tokens.extend(line_or_part.chars().map(|character| self.types.character(character)));
+            match (line, self.kind.text) {
+                (None, _) => {}
+                (Some(_), TextKind::Lines) => self.end_line(),
+                (Some(_), TextKind::Stream) => self.tokens.push(self.types.character('\n')),
+            }
+        }
+    }
+
+    /// Takes words; a piece ends with a blank, or is the last.
+    fn words(&mut self, piece: &str) {
+        let bytes = piece.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let byte = bytes[at];
+            if !is_blank(byte) {
+                let length = bytes[at..].iter().position(|&byte| is_blank(byte)).unwrap_or(bytes.len() - at);
+                if self.newlines > 1 && self.kind.marks {
+                    self.mark(self.newlines > 2);
+                }
+                self.newlines = 0;
+                let word = self.types.word(&piece[at..at + length]);
+                self.tokens.push(word);
+                at += length;
+            } else {
+                if byte == b'\n' {
+                    self.end_line();
+                }
+                at += 1;
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        self.newlines += 1;
+        let end = self.tokens.len() as u32;
+        if self.kind.has_end() && self.line_ends.last().copied().unwrap_or(0) != end {
+            self.line_ends.push(end);
+        }
+    }
+
+    fn mark(&mut self, text: bool) {
+        let paragraph = self.types.word(PARAGRAPH);
+        self.tokens.push(paragraph);
+        if text {
+            let text = self.types.word(TEXT);
+            self.tokens.push(text);
+        }
+    }
+}
+
+/// A carriage return at the end may be the first half of a line end.
+fn before_line_end(text: &str) -> usize {
+    text.strip_suffix('\r').unwrap_or(text).len()
+}
+
+/// The last word may go on.
+fn after_last_blank(text: &str) -> usize {
+    text.bytes().rposition(is_blank).map_or(0, |blank| blank + 1)
 }
 
 /// Whether a path is something like /dev/zero. A terminal or a pipe ends.
@@ -74,56 +193,71 @@ fn is_device(path: &Path) -> bool {
     }
 }
 
-/// Where a text stops being UTF-8, and what to do.
-fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> String {
-    let offset = error.valid_up_to();
-    let line_start = bytes[..offset].iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-    let line = 1 + bytes[..offset].iter().filter(|&&byte| byte == b'\n').count();
-    format!(
-        "line {line}, byte {} of the line (byte {offset} of the file, counted from 0): found 0x{:02X}, which is not \
-         UTF-8 text. Convert the file first, for instance with `iconv -f latin1 -t utf-8`",
-        offset - line_start + 1,
-        bytes[offset],
-    )
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lines(bytes: &[u8]) -> Result<Vec<String>, String> {
-        Ok(Lines::from_bytes(bytes.to_vec())?.iter().map(str::to_owned).collect())
+    const CHARACTER_LINES: Kind = Kind { tokens: TokenKind::Chars, text: TextKind::Lines, marks: false };
+    const WORDS: Kind = Kind { tokens: TokenKind::Words, text: TextKind::Stream, marks: false };
+    const MARKED: Kind = Kind { marks: true, ..WORDS };
+
+    fn read(text: &str, kind: Kind) -> Result<(Types, Source), Failure> {
+        let mut types = Types::default();
+        let source = Source::from_reader(text.as_bytes(), kind, &mut types)?;
+        Ok((types, source))
+    }
+
+    fn tokens(text: &str, kind: Kind) -> Vec<String> {
+        let (types, source) = read(text, kind).unwrap();
+        source.tokens.iter().map(|&number| types.text(number).to_owned()).collect()
+    }
+
+    fn lines(text: &str, kind: Kind) -> Vec<String> {
+        let (types, source) = read(text, kind).unwrap();
+        (0..source.line_ends.len())
+            .map(|line| source.line(line).iter().map(|&number| types.text(number)).collect())
+            .collect()
     }
 
     #[test]
     fn line_ends_of_every_kind_and_a_byte_order_mark_are_dropped() {
-        assert_eq!(lines(b"\xEF\xBB\xBFanna\r\nbea\n\n\nc").unwrap(), ["anna", "bea", "c"]);
+        assert_eq!(lines("\u{feff}anna\r\nb a\n\n\nc\rd", CHARACTER_LINES), ["anna", "b a", "c\rd"]);
+        assert_eq!(lines("anna\n", CHARACTER_LINES), ["anna"]);
+        let words = Kind { text: TextKind::Lines, ..WORDS };
+        assert_eq!(lines("an na\r\n \t\r\n bea", words), ["anna", "bea"]);
     }
 
     #[test]
-    fn a_text_without_a_character_is_an_error() {
-        assert!(lines(b"").unwrap_err().contains("empty"));
-        assert!(lines(b"\n\r\n\n").unwrap_err().contains("empty"));
+    fn a_stream_of_characters_keeps_its_line_ends() {
+        let kind = Kind { text: TextKind::Stream, ..CHARACTER_LINES };
+        assert_eq!(tokens("a b\r\n\nc", kind).concat(), "a b\n\nc");
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_are_located() {
-        let error = lines(b"anna\nb\xE9a\n").unwrap_err();
-        assert!(error.contains("line 2, byte 2 of the line (byte 6 of the file"), "{error}");
-        assert!(error.contains("0xE9"), "{error}");
+    fn marks_stand_where_lines_are_blank_and_at_the_end() {
+        assert_eq!(tokens("a b\nc\n", MARKED).join(" "), "a b c <p> <text>");
+        assert_eq!(tokens("a\n \nb\n\n\n\nc\n\n", MARKED).join(" "), "a <p> b <p> <text> c <p> <text>");
+        assert_eq!(tokens("\na", MARKED).join(" "), "<p> a <p> <text>");
+        assert_eq!(tokens("a\n\nb", WORDS).join(" "), "a b");
+    }
+
+    #[test]
+    fn a_text_without_a_token_is_an_error() {
+        for (text, kind) in [("", CHARACTER_LINES), ("\n\r\n\n", CHARACTER_LINES), (" \n", WORDS), ("\n\n", MARKED)] {
+            let Err(Failure::Content(error)) = read(text, kind) else { panic!("accepted {text:?}") };
+            assert!(error.contains("empty"), "{error}");
+        }
     }
 
     #[test]
     fn the_built_in_names_are_those_that_the_readme_describes() {
         let readme = include_str!("../../data/README.md");
-        let names = Lines::built_in();
+        let mut types = Types::default();
+        let names = Source::built_in(CHARACTER_LINES, &mut types);
         assert!(readme.contains(&names.sha256), "data/README.md lacks {}", names.sha256);
-        assert_eq!(names.iter().count(), 32_257);
+        assert_eq!(names.line_ends.len(), 32_257);
         assert!(readme.contains("32,257"));
-        assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase())));
+        assert_eq!(types.len(), 26);
+        assert!(('a'..='z').all(|letter| types.find(letter.encode_utf8(&mut [0; 4])).is_some()));
     }
 }

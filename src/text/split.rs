@@ -1,18 +1,30 @@
-//! Which lines are for training, validation and test.
+//! Which lines or tokens are for training, validation and test.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::kind::Kind;
 use super::random::{Permutation, Purpose};
 
-/// Shares of the lines: training, validation, test. Only their ratio counts.
+/// How a text is cut into training, validation and test part: by shares, of which only the ratio counts, or (where one of
+/// the three is `rest`) by counts of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Split {
-    shares: [f64; 3],
+    shares: [Share; 3],
 }
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Share {
+    Number(f64),
+    /// What the counts of the other parts leave.
+    Rest,
+}
+
+/// The parts in the order of their shares.
+const NAMES: [&str; 3] = ["training", "validation", "test"];
 
 /// The lines of the three parts, by their index in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,41 +35,87 @@ pub struct Parts {
 
 impl Default for Split {
     fn default() -> Self {
-        Split { shares: [80.0, 10.0, 10.0] }
+        Split { shares: [80.0, 10.0, 10.0].map(Share::Number) }
     }
 }
 
 impl Split {
+    /// Whether the split can cut a text of this kind. `valid` and `test` say which parts come from files of their own. An
+    /// error names the option.
+    pub fn check(&self, kind: Kind, valid: bool, test: bool) -> Result<(), String> {
+        let Some(rest) = self.shares.iter().position(|&share| share == Share::Rest) else { return Ok(()) };
+        if kind.has_end() {
+            return Err(format!(
+                "--split {self}: counts of tokens cut a stream, and lines are cut by shares: give shares such as 80/10/10, \
+                 or add --text stream"
+            ));
+        }
+        if [false, valid, test][rest] {
+            return Err(format!(
+                "--split {self}: the {} part has a file of its own, so it cannot be the rest: give `rest` to another part",
+                NAMES[rest]
+            ));
+        }
+        Ok(())
+    }
+
     /// The same split without the parts that come from files of their own.
     pub fn without(mut self, valid: bool, test: bool) -> Self {
         if valid {
-            self.shares[1] = 0.0;
+            self.shares[1] = Share::Number(0.0);
         }
         if test {
-            self.shares[2] = 0.0;
+            self.shares[2] = Share::Number(0.0);
         }
         self
     }
 
     /// Cuts `count` lines, shuffled by the seed. An error names the part that would be empty.
     pub fn cut(&self, count: usize, seed: u32) -> Result<Parts, String> {
-        let total: f64 = self.shares.iter().sum();
-        let boundary = |share: f64| (share / total * count as f64 + 1e-9).floor() as usize;
-        let first = boundary(self.shares[0]);
-        let second = if self.shares[2] > 0.0 { boundary(self.shares[0] + self.shares[1]) } else { count };
-        let first = if self.shares[1] > 0.0 { first } else { second };
+        let [train, valid, _] = self.lengths(count, "lines")?;
         let permutation = Permutation::new(seed, Purpose::Split, 0, count as u32);
         let part = |from: usize, to: usize| (from..to).map(|line| permutation.apply(line as u32)).collect::<Vec<_>>();
-        let lines = [part(0, first), part(first, second), part(second, count)];
-        for (index, name) in ["training", "validation", "test"].into_iter().enumerate() {
-            if lines[index].is_empty() && (self.shares[index] > 0.0 || index == 0) {
+        Ok(Parts { lines: [part(0, train), part(train, train + valid), part(train + valid, count)] })
+    }
+
+    /// The lengths of the parts of a stream of `count` tokens, which follow each other. An error names the part that would
+    /// be empty, or the counts that the text does not have.
+    pub fn cut_stream(&self, count: usize) -> Result<[usize; 3], String> {
+        self.lengths(count, "tokens")
+    }
+
+    /// The lengths of the parts of `count` things.
+    fn lengths(&self, count: usize, things: &str) -> Result<[usize; 3], String> {
+        let numbers = self.shares.map(|share| if let Share::Number(number) = share { number } else { 0.0 });
+        let total: f64 = numbers.iter().sum();
+        let lengths = match self.shares.iter().position(|&share| share == Share::Rest) {
+            Some(rest) => {
+                let mut lengths = numbers.map(|number| number as usize);
+                lengths[rest] = count.checked_sub(lengths.iter().sum()).ok_or_else(|| {
+                    format!(
+                        "--split {self} takes {total} {things} before the rest, but the text has {count}: give more text, \
+                         lower counts, or shares such as 80/10/10"
+                    )
+                })?;
+                lengths
+            }
+            None => {
+                let boundary = |share: f64| (share / total * count as f64 + 1e-9).floor() as usize;
+                let second = if numbers[2] > 0.0 { boundary(numbers[0] + numbers[1]) } else { count };
+                let first = if numbers[1] > 0.0 { boundary(numbers[0]) } else { second };
+                [first, second - first, count - second]
+            }
+        };
+        for index in 0..NAMES.len() {
+            if lengths[index] == 0 && (self.shares[index] != Share::Number(0.0) || index == 0) {
                 return Err(format!(
-                    "a split of {self} leaves the {name} part of {count} lines empty: give more text, other shares \
-                     (--split 60/20/20), or files for the held-out parts (--valid FILE --test FILE)"
+                    "a split of {self} leaves the {} part of {count} {things} empty: give more text, other shares \
+                     (--split 60/20/20), or files for the held-out parts (--valid FILE --test FILE)",
+                    NAMES[index]
                 ));
             }
         }
-        Ok(Parts { lines })
+        Ok(lengths)
     }
 }
 
@@ -65,17 +123,26 @@ impl FromStr for Split {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let shares: Vec<f64> = text.split('/').map_while(|share| share.trim().parse().ok()).collect();
-        match shares[..] {
-            [train, valid, test]
-                if text.split('/').count() == 3
-                    && [train, valid, test].iter().all(|share| (0.0..=1e9).contains(share))
-                    && train > 0.0 =>
-            {
-                Ok(Split { shares: [train, valid, test] })
-            }
-            _ => Err(format!("{text:?} is not a split: expected three shares of the lines such as 80/10/10")),
+        let share = |share: &str| match share.trim() {
+            "rest" => Some(Share::Rest),
+            number => number.parse().ok().filter(|number| (0.0..=1e9).contains(number)).map(Share::Number),
+        };
+        let shares: Option<Vec<Share>> = text.split('/').map(share).collect();
+        let expected = "expected three shares such as 80/10/10, or for a stream counts of tokens such as \
+                        800000/200000/rest";
+        let shares: [Share; 3] = shares
+            .and_then(|shares| shares.try_into().ok())
+            .filter(|shares: &[Share; 3]| shares[0] != Share::Number(0.0))
+            .ok_or_else(|| format!("{text:?} is not a split: {expected}"))?;
+        let rests = shares.iter().filter(|&&share| share == Share::Rest).count();
+        if rests > 1 {
+            return Err(format!("{text:?} has `rest` twice, so nothing says where to cut: {expected}"));
         }
+        let whole = |share: &Share| !matches!(share, Share::Number(number) if number.fract() != 0.0);
+        if rests == 1 && !shares.iter().all(whole) {
+            return Err(format!("{text:?} counts tokens beside `rest`, but not in whole numbers: {expected}"));
+        }
+        Ok(Split { shares })
     }
 }
 
@@ -95,7 +162,10 @@ impl From<Split> for String {
 
 impl fmt::Display for Split {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [train, valid, test] = self.shares;
+        let [train, valid, test] = self.shares.map(|share| match share {
+            Share::Number(number) => number.to_string(),
+            Share::Rest => "rest".to_owned(),
+        });
         write!(out, "{train}/{valid}/{test}")
     }
 }
@@ -141,5 +211,40 @@ mod tests {
     #[test]
     fn a_split_is_written_as_it_is_read() {
         assert_eq!("80/10/10".parse::<Split>().unwrap().to_string(), "80/10/10");
+    }
+
+    #[test]
+    fn counts_and_shares_cut_a_stream_in_order() {
+        let lengths = |split: &str, count| split.parse::<Split>().unwrap().cut_stream(count);
+        assert_eq!(lengths("800000/200000/rest", 1_177_359), Ok([800_000, 200_000, 177_359]));
+        assert_eq!(lengths("rest/20/30", 100), Ok([50, 20, 30]));
+        assert_eq!(lengths("80/10/10", 1001), Ok([800, 100, 101]));
+        assert_eq!(lengths("80/0/rest", 100), Ok([80, 0, 20]));
+        let error = lengths("800000/200000/rest", 1000).unwrap_err();
+        assert!(error.contains("--split 800000/200000/rest") && error.contains("has 1000"), "{error}");
+        assert!(lengths("80/20/rest", 100).unwrap_err().contains("test part"));
+    }
+
+    #[test]
+    fn counts_need_a_stream_and_one_rest() {
+        let split: Split = "80/10/rest".parse().unwrap();
+        assert_eq!(split.to_string(), "80/10/rest");
+        assert!(split.check(Kind::default(), false, false).unwrap_err().contains("--text stream"));
+        let stream = Kind { text: crate::text::TextKind::Stream, ..Kind::default() };
+        assert_eq!(split.check(stream, true, false), Ok(()));
+        assert!(split.check(stream, false, true).unwrap_err().contains("test part has a file"));
+        assert!("rest/10/rest".parse::<Split>().unwrap_err().contains("twice"));
+        assert!("0.5/10/rest".parse::<Split>().unwrap_err().contains("whole numbers"));
+        assert!("0/10/rest".parse::<Split>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_of_a_stream_are_the_stream(count in 30usize..5000, a in 1u32..9, b in 1u32..9, c in 1u32..9) {
+            for split in [format!("{a}/{b}/{c}"), format!("{a}/rest/{c}")] {
+                let lengths = split.parse::<Split>().unwrap().cut_stream(count).unwrap();
+                prop_assert_eq!(lengths.iter().sum::<usize>(), count);
+            }
+        }
     }
 }

@@ -1,51 +1,61 @@
-//! Tokens and their ids. For characters of lines: the end mark `.` is 0, then the characters sorted by code point.
+//! Tokens and their ids. First what is no token of the text: the end mark of lines, or the mark `<text>` of a stream with
+//! marks. Then characters by code point, or words by falling count with ties by code point. Last `<rare>`, if there is one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
 
-/// How the end of a line is written where a token is shown.
-pub const END: &str = ".";
-/// The token that stands for every character that the training part does not hold.
-pub const RARE: &str = "<rare>";
+use hashbrown::HashTable;
 
-/// The tokens of a model. The id of a token is its place.
-#[derive(Clone, Debug, PartialEq)]
+use super::kind::{Kind, RARE, TokenKind, is_blank};
+use super::types::hash;
+
+/// The tokens of a model. The id of a token is its place. Copies share the memory.
+#[derive(Clone)]
 pub struct Vocabulary {
-    tokens: Vec<String>,
-    ids: HashMap<char, u32>,
+    kind: Kind,
+    tokens: Arc<Vec<String>>,
+    /// Ids by token, without the end mark and `<rare>`.
+    ids: Arc<HashTable<u32>>,
     rare: Option<u32>,
 }
 
 impl Vocabulary {
-    /// The vocabulary of some lines; with `rare`, one token more that stands for characters which are not in them.
-    pub fn of_lines<'a>(lines: impl IntoIterator<Item = &'a str>, rare: bool) -> Self {
-        let characters: BTreeSet<char> = lines.into_iter().flat_map(str::chars).collect();
-        let tokens = std::iter::once(END.to_owned())
-            .chain(characters.into_iter().map(String::from))
-            .chain(rare.then(|| RARE.to_owned()));
-        Self::from_tokens(tokens.collect()).expect("distinct characters")
-    }
-
-    /// The vocabulary that a model file lists. An error says which token is not one.
-    pub fn from_tokens(tokens: Vec<String>) -> Result<Self, String> {
-        if tokens.first().map(String::as_str) != Some(END) {
-            return Err(format!("its first token is {:?}, not the end mark {END:?}", tokens.first()));
-        }
-        let mut ids = HashMap::new();
-        let mut rare = None;
-        // The end mark is written like a full stop, but no character of a text maps to it.
-        for (id, token) in tokens.iter().enumerate().skip(1) {
-            let mut characters = token.chars();
-            match (characters.next(), characters.next()) {
-                (Some(character), None) => {
-                    if ids.insert(character, id as u32).is_some() {
-                        return Err(format!("token {token:?} stands there twice"));
-                    }
-                }
-                _ if token == RARE && rare.is_none() => rare = Some(id as u32),
-                _ => return Err(format!("token {id} is {token:?}, not one character")),
+    /// The vocabulary that a model file lists, or that was chosen. An error says which token is not one.
+    pub fn from_tokens(tokens: Vec<String>, kind: Kind) -> Result<Self, String> {
+        let first = kind.first_tokens();
+        for (id, &expected) in first.iter().enumerate() {
+            if tokens.get(id).map(String::as_str) != Some(expected) {
+                let name = if kind.has_end() { "end mark" } else { "mark" };
+                return Err(format!("its first token is {:?}, not the {name} {expected:?}", tokens.get(id)));
             }
         }
-        Ok(Vocabulary { tokens, ids, rare })
+        let mut ids: HashTable<u32> = HashTable::with_capacity(tokens.len());
+        let mut rare = None;
+        // The end mark is written like a token of a text can be, but none of a text maps to it.
+        for (id, token) in tokens.iter().enumerate().skip(usize::from(kind.has_end())) {
+            if token == RARE {
+                if rare.replace(id as u32).is_some() {
+                    return Err(format!("token {token:?} stands there twice"));
+                }
+                continue;
+            }
+            let is_token = match kind.tokens {
+                TokenKind::Chars => token.chars().count() == 1,
+                TokenKind::Words => !token.is_empty() && !token.bytes().any(is_blank),
+            };
+            if !is_token {
+                return Err(format!("token {id} is {token:?}, not one {}", kind.noun()));
+            }
+            let hash = hash(token);
+            if ids.find(hash, |&other| tokens[other as usize] == *token).is_some() {
+                return Err(format!("token {token:?} stands there twice"));
+            }
+            ids.insert_unique(hash, id as u32, |&id| super::types::hash(&tokens[id as usize]));
+        }
+        if tokens.is_empty() {
+            return Err("it has no token".to_owned());
+        }
+        Ok(Vocabulary { kind, tokens: Arc::new(tokens), ids: Arc::new(ids), rare })
     }
 
     /// Number of tokens (V).
@@ -53,9 +63,14 @@ impl Vocabulary {
         self.tokens.len()
     }
 
-    /// A vocabulary is never empty: it holds the end mark.
+    /// A vocabulary is never empty.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
+    }
+
+    /// How texts in it are read.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The tokens in the order of their ids.
@@ -63,78 +78,141 @@ impl Vocabulary {
         &self.tokens
     }
 
-    /// The id of a character: its own, or that of the rare token where there is one.
-    pub fn id(&self, character: char) -> Option<u32> {
-        self.ids.get(&character).copied().or(self.rare)
+    /// The id of a token of a text: its own, or that of `<rare>` where there is one.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.own_id(token).or(self.rare)
     }
 
-    /// Whether a character has an id of its own.
-    pub fn contains(&self, character: char) -> bool {
-        self.ids.contains_key(&character)
+    /// Whether a token of a text has an id of its own.
+    pub fn contains(&self, token: &str) -> bool {
+        self.own_id(token).is_some()
     }
 
-    /// The id of the token for characters that are not in the vocabulary, if the model has one.
+    fn own_id(&self, token: &str) -> Option<u32> {
+        self.ids.find(hash(token), |&id| self.tokens[id as usize] == token).copied()
+    }
+
+    /// The id of the token for types that are not in the vocabulary, if the model has one.
     pub fn rare(&self) -> Option<u32> {
         self.rare
     }
 
-    /// The ids of a line's characters, without an end mark. `Err` is the first character that is unknown.
-    pub fn encode(&self, line: &str) -> Result<Vec<u32>, char> {
-        line.chars().map(|character| self.id(character).ok_or(character)).collect()
+    /// The id of the end mark, which lines have and streams have not.
+    pub fn end(&self) -> Option<u32> {
+        self.kind.has_end().then_some(0)
     }
 
-    /// The text of some ids, the end mark left out.
+    /// The ids of a piece of text, without an end mark. An error names the first token that is unknown and says what to
+    /// do.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
+        self.kind.split(text).map(|token| self.id(token).ok_or_else(|| self.unknown(token))).collect()
+    }
+
+    /// Why a token cannot be encoded, and what to do.
+    fn unknown(&self, token: &str) -> String {
+        let (noun, token) = (self.kind.noun(), self.kind.quoted(token));
+        format!("the {noun} {token} is unknown to the model, which {}", self.known())
+    }
+
+    /// The same for a token at a place in a text.
+    pub(super) fn unknown_at(&self, place: &str, token: &str) -> String {
+        let (noun, token) = (self.kind.noun(), self.kind.quoted(token));
+        format!("{place} holds the {noun} {token}, which is unknown to the model. It {}", self.known())
+    }
+
+    fn known(&self) -> String {
+        let known = match self.kind.tokens {
+            TokenKind::Chars => format!("knows {}", self.listed(200)),
+            TokenKind::Words => format!("knows {} tokens and has no {RARE}", self.len()),
+        };
+        format!("{known}: leave the unknown out, or train on a text that has it (or with --min-count, for {RARE})")
+    }
+
+    /// The text of some ids, end marks left out: characters side by side, words with a blank between.
     pub fn decode(&self, ids: &[u32]) -> String {
-        ids.iter().filter(|&&id| id != 0).map(|&id| self.tokens[id as usize].as_str()).collect()
+        let shown = ids.iter().filter(|&&id| Some(id) != self.end()).map(|&id| self.tokens[id as usize].as_str());
+        match self.kind.tokens {
+            TokenKind::Chars => shown.collect(),
+            TokenKind::Words => shown.collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    /// The first tokens for people, without the end mark, and how many are left out.
+    pub fn listed(&self, most: usize) -> String {
+        let tokens = &self.tokens[usize::from(self.kind.has_end())..];
+        let shown = &tokens[..most.min(tokens.len())];
+        let text = match self.kind.tokens {
+            TokenKind::Chars => shown.concat().replace('\n', "\\n"),
+            TokenKind::Words => shown.join(" "),
+        };
+        match tokens.len() - shown.len() {
+            0 => text,
+            more => format!("{text} ... and {more} more"),
+        }
+    }
+}
+
+impl PartialEq for Vocabulary {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.tokens == other.tokens
+    }
+}
+
+impl fmt::Debug for Vocabulary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Vocabulary").field("kind", &self.kind).field("tokens", &self.tokens).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use crate::text::TextKind;
 
-    #[test]
-    fn the_end_mark_comes_first_then_code_points() {
-        let vocabulary = Vocabulary::of_lines(["ба", "az", "𝄞"], false);
-        assert_eq!(vocabulary.tokens(), [".", "a", "z", "а", "б", "𝄞"]);
-        assert_eq!(vocabulary.encode("az"), Ok(vec![1, 2]));
-        assert_eq!(vocabulary.encode("a?"), Err('?'));
+    const LINES: Kind = Kind { tokens: TokenKind::Chars, text: TextKind::Lines, marks: false };
+    const WORD_LINES: Kind = Kind { tokens: TokenKind::Words, ..LINES };
+    const STREAM: Kind = Kind { text: TextKind::Stream, ..WORD_LINES };
+
+    fn vocabulary(tokens: &[&str], kind: Kind) -> Result<Vocabulary, String> {
+        Vocabulary::from_tokens(tokens.iter().map(|token| token.to_string()).collect(), kind)
     }
 
     #[test]
     fn a_full_stop_in_the_text_is_not_the_end_mark() {
-        let vocabulary = Vocabulary::of_lines(["a.b"], false);
-        assert_eq!(vocabulary.tokens(), [".", ".", "a", "b"]);
-        assert_eq!(vocabulary.encode("a.b"), Ok(vec![2, 1, 3]));
-        assert_eq!(vocabulary.decode(&[2, 1, 3, 0]), "a.b");
+        let characters = vocabulary(&[".", ".", "a", "b"], LINES).unwrap();
+        assert_eq!(characters.encode("a.b"), Ok(vec![2, 1, 3]));
+        assert_eq!(characters.decode(&[2, 1, 3, 0]), "a.b");
+        let words = vocabulary(&["</s>", "a", "</s>"], WORD_LINES).unwrap();
+        assert_eq!(words.encode(" a  </s>"), Ok(vec![1, 2]));
+        assert_eq!(words.decode(&[1, 2, 0]), "a </s>");
     }
 
     #[test]
-    fn unknown_characters_become_rare_where_the_model_has_it() {
-        let vocabulary = Vocabulary::of_lines(["ab"], true);
-        assert_eq!(vocabulary.encode("a?"), Ok(vec![1, 3]));
-        assert_eq!(vocabulary.decode(&[1, 3]), "a<rare>");
+    fn unknown_tokens_become_rare_where_the_model_has_it() {
+        let with = vocabulary(&[".", "a", "b", "<rare>"], LINES).unwrap();
+        assert_eq!(with.encode("a?"), Ok(vec![1, 3]));
+        assert_eq!(with.decode(&[1, 3]), "a<rare>");
+        assert!(!with.contains("?"));
+        let words = vocabulary(&["the", "<rare>"], STREAM).unwrap();
+        assert_eq!(words.encode("the <rare> <p>"), Ok(vec![0, 1, 1]));
+        let error = vocabulary(&["the", "a"], STREAM).unwrap().encode("the dog").unwrap_err();
+        assert!(error.contains("the word \"dog\" is unknown"), "{error}");
+        assert!(vocabulary(&[".", "a"], LINES).unwrap().encode("a?").unwrap_err().contains("'?' is unknown"));
     }
 
     #[test]
     fn a_bad_list_of_tokens_is_refused() {
-        let refused = |tokens: &[&str]| Vocabulary::from_tokens(tokens.iter().map(|t| t.to_string()).collect());
-        assert!(refused(&[]).is_err());
-        assert!(refused(&["a"]).is_err());
-        assert!(refused(&[".", "a", "a"]).is_err());
-        assert!(refused(&[".", "ab"]).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn decoding_undoes_encoding(lines in proptest::collection::vec("\\PC*", 1..8)) {
-            let vocabulary = Vocabulary::of_lines(lines.iter().map(String::as_str), false);
-            for line in &lines {
-                prop_assert_eq!(&vocabulary.decode(&vocabulary.encode(line).unwrap()), line);
-            }
-            let again = Vocabulary::from_tokens(vocabulary.tokens().to_vec());
-            prop_assert_eq!(again, Ok(vocabulary));
-        }
+        let marked = Kind { marks: true, ..STREAM };
+        assert!(vocabulary(&[], LINES).is_err());
+        assert!(vocabulary(&[], STREAM).is_err());
+        assert!(vocabulary(&["a"], LINES).is_err());
+        assert!(vocabulary(&["."], WORD_LINES).is_err());
+        assert!(vocabulary(&["the"], marked).unwrap_err().contains("<text>"));
+        assert!(vocabulary(&[".", "a", "a"], LINES).unwrap_err().contains("twice"));
+        assert!(vocabulary(&[".", "<rare>", "<rare>"], LINES).unwrap_err().contains("twice"));
+        assert!(vocabulary(&[".", "ab"], LINES).unwrap_err().contains("not one character"));
+        assert!(vocabulary(&["</s>", "a b"], WORD_LINES).unwrap_err().contains("not one word"));
+        assert!(vocabulary(&["</s>", ""], WORD_LINES).is_err());
+        assert!(vocabulary(&["a", "\n"], Kind { tokens: TokenKind::Chars, ..STREAM }).is_ok());
     }
 }

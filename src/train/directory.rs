@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{read_model, write_whole};
 use super::{Report, Settings};
 use crate::model::ModelFile;
-use crate::text::data::Cut;
-use crate::text::{Data, Lines, Vocabulary};
+use crate::text::Sources;
 use crate::{Error, Result};
 
 /// The best model on the validation part.
@@ -24,85 +23,6 @@ pub const METRICS: &str = "metrics.jsonl";
 
 /// Locked by the program that trains.
 const LOCK: &str = ".lock";
-
-/// Where a run's text comes from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Sources {
-    /// The text; `None` is the names built into the program.
-    pub text: Option<PathBuf>,
-    /// A validation part of its own.
-    pub valid: Option<PathBuf>,
-    /// A test part of its own.
-    pub test: Option<PathBuf>,
-}
-
-/// The texts of a run in memory.
-pub struct Texts {
-    text: Lines,
-    valid: Option<Lines>,
-    test: Option<Lines>,
-    name: PathBuf,
-}
-
-impl Sources {
-    /// The same with absolute paths, so that a run can be resumed from any folder.
-    pub fn absolute(&self) -> Result<Self> {
-        let absolute = |path: &Option<PathBuf>| match path {
-            None => Ok(None),
-            Some(path) => fs::canonicalize(path).map(Some).map_err(|source| Error::file(path, "read", source)),
-        };
-        Ok(Sources { text: absolute(&self.text)?, valid: absolute(&self.valid)?, test: absolute(&self.test)? })
-    }
-
-    /// Reads the files.
-    pub fn read(&self) -> Result<Texts> {
-        let read = |path: &Option<PathBuf>| path.as_deref().map(Lines::read).transpose();
-        Ok(Texts {
-            text: read(&self.text)?.unwrap_or_else(Lines::built_in),
-            valid: read(&self.valid)?,
-            test: read(&self.test)?,
-            name: self.text.clone().unwrap_or_else(|| "the built-in names".into()),
-        })
-    }
-}
-
-impl Texts {
-    /// What tells these texts from others.
-    pub fn sha256(&self) -> Vec<String> {
-        [Some(&self.text), self.valid.as_ref(), self.test.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(|lines| lines.sha256.clone())
-            .collect()
-    }
-
-    /// Cuts and encodes them as the settings say; with a model's vocabulary, in that one.
-    pub fn data(&self, settings: &Settings, vocabulary: Option<&Vocabulary>) -> Result<Data> {
-        let cut = Cut {
-            split: settings.split,
-            seed: settings.seed,
-            vocabulary_from: settings.vocabulary_from,
-            context: settings.context,
-        };
-        Data::new(&self.text, self.valid.as_ref(), self.test.as_ref(), cut, vocabulary)
-            .map_err(|reason| Error::content(&self.name, reason))
-    }
-
-    /// An error where these are not the texts that a run began with.
-    pub fn expect(&self, settings: &Settings) -> Result<()> {
-        if self.sha256() == settings.text_sha256 {
-            return Ok(());
-        }
-        Err(Error::content(
-            &self.name,
-            format!(
-                "is not the text that the run was trained on: its SHA-256 is {}, the run's {}. Give the run's text",
-                self.sha256().join(", "),
-                settings.text_sha256.join(", ")
-            ),
-        ))
-    }
-}
 
 /// What `config.toml` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ pub mod schedule;
 pub mod settings;
 pub mod trainer;
 
-pub use directory::{Config, RunDirectory, Sources};
+pub use directory::{Config, RunDirectory};
 pub use schedule::{Schedule, ScheduleKind};
 pub use settings::{Best, Optimizer, Preset, Progress, Settings};
 pub use trainer::{Live, Losses, Observer, Outcome, Report, Trainer};

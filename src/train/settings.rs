@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::{Schedule, ScheduleKind};
 use crate::model::{Init, Shape};
-use crate::text::data::VocabularyFrom;
-use crate::text::{Order, Split};
+use crate::text::{Kind, Order, Split, TextKind, TextSettings, TokenKind, VocabularyFrom};
 
 /// Most examples in a step: more would keep a GPU busy for too long in one dispatch.
 const MOST_BATCH: u64 = 1 << 16;
@@ -79,7 +78,22 @@ pub struct Settings {
     pub patience: u64,
     /// Fixes every random choice.
     pub seed: u32,
-    /// Shares of the lines.
+    /// What a token is.
+    #[serde(default)]
+    pub tokens: TokenKind,
+    /// Lines, each an item of its own, or one running text.
+    #[serde(default)]
+    pub text: TextKind,
+    /// Blank lines of a stream of words become `<p>` and `<text>`.
+    #[serde(default)]
+    pub marks: bool,
+    /// Types seen fewer times become `<rare>`.
+    #[serde(default)]
+    pub min_count: u64,
+    /// How many of the most frequent types are kept; all, where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_vocab: Option<u64>,
+    /// Shares of the lines or of a stream, or token counts of a stream.
     pub split: Split,
     /// Where the vocabulary comes from.
     pub vocabulary_from: VocabularyFrom,
@@ -88,6 +102,23 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// How texts are read.
+    pub fn kind(&self) -> Kind {
+        Kind { tokens: self.tokens, text: self.text, marks: self.marks }
+    }
+
+    /// How the text becomes a vocabulary and three parts.
+    pub fn text_settings(&self) -> TextSettings {
+        TextSettings {
+            kind: self.kind(),
+            min_count: self.min_count,
+            max_vocab: self.max_vocab,
+            vocabulary_from: self.vocabulary_from,
+            split: self.split,
+            seed: self.seed,
+        }
+    }
+
     /// The network's shape with a vocabulary of `vocabulary` tokens.
     pub fn shape(&self, vocabulary: usize) -> Shape {
         Shape { vocabulary, context: self.context, embedding: self.embedding, hidden: self.hidden, direct: self.direct }
@@ -97,6 +128,7 @@ impl Settings {
     /// option.
     pub fn check(&self) -> Result<(), String> {
         self.shape(2).check()?;
+        self.text_settings().check(false, false)?;
         let counts = [
             ("--steps", self.steps, u64::from(u32::MAX)),
             ("--batch", self.batch.into(), MOST_BATCH),
