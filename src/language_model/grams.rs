@@ -61,11 +61,16 @@ impl Level {
         self.tokens[range.clone()].binary_search(&token).ok().map(|place| range.start + place)
     }
 
-    /// Drops the tokens with a count below `fewest`. Contexts stay, with nothing after them if need be.
-    pub(crate) fn cut_off(&mut self, fewest: u32) {
+    /// The sum of the counts after each context.
+    pub(crate) fn totals(&self) -> Vec<u32> {
+        (0..self.len()).map(|context| self.counts[self.after(context)].iter().sum()).collect()
+    }
+
+    /// Keeps the tokens whose count fulfils a condition. Contexts stay, with nothing after them if need be.
+    pub(crate) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         let mut kept = Level { first: vec![0], ..Level::default() };
         for context in 0..self.len() {
-            for place in self.after(context).filter(|&place| self.counts[place] >= fewest) {
+            for place in self.after(context).filter(|&place| keep(self.counts[place])) {
                 kept.tokens.push(self.tokens[place]);
                 kept.counts.push(self.counts[place]);
             }
@@ -246,7 +251,7 @@ mod tests {
     fn what_is_cut_off_leaves_its_context() {
         let corpus = Corpus::from_lines(&[vec![1, 1, 2], vec![1, 2]], 1);
         let mut level = Grams::new(&corpus, 2, 3, Counting::Occurrences).levels.remove(1);
-        level.cut_off(2);
+        level.retain(|count| count > 1);
         let found: Vec<_> = (0..level.len()).map(|context| level.tokens[level.after(context)].to_vec()).collect();
         assert_eq!(found, [vec![1], vec![2], vec![0]]);
         assert_eq!((level.find(1, 2), level.find(1, 1)), (Some(1), None));

@@ -5,6 +5,7 @@ pub mod counts;
 pub mod evaluate;
 mod grams;
 pub mod kneser_ney;
+pub mod mixture;
 pub mod sample;
 pub mod trigram;
 pub mod weights;
@@ -17,6 +18,7 @@ use crate::text::Corpus;
 pub use counts::CountModel;
 pub use evaluate::Evaluation;
 pub use kneser_ney::KneserNey;
+pub use mixture::Mixture;
 pub use sample::{Sample, Sampler};
 pub use trigram::Trigram;
 pub use weights::{Bins, Weights};
@@ -29,7 +31,8 @@ pub trait LanguageModel {
     /// Number of tokens (V).
     fn vocabulary(&self) -> usize;
 
-    /// The natural logarithm of the probability of each target, [corpus.len()].
+    /// The natural logarithm of the probability of each target, [corpus.len()]. The corpus has a context of n or more, of
+    /// which the model looks at the nearest n tokens.
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>>;
 
     /// Distributions after contexts [count, n], oldest token first; the result is [count, V].
@@ -62,7 +65,7 @@ impl LanguageModel for Network<'_> {
     }
 
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
-        self.engine.log_probabilities(corpus)
+        self.engine.log_probabilities(&corpus.shortened(self.context))
     }
 
     fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>> {
@@ -70,4 +73,4 @@ impl LanguageModel for Network<'_> {
     }
 }
 #[cfg(test)]
-mod figures;
+mod tests;

@@ -31,11 +31,7 @@ impl Trigram {
     /// EM from equal weights. Without a validation part they stay equal.
     pub fn new(train: &Corpus, valid: Option<&Corpus>, vocabulary: usize, rounds: usize) -> Self {
         let grams = Grams::new(train, Bins::CONTEXT + 1, vocabulary, Counting::Occurrences);
-        let totals = [0, 1, 2].map(|length| {
-            let level = &grams.levels[length];
-            let total = |context| level.counts[level.after(context)].iter().sum();
-            (0..level.len()).map(total).collect()
-        });
+        let totals = [0, 1, 2].map(|length| grams.levels[length].totals());
         let bins = Bins::of(grams, train.len());
         let weights = Weights::even(bins.len(), MODELS);
         let mut model = Trigram { bins, totals, weights, vocabulary };

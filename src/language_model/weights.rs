@@ -4,9 +4,9 @@ use super::grams::{Counting, Grams};
 use crate::text::Corpus;
 
 /// Rounds after which the weights of a few models stand still.
-const MOST_ROUNDS: usize = 200;
+const MOST_ROUNDS: usize = 500;
 /// A round that changes no weight by more than this is the last.
-const STILL: f64 = 1e-7;
+const STILL: f64 = 1e-6;
 
 /// Bins of examples by how often the two tokens before them occur together in the training part, which tells how far
 /// counts can be trusted (Bengio et al. 2003, p. 1148): q = ceil(-log((1 + freq(w_{t-1}, w_{t-2})) / T)).
@@ -32,11 +32,11 @@ impl Bins {
     /// The same from n-grams that are counted already.
     pub(super) fn of(contexts: Grams, examples: usize) -> Self {
         let level = &contexts.levels[Self::CONTEXT];
-        let bin = |frequency: f64| -((1.0 + frequency) / examples as f64).ln().min(0.0);
-        let number = |frequency: f64| bin(frequency).ceil() as u32;
-        let frequency = |context| level.counts[level.after(context)].iter().map(|&count| f64::from(count)).sum();
-        let bins = (0..level.len()).map(|context| number(frequency(context))).collect();
-        Bins { bins, unseen: number(0.0), contexts }
+        // Rounded towards 0 where a context makes up nearly the whole text.
+        let bin = |frequency: u32| -((1.0 + f64::from(frequency)) / examples as f64).ln().min(0.0);
+        let number = |frequency| bin(frequency).ceil() as u32;
+        let bins = level.totals().into_iter().map(number).collect();
+        Bins { bins, unseen: number(0), contexts }
     }
 
     /// Number of bins.
