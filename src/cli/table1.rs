@@ -1,7 +1,6 @@
 //! `gpu-mlp table1`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -116,7 +115,8 @@ pub fn run(args: Table1Args) -> Result<u8> {
     for row in rows {
         let start = std::time::Instant::now();
         let Some((found, epochs)) = table.row(row)? else {
-            output.message(format!("stopped; everything is saved. Go on with the same command ({})", args.out.display()));
+            output
+                .message(format!("stopped; everything is saved. Go on with the same command ({})", args.out.display()));
             return Ok(STOPPED);
         };
         let event = Event { row: row.name, found, paper: row.paper, epochs, seconds: start.elapsed().as_secs_f64() };
@@ -262,8 +262,15 @@ impl Table<'_> {
         let length = self.args.epochs.map_or(length, Length::Epochs);
         let steps = length.steps(examples, settings.batch);
         let eval_every = steps.div_ceil(VALIDATIONS);
-        Settings { seed: self.args.seed, steps, eval_every, report_every: eval_every, text_sha256: sha256.clone(), ..settings }
-            .with_text(text)
+        Settings {
+            seed: self.args.seed,
+            steps,
+            eval_every,
+            report_every: eval_every,
+            text_sha256: sha256.clone(),
+            ..settings
+        }
+        .with_text(text)
     }
 
     /// The directory of a row's run, with its last state where it was begun.
@@ -298,7 +305,10 @@ impl Table<'_> {
 const VALIDATIONS: u64 = 10;
 
 fn other_settings(path: &Path) -> Error {
-    Error::content(path, "holds a run with other settings or of another text: choose another --out, or give the same options")
+    Error::content(
+        path,
+        "holds a run with other settings or of another text: choose another --out, or give the same options",
+    )
 }
 
 fn log_probabilities(model: &mut dyn LanguageModel, data: &Data) -> Result<Parts> {

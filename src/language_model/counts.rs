@@ -1,44 +1,33 @@
 //! The count models that a network is compared with: n-grams with one added to every count.
 
-use std::collections::HashMap;
-
 use super::LanguageModel;
+use super::grams::{Counting, Grams};
 use crate::Result;
 use crate::text::Corpus;
 
 /// p(token | context) = (count(context, token) + 1) / (count(context) + V), for the last `order - 1` tokens of context.
+///
+/// Memory: 8 bytes an n-gram and 12 a context, of every order up to this one.
 pub struct CountModel {
+    grams: Grams,
+    /// count(context).
+    totals: Vec<u32>,
     order: usize,
     vocabulary: usize,
-    contexts: HashMap<u128, u32>,
-    grams: HashMap<u128, u32>,
 }
 
 impl CountModel {
-    /// Counts the n-grams of a corpus. `order` is at most the corpus's context + 1, and `vocabulary^order` below 2^128.
+    /// Counts the n-grams of a corpus. `order` is at least 2 and at most the corpus's context + 1.
     pub fn new(corpus: &Corpus, order: usize, vocabulary: usize) -> Self {
-        let mut model = CountModel { order, vocabulary, contexts: HashMap::new(), grams: HashMap::new() };
-        for example in 0..corpus.len() {
-            let context = model.key(corpus.context_of(example));
-            *model.contexts.entry(context).or_default() += 1;
-            *model.grams.entry(model.extend(context, corpus.target_of(example))).or_default() += 1;
-        }
-        model
+        let grams = Grams::new(corpus, order, vocabulary, Counting::Occurrences);
+        let totals = grams.levels[order - 1].totals();
+        CountModel { grams, totals, order, vocabulary }
     }
 
-    /// The tokens that this order looks at, as one number.
-    fn key(&self, context: &[u32]) -> u128 {
-        context[context.len() + 1 - self.order..].iter().fold(0, |key, &token| self.extend(key, token))
-    }
-
-    fn extend(&self, key: u128, token: u32) -> u128 {
-        key * self.vocabulary as u128 + u128::from(token)
-    }
-
-    fn probability(&self, context: u128, token: u32) -> f64 {
-        let count = |map: &HashMap<u128, u32>, key| f64::from(map.get(&key).copied().unwrap_or(0));
-        (count(&self.grams, self.extend(context, token)) + 1.0)
-            / (count(&self.contexts, context) + self.vocabulary as f64)
+    /// The context of this order at the end of a path, if it was counted, and count(context) + V.
+    fn context_of_path(&self, path: &[usize]) -> (Option<usize>, f64) {
+        let context = path.get(self.order - 1).copied();
+        (context, f64::from(context.map_or(0, |context| self.totals[context])) + self.vocabulary as f64)
     }
 }
 
@@ -52,15 +41,28 @@ impl LanguageModel for CountModel {
     }
 
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
-        let probability = |example| self.probability(self.key(corpus.context_of(example)), corpus.target_of(example));
-        Ok((0..corpus.len()).map(|example| probability(example).ln() as f32).collect())
+        let (mut path, level) = (Vec::new(), &self.grams.levels[self.order - 1]);
+        let log_probability = |example| {
+            self.grams.path(corpus.context_of(example), &mut path);
+            let (context, total) = self.context_of_path(&path);
+            let place = context.and_then(|context| level.find(context, corpus.target_of(example)));
+            let count = place.map_or(0, |place| level.counts[place]);
+            ((f64::from(count) + 1.0) / total).ln() as f32
+        };
+        Ok((0..corpus.len()).map(log_probability).collect())
     }
 
     fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>> {
-        let mut result = Vec::with_capacity(contexts.len() / self.context() * self.vocabulary);
-        for context in contexts.chunks_exact(self.context()) {
-            let key = self.key(context);
-            result.extend((0..self.vocabulary as u32).map(|token| self.probability(key, token) as f32));
+        let (mut path, level) = (Vec::new(), &self.grams.levels[self.order - 1]);
+        let mut result = vec![0.0; contexts.len() / self.context() * self.vocabulary];
+        let rows = result.chunks_exact_mut(self.vocabulary);
+        for (context, row) in contexts.chunks_exact(self.context()).zip(rows) {
+            self.grams.path(context, &mut path);
+            let (context, total) = self.context_of_path(&path);
+            row.fill((1.0 / total) as f32);
+            for place in context.into_iter().flat_map(|context| level.after(context)) {
+                row[level.tokens[place] as usize] = ((f64::from(level.counts[place]) + 1.0) / total) as f32;
+            }
         }
         Ok(result)
     }

@@ -1,9 +1,15 @@
 //! What evaluation and sampling see: anything that gives distributions over the next token.
 
+pub mod back_off;
 pub mod counts;
 pub mod evaluate;
+mod grams;
+pub mod kneser_ney;
+pub mod mixture;
 pub mod sample;
 pub mod score;
+pub mod trigram;
+pub mod weights;
 
 use crate::Result;
 use crate::engine::Engine;
@@ -12,8 +18,12 @@ use crate::text::Corpus;
 
 pub use counts::CountModel;
 pub use evaluate::Evaluation;
+pub use kneser_ney::KneserNey;
+pub use mixture::Mixture;
 pub use sample::{Sample, Sampler};
 pub use score::{Score, Scorer};
+pub use trigram::Trigram;
+pub use weights::{Bins, Weights};
 
 /// A distribution over the next token given the tokens before it, a batch at a time.
 pub trait LanguageModel {
@@ -23,7 +33,8 @@ pub trait LanguageModel {
     /// Number of tokens (V).
     fn vocabulary(&self) -> usize;
 
-    /// The natural logarithm of the probability of each target, [corpus.len()].
+    /// The natural logarithm of the probability of each target, [corpus.len()]. The corpus has a context of n or more, of
+    /// which the model looks at the nearest n tokens.
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>>;
 
     /// Distributions after contexts [count, n], oldest token first; the result is [count, V].
@@ -56,10 +67,12 @@ impl LanguageModel for Network<'_> {
     }
 
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
-        self.engine.log_probabilities(corpus)
+        self.engine.log_probabilities(&corpus.shortened(self.context))
     }
 
     fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>> {
         self.engine.distributions(contexts)
     }
 }
+#[cfg(test)]
+mod tests;

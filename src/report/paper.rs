@@ -138,7 +138,10 @@ mod tests {
     fn a_table_has_the_rows_that_were_found_and_the_class_based_ones() {
         let row = &ROWS[9];
         let text = markdown(&[(row, Figures { train: Some(150.04), valid: Some(270.06), test: Some(251.25) })], 17_907);
-        assert!(text.contains("| mlp10 | 5 |  | 100 | 30 | no | yes | 150.0 | 270.1 | 251.2 |  | 265 | 252 |"), "{text}");
+        assert!(
+            text.contains("| mlp10 | 5 |  | 100 | 30 | no | yes | 150.0 | 270.1 | 251.2 |  | 265 | 252 |"),
+            "{text}"
+        );
         assert_eq!(text.lines().filter(|line| line.starts_with("| class-based")).count(), 5);
         assert!(!text.contains("mlp9"));
     }
