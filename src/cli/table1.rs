@@ -1,5 +1,6 @@
 //! `gpu-mlp table1`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +11,7 @@ use super::text_options::TextOptions;
 use super::train::first_state;
 use super::{STOP, STOPPED};
 use crate::engine::{Engine, mean_negative};
+use crate::language_model::back_off::CUT_OFF;
 use crate::language_model::{KneserNey, LanguageModel, Network, Trigram};
 use crate::report::Output;
 use crate::report::paper::{Figures, ROWS, Row, markdown};
@@ -68,8 +70,6 @@ Examples:
 
 /// The paper's order of the trigram, and rounds of EM for its weights (page 1147).
 const ROUNDS: usize = 5;
-/// n-grams of three and more tokens that are seen once are left out of the back-off models, as SRILM does.
-const CUT_OFF: u32 = 1;
 /// The weight of the network in the mixed rows (the caption of Table 1).
 const HALF: f64 = 0.5;
 
@@ -125,6 +125,7 @@ pub fn run(args: Table1Args) -> Result<u8> {
         table.done.push(event);
     }
     let rows: Vec<(&Row, Figures)> = table.done.iter().map(|event| (find(event.row), event.found)).collect();
+    fs::create_dir_all(&args.out).map_err(|source| Error::file(&args.out, "create the folder", source))?;
     let text = markdown(&rows, table.data.vocabulary.len());
     write_whole(&args.out.join("table1.md"), text.as_bytes())?;
     output.text(&text)?;
