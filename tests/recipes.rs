@@ -37,7 +37,10 @@ fn a_word_model_that_was_killed_ends_in_the_same_bytes() {
     assert!(!child.wait().unwrap().success(), "the run was over before it was killed: it must be longer");
     place.events("train --resume killed --cpu");
     for file in ["model.safetensors", "last.safetensors"] {
-        assert!(bytes(&place.path(&format!("killed/{file}"))) == bytes(&place.path(&format!("whole/{file}"))), "{file}");
+        assert!(
+            bytes(&place.path(&format!("killed/{file}"))) == bytes(&place.path(&format!("whole/{file}"))),
+            "{file}"
+        );
     }
 }
 

@@ -24,6 +24,7 @@ fn a_running_text_of_words_is_trained_resumed_evaluated_and_drawn_from() {
     assert_eq!(start["tokens"], serde_json::json!({ "train": 400, "valid": 60, "test": 60 }));
     let model = bytes(&place.path("run/last.safetensors"));
     let resumed = place.events("train --resume run --cpu");
+    assert!(place.error("train --resume run --marks", 2).contains("cannot be used with"));
     assert_eq!(of(&resumed, "done")[0]["test"], done["test"]);
     assert_eq!(bytes(&place.path("run/last.safetensors")), model);
 

@@ -19,9 +19,6 @@ pub(super) struct SettingArgs {
     #[arg(long, value_name = "N", help_heading = "Run")]
     seed: Option<u32>,
 
-    #[command(flatten)]
-    pub(super) text: TextOptions,
-
     /// Tokens of context (the paper's n is one more) [default: by preset]
     #[arg(long, value_name = "N", help_heading = "Network")]
     context: Option<usize>,
@@ -106,11 +103,11 @@ pub(super) struct SettingArgs {
 
 impl SettingArgs {
     /// The settings after presets and defaults, checked, but for what the texts decide.
-    pub(super) fn settings(&self) -> Result<Settings> {
+    pub(super) fn settings(&self, text: &TextOptions) -> Result<Settings> {
         let preset = self.preset.unwrap_or(Preset::Makemore);
         let preset_settings = preset.settings().0;
         let seed = self.seed.unwrap_or(42);
-        let text = self.text.settings(preset_settings.text_settings(), seed)?;
+        let text = text.settings(preset_settings.text_settings(), seed)?;
         let settings = Settings {
             context: self.context.unwrap_or(preset_settings.context),
             embedding: self.embedding.unwrap_or(preset_settings.embedding),

@@ -11,11 +11,28 @@ pub struct Types {
     arena: String,
     /// Where each string ends in the arena.
     ends: Vec<usize>,
-    table: HashTable<u32>,
+    table: HashTable<Entry>,
     /// The words of at most eight bytes that were met last: most words of a text are found here.
     recent: Vec<Recent>,
     /// The number of each character that was met, by its code point: characters need no hashing.
     characters: Vec<u32>,
+}
+
+/// A word in the table. Its hash and its place in the arena are kept so that a look-up goes to memory twice at most.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u64,
+    start: usize,
+    length: u32,
+    number: u32,
+}
+
+impl Entry {
+    fn is(&self, hash: u64, word: &str, arena: &str) -> bool {
+        self.hash == hash
+            && self.length as usize == word.len()
+            && arena.as_bytes()[self.start..].starts_with(word.as_bytes())
+    }
 }
 
 /// No number.
@@ -68,7 +85,9 @@ impl Types {
 
     /// The string with a number.
     pub fn text(&self, number: u32) -> &str {
-        text_of(&self.arena, &self.ends, number)
+        let number = number as usize;
+        let start = if number == 0 { 0 } else { self.ends[number - 1] };
+        &self.arena[start..self.ends[number]]
     }
 
     /// The number of a word; the next free one where it is new.
@@ -89,13 +108,14 @@ impl Types {
     fn any_word(&mut self, word: &str) -> u32 {
         let Types { arena, ends, table, .. } = self;
         let hash = hash(word);
-        if let Some(&number) = table.find(hash, |&number| text_of(arena, ends, number) == word) {
-            return number;
+        if let Some(entry) = table.find(hash, |entry| entry.is(hash, word, arena)) {
+            return entry.number;
         }
+        let (start, number) = (arena.len(), ends.len() as u32);
         arena.push_str(word);
         ends.push(arena.len());
-        let number = ends.len() as u32 - 1;
-        table.insert_unique(hash, number, |&number| self::hash(text_of(arena, ends, number)));
+        let length = word.len() as u32;
+        table.insert_unique(hash, Entry { hash, start, length, number }, |entry| entry.hash);
         number
     }
 
@@ -117,14 +137,9 @@ impl Types {
 
     /// The number of a word, if it was met.
     pub fn find(&self, word: &str) -> Option<u32> {
-        self.table.find(hash(word), |&number| self.text(number) == word).copied()
+        let hash = hash(word);
+        self.table.find(hash, |entry| entry.is(hash, word, &self.arena)).map(|entry| entry.number)
     }
-}
-
-fn text_of<'a>(arena: &'a str, ends: &[usize], number: u32) -> &'a str {
-    let number = number as usize;
-    let start = if number == 0 { 0 } else { ends[number - 1] };
-    &arena[start..ends[number]]
 }
 
 /// A fast hash of a token; the same in every run.
