@@ -6,6 +6,8 @@ pub mod check;
 pub mod devices;
 pub mod eval;
 pub mod inspect;
+pub mod mix;
+pub mod ngram;
 pub mod options;
 pub mod sample;
 mod settings;
@@ -44,6 +46,7 @@ enum Command {
     Train(Box<train::TrainArgs>),
     Sample(sample::SampleArgs),
     Eval(eval::EvalArgs),
+    Ngram(ngram::NgramArgs),
     Check(check::CheckArgs),
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
@@ -63,6 +66,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Train(args) => train::run(*args),
         Command::Sample(args) => sample::run(args).map(|()| 0),
         Command::Eval(args) => eval::run(args).map(|()| 0),
+        Command::Ngram(args) => ngram::run(args).map(|()| 0),
         Command::Check(args) => check::run(args).map(|()| 0),
         Command::Bench(args) => bench::run(args).map(|()| 0),
         Command::Devices(args) => devices::run(args).map(|()| 0),
