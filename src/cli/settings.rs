@@ -18,9 +18,6 @@ pub(super) struct SettingArgs {
     #[arg(long, value_name = "N", help_heading = "Run")]
     seed: Option<u32>,
 
-    #[command(flatten)]
-    pub(super) text: TextOptions,
-
     /// Tokens of context (the paper's n is one more) [default: 3]
     #[arg(long, value_name = "N", help_heading = "Network")]
     context: Option<usize>,
@@ -96,14 +93,14 @@ pub(super) struct SettingArgs {
 
 impl SettingArgs {
     /// The settings after presets and defaults, checked, but for what the texts decide.
-    pub(super) fn settings(&self) -> Result<Settings> {
+    pub(super) fn settings(&self, text: &TextOptions) -> Result<Settings> {
         let preset = self.preset.unwrap_or(Preset::Makemore);
         let (embedding, hidden, order) = match preset {
             Preset::Makemore => (10, 200, Order::Sampled),
             Preset::Notebook => (2, 100, Order::Shuffled),
         };
         let seed = self.seed.unwrap_or(42);
-        let text = self.text.settings(Kind::default(), seed)?;
+        let text = text.settings(Kind::default(), seed)?;
         let settings = Settings {
             preset,
             context: self.context.unwrap_or(3),

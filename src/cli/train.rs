@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::options::{DeviceOptions, OutputOptions};
 use super::settings::SettingArgs;
+use super::text_options::TextOptions;
 use super::{STOP, STOPPED};
 use crate::engine::{DeviceChoice, Engine, Hardware};
 use crate::language_model::Network;
@@ -25,6 +26,11 @@ use crate::{Error, Result};
 pub struct TrainArgs {
     /// A UTF-8 text [default: the built-in names]
     text: Option<PathBuf>,
+
+    // Beside the other settings and not among them: a group with a flattened struct has no members for --resume to
+    // conflict with.
+    #[command(flatten)]
+    text_options: TextOptions,
 
     #[command(flatten)]
     settings: SettingArgs,
@@ -103,8 +109,8 @@ enum Prepared {
 impl Prepared {
     fn new(args: &TrainArgs) -> Result<Self> {
         let Some(path) = &args.resume else {
-            let settings = args.settings.settings()?;
-            let sources = args.settings.text.sources(args.text.clone());
+            let settings = args.settings.settings(&args.text_options)?;
+            let sources = args.text_options.sources(args.text.clone());
             let texts = sources.read(settings.kind())?;
             let settings = args.settings.settings_for(settings, &texts)?;
             let data = texts.data(&settings.text_settings(), settings.context, None)?;

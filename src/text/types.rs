@@ -11,13 +11,66 @@ pub struct Types {
     arena: String,
     /// Where each string ends in the arena.
     ends: Vec<usize>,
-    table: HashTable<u32>,
+    table: HashTable<Entry>,
+    /// The words of at most eight bytes that were met last: most words of a text are found here.
+    recent: Vec<Recent>,
     /// The number of each character that was met, by its code point: characters need no hashing.
     characters: Vec<u32>,
 }
 
+/// A word in the table. Its hash and its place in the arena are kept so that a look-up goes to memory twice at most.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u64,
+    start: usize,
+    length: u32,
+    number: u32,
+}
+
+impl Entry {
+    fn is(&self, hash: u64, word: &str, arena: &str) -> bool {
+        self.hash == hash
+            && self.length as usize == word.len()
+            && arena.as_bytes()[self.start..].starts_with(word.as_bytes())
+    }
+}
+
 /// No number.
 const NONE: u32 = u32::MAX;
+/// Places for recent words, as a power of two: 64 KiB, which stay in a core's cache.
+const RECENT_BITS: u32 = 12;
+
+/// A short word and its number. The default stands for none: no word has length 0 here.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Short {
+    bytes: u64,
+    length: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    word: Short,
+    number: u32,
+}
+
+impl Short {
+    /// A word of one to eight bytes as a number; with its length it fixes the word.
+    fn of(word: &[u8]) -> Option<Self> {
+        let length = word.len();
+        let four = |at: usize| word[at..].first_chunk().map_or(0, |&bytes| u64::from(u32::from_le_bytes(bytes)));
+        let bytes = match length {
+            1..=3 => u64::from(word[0]) | u64::from(word[length / 2]) << 8 | u64::from(word[length - 1]) << 16,
+            4..=8 => four(0) | four(length - 4) << 32,
+            _ => return None,
+        };
+        Some(Short { bytes, length: length as u32 })
+    }
+
+    fn place(self) -> usize {
+        let mixed = (self.bytes ^ u64::from(self.length)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> (u64::BITS - RECENT_BITS)) as usize
+    }
+}
 
 impl Types {
     /// How many there are.
@@ -32,20 +85,37 @@ impl Types {
 
     /// The string with a number.
     pub fn text(&self, number: u32) -> &str {
-        text_of(&self.arena, &self.ends, number)
+        let number = number as usize;
+        let start = if number == 0 { 0 } else { self.ends[number - 1] };
+        &self.arena[start..self.ends[number]]
     }
 
     /// The number of a word; the next free one where it is new.
     pub fn word(&mut self, word: &str) -> u32 {
+        let Some(short) = Short::of(word.as_bytes()) else { return self.any_word(word) };
+        if self.recent.is_empty() {
+            self.recent = vec![Recent::default(); 1 << RECENT_BITS];
+        }
+        let recent = self.recent[short.place()];
+        if recent.word == short {
+            return recent.number;
+        }
+        let number = self.any_word(word);
+        self.recent[short.place()] = Recent { word: short, number };
+        number
+    }
+
+    fn any_word(&mut self, word: &str) -> u32 {
         let Types { arena, ends, table, .. } = self;
         let hash = hash(word);
-        if let Some(&number) = table.find(hash, |&number| text_of(arena, ends, number) == word) {
-            return number;
+        if let Some(entry) = table.find(hash, |entry| entry.is(hash, word, arena)) {
+            return entry.number;
         }
+        let (start, number) = (arena.len(), ends.len() as u32);
         arena.push_str(word);
         ends.push(arena.len());
-        let number = ends.len() as u32 - 1;
-        table.insert_unique(hash, number, |&number| self::hash(text_of(arena, ends, number)));
+        let length = word.len() as u32;
+        table.insert_unique(hash, Entry { hash, start, length, number }, |entry| entry.hash);
         number
     }
 
@@ -67,19 +137,15 @@ impl Types {
 
     /// The number of a word, if it was met.
     pub fn find(&self, word: &str) -> Option<u32> {
-        self.table.find(hash(word), |&number| self.text(number) == word).copied()
+        let hash = hash(word);
+        self.table.find(hash, |entry| entry.is(hash, word, &self.arena)).map(|entry| entry.number)
     }
-}
-
-fn text_of<'a>(arena: &'a str, ends: &[usize], number: u32) -> &'a str {
-    let number = number as usize;
-    let start = if number == 0 { 0 } else { ends[number - 1] };
-    &arena[start..ends[number]]
 }
 
 /// A fast hash of a token; the same in every run.
 pub(super) fn hash(word: &str) -> u64 {
-    let mut hasher = FixedState::with_seed(0).build_hasher();
+    const STATE: FixedState = FixedState::with_seed(0);
+    let mut hasher = STATE.build_hasher();
     hasher.write(word.as_bytes());
     hasher.finish()
 }
@@ -91,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_word_keeps_its_number(words in proptest::collection::vec("[a-cä]{0,3}", 1..200)) {
+        fn every_word_keeps_its_number(words in proptest::collection::vec("[a-cä\\x00]{0,9}", 1..200)) {
             let mut types = Types::default();
             let numbers: Vec<u32> = words.iter().map(|word| types.word(word)).collect();
             for (word, &number) in words.iter().zip(&numbers) {
