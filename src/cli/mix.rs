@@ -24,7 +24,7 @@ pub struct MixOptions {
     mix: Vec<Part>,
 
     /// n of the n-grams of kneser-ney and backoff in --mix, the predicted token counted
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N", requires = "mix", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=64))]
     mix_order: u32,
 }
 

@@ -84,6 +84,11 @@ impl Weights {
         Weights { values: vec![1.0 / models as f64; bins * models], models }
     }
 
+    /// The weights of the first bin in each of `bins` bins.
+    pub fn repeated(&self, bins: usize) -> Self {
+        Weights { values: self.of(0).repeat(bins), models: self.models }
+    }
+
     /// The weights of a bin: [models].
     pub fn of(&self, bin: usize) -> &[f64] {
         &self.values[bin * self.models..(bin + 1) * self.models]
@@ -104,7 +109,7 @@ impl Weights {
                 let bin = bin as usize;
                 let joint = |(&weight, &probability): (&f64, &f32)| weight * f64::from(probability);
                 let total: f64 = self.of(bin).iter().zip(probabilities).map(joint).sum();
-                // Whose tokens no model finds possible says nothing of the weights.
+                // A token that no model finds possible says nothing of the weights.
                 if total > 0.0 {
                     counts[bin] += 1.0;
                     let shares = &mut shares[bin * self.models..(bin + 1) * self.models];
