@@ -1,8 +1,9 @@
 //! Count models by the real program: `ngram`, and mixed with a network in `eval` and `sample`.
 
-mod common;
+#[path = "common/program.rs"]
+mod program;
 
-use common::program::{Place, SHORT};
+use program::{Place, SHORT, bytes, of};
 
 #[test]
 fn ngram_counts_every_model_and_says_losses_and_perplexities() {
@@ -40,9 +41,12 @@ fn ngram_takes_words_and_refuses_what_cannot_be() {
 #[test]
 fn a_mixture_evaluates_and_draws() {
     let place = Place::new();
-    place.events(&format!("{SHORT} --out run"));
+    let names: Vec<&str> = include_str!("../data/names.txt").lines().step_by(20).collect();
+    place.write("names.txt", names.join("\n"));
+    let trained = place.events(&format!("{SHORT} names.txt --out run"));
     let loss = |arguments: &str| place.events(&format!("eval run --cpu {arguments}"))[1]["loss"].as_f64().unwrap();
     let (network, half) = (loss(""), loss("--mix kneser-ney:0.5"));
+    assert_eq!(network, of(&trained, "done")[0]["valid"].as_f64().unwrap());
     let learned = &place.events("eval run --cpu --mix kneser-ney:learn")[1];
     assert!(half < network && learned["loss"].as_f64().unwrap() < half);
     assert_eq!(learned["mixture"][0]["model"], "network");
@@ -58,6 +62,7 @@ fn a_mixture_evaluates_and_draws() {
     let drawn = place.events("sample run --cpu --count 3 --mix kneser-ney:0.9");
     assert_eq!(drawn, place.events("sample run --cpu --count 3 --mix kneser-ney:0.9"));
     assert_ne!(drawn, place.events("sample run --cpu --count 3"));
+    assert!(bytes(&place.path("run/metrics.jsonl")).len() > 100, "mixing leaves the run as it is");
 
     assert!(place.error("eval run --cpu --mix kneser-ney", 2).contains("has no weight"));
     assert!(place.error("eval run --cpu --mix neural:0.5", 2).contains("no count model"));
