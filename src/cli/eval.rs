@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
+use super::mix::{MixOptions, ModelWeights, weights_table};
 use super::options::{DeviceOptions, LoadedModel, OutputOptions};
 use crate::Result;
 use crate::language_model::evaluate::evaluate;
-use crate::language_model::{Evaluation, Network};
+use crate::language_model::{Evaluation, LanguageModel, Network};
 use crate::report::output::{grouped, table};
 use crate::text::{Corpus, Counts, Kind, Sources, TextKind};
 
@@ -22,6 +24,9 @@ pub struct EvalArgs {
     text: Option<PathBuf>,
 
     #[command(flatten)]
+    mix: MixOptions,
+
+    #[command(flatten)]
     device: DeviceOptions,
 
     #[command(flatten)]
@@ -31,34 +36,61 @@ pub struct EvalArgs {
 const EXAMPLES: &str = "\
 Examples:
   gpu-mlp eval runs/first
-  gpu-mlp eval runs/first/model.safetensors other-names.txt --json";
+  gpu-mlp eval runs/first/model.safetensors other-names.txt --json
+  gpu-mlp eval runs/first --mix kneser-ney:learn
+      mixed with a count model, at the weight found on the validation part";
+
+/// An evaluation as it is stated.
+#[derive(Serialize)]
+struct Event<'a> {
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mixture: Option<&'a [ModelWeights]>,
+}
 
 /// Runs the command.
 pub fn run(args: EvalArgs) -> Result<()> {
     let output = args.output.output();
     let loaded = LoadedModel::read(&args.model)?;
     let (model, vocabulary) = (&loaded.model, &loaded.model.vocabulary);
-    let parts: Vec<(&str, Corpus, Counts)> = match &args.text {
-        Some(path) => {
-            let texts = Sources { text: Some(path.clone()), ..Sources::default() }.read(vocabulary.kind())?;
-            let (corpus, counts) = texts.encoded(vocabulary, model.settings.context)?;
-            vec![("text", corpus, counts)]
-        }
-        None => {
-            let data = loaded.data()?;
+    let context = args.mix.context(model.settings.context)?;
+    // A mixture needs the run's own text even where another one is evaluated.
+    let data = match &args.text {
+        Some(_) if !args.mix.is_given() => None,
+        _ => Some(args.mix.data(&loaded)?),
+    };
+    let parts: Vec<(&str, Corpus, Counts)> = match (&args.text, &data) {
+        (None, Some(data)) => {
             let parts = data.parts().into_iter().zip(data.counts);
             parts.filter_map(|((name, corpus), counts)| Some((name, corpus?.clone(), counts))).collect()
         }
+        (path, _) => {
+            let texts = Sources { text: path.clone(), ..Sources::default() }.read(vocabulary.kind())?;
+            let (corpus, counts) = texts.encoded(vocabulary, context)?;
+            vec![("text", corpus, counts)]
+        }
     };
     let mut engine = args.device.open(&output)?;
-    let mut network = Network::new(engine.as_mut(), &model.state.parameters)?;
+    let network = Network::new(engine.as_mut(), &model.state.parameters)?;
+    let (mut model, weights): (Box<dyn LanguageModel>, _) = match &data {
+        Some(data) if args.mix.is_given() => {
+            output.message("counting and mixing");
+            let (mixture, weights) = args.mix.mixture(network, data)?;
+            (Box::new(mixture), Some(weights))
+        }
+        _ => (Box::new(network), None),
+    };
     let mut rows = Vec::new();
     let mut any_rare = false;
     for (name, corpus, counts) in parts {
-        let evaluation = evaluate(&mut network, name, &corpus, &counts, vocabulary)?;
-        output.event("eval", &evaluation)?;
+        let evaluation = evaluate(model.as_mut(), name, &corpus, &counts, vocabulary)?;
+        output.event("eval", &Event { evaluation: &evaluation, mixture: weights.as_deref() })?;
         any_rare |= evaluation.rare > 0;
         rows.push(row(evaluation));
+    }
+    if let Some(weights) = &weights {
+        output.text(format!("{}\n", weights_table(weights)))?;
     }
     output.text(table(&HEADER, &rows))?;
     output.text(denominator(vocabulary.kind(), any_rare))

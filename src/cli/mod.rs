@@ -6,6 +6,8 @@ pub mod check;
 pub mod devices;
 pub mod eval;
 pub mod inspect;
+pub mod mix;
+pub mod ngram;
 pub mod options;
 pub mod predict;
 mod recipe_options;
@@ -51,6 +53,7 @@ enum Command {
     Score(score::ScoreArgs),
     Predict(predict::PredictArgs),
     Table1(Box<table1::Table1Args>),
+    Ngram(ngram::NgramArgs),
     Check(check::CheckArgs),
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
@@ -73,6 +76,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Score(args) => score::run(args).map(|()| 0),
         Command::Predict(args) => predict::run(args).map(|()| 0),
         Command::Table1(args) => table1::run(*args),
+        Command::Ngram(args) => ngram::run(args).map(|()| 0),
         Command::Check(args) => check::run(args).map(|()| 0),
         Command::Bench(args) => bench::run(args).map(|()| 0),
         Command::Devices(args) => devices::run(args).map(|()| 0),

@@ -108,7 +108,8 @@ impl LoadedModel {
     }
 
     /// The three parts of the run's own text, if it can still be read and is the same.
-    pub fn data(&self) -> Result<Data> {
+    /// Examples have `context` tokens; the error ends with what to do.
+    pub fn data(&self, context: usize, remedy: &str) -> Result<Data> {
         // Without its run directory a model may still come from the built-in names.
         let sources = RunDirectory::of_model(&self.file).map_or_else(Sources::default, |(_, config)| config.sources);
         let settings = &self.model.settings;
@@ -117,10 +118,10 @@ impl LoadedModel {
             Ok(texts)
         });
         match texts {
-            Ok(texts) => texts.data(&settings.text_settings(), settings.context, Some(&self.model.vocabulary)),
+            Ok(texts) => texts.data(&settings.text_settings(), context, Some(&self.model.vocabulary)),
             Err(error) => Err(Error::content(
                 &self.file,
-                format!("the text that it was trained on is not at hand ({error}): give TEXT"),
+                format!("the text that it was trained on is not at hand ({error}): {remedy}"),
             )),
         }
     }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::mix::{MixOptions, weights_table};
 use super::options::{DeviceOptions, LoadedModel, OutputOptions};
-use crate::language_model::{Network, Sampler};
+use crate::language_model::{LanguageModel, Network, Sampler};
 use crate::report::summary::{describe, known_lines};
 use crate::{Error, Result};
 
@@ -45,6 +46,9 @@ pub struct SampleArgs {
     seed: u32,
 
     #[command(flatten)]
+    mix: MixOptions,
+
+    #[command(flatten)]
     device: DeviceOptions,
 
     #[command(flatten)]
@@ -54,7 +58,9 @@ pub struct SampleArgs {
 const EXAMPLES: &str = "\
 Examples:
   gpu-mlp sample runs/first --count 5 --seed 7
-  gpu-mlp sample runs/first --prompt ma --temperature 0.8 --json";
+  gpu-mlp sample runs/first --prompt ma --temperature 0.8 --json
+  gpu-mlp sample runs/first --mix kneser-ney:0.5
+      from the network and a count model of its training part, half and half";
 
 /// Items that are drawn side by side.
 const AT_ONCE: usize = 1024;
@@ -73,8 +79,10 @@ pub fn run(args: SampleArgs) -> Result<()> {
     let prompt = vocabulary
         .encode(&args.prompt)
         .map_err(|reason| Error::usage(format!("--prompt {:?}: {reason}", args.prompt)))?;
+    let is_mixed = args.mix.is_given();
+    args.mix.context(loaded.model.settings.context)?;
     let mut engine = args.device.open(&output)?;
-    let mut network = Network::new(engine.as_mut(), &loaded.model.state.parameters)?;
+    let network = Network::new(engine.as_mut(), &loaded.model.state.parameters)?;
     let sampler = Sampler {
         temperature: args.temperature,
         top_k: args.top_k,
@@ -84,13 +92,26 @@ pub fn run(args: SampleArgs) -> Result<()> {
         seed: args.seed,
     };
     // Running text is never known as a whole.
-    let data = vocabulary.end().map(|_| loaded.data());
-    if let Some(Err(error)) = &data {
-        output.detail(format!("known or new cannot be told: {error}"));
-    }
-    let known = data.as_ref().and_then(|data| data.as_ref().ok()).and_then(known_lines);
+    let needed = is_mixed || vocabulary.end().is_some();
+    let data = match needed.then(|| args.mix.data(&loaded)).transpose() {
+        Ok(data) => data,
+        Err(error) if is_mixed => return Err(error),
+        Err(error) => {
+            output.detail(format!("known or new cannot be told: {error}"));
+            None
+        }
+    };
+    let mut model: Box<dyn LanguageModel> = match &data {
+        Some(data) if is_mixed => {
+            let (mixture, weights) = args.mix.mixture(network, data)?;
+            output.message(weights_table(&weights));
+            Box::new(mixture)
+        }
+        _ => Box::new(network),
+    };
+    let known = data.as_ref().and_then(known_lines);
     for first in (0..args.count).step_by(AT_ONCE) {
-        let samples = sampler.draw(&mut network, &prompt, first..args.count.min(first + AT_ONCE))?;
+        let samples = sampler.draw(model.as_mut(), &prompt, first..args.count.min(first + AT_ONCE))?;
         for drawn in describe(&samples, vocabulary, known.as_ref()) {
             output.event("sample", &drawn)?;
             output.text(&drawn.text)?;

@@ -80,6 +80,8 @@ struct Event {
     /// Perplexities.
     #[serde(flatten)]
     found: Figures,
+    /// Their logarithms: mean losses in nats a token.
+    loss: Figures,
     /// The paper's, on its own text.
     paper: Figures,
     /// Epochs until the best validation; not for count models.
@@ -119,7 +121,14 @@ pub fn run(args: Table1Args) -> Result<u8> {
                 .message(format!("stopped; everything is saved. Go on with the same command ({})", args.out.display()));
             return Ok(STOPPED);
         };
-        let event = Event { row: row.name, found, paper: row.paper, epochs, seconds: start.elapsed().as_secs_f64() };
+        let event = Event {
+            row: row.name,
+            found,
+            loss: found.map(f64::ln),
+            paper: row.paper,
+            epochs,
+            seconds: start.elapsed().as_secs_f64(),
+        };
         output.event("row", &event)?;
         output.message(beside(&event));
         table.done.push(event);

@@ -288,7 +288,6 @@ fn done(output: &Output, engine: &mut dyn Engine, begun: &Begun, done: &Done) ->
         model: String,
     }
     let Begun { directory, settings, data, state, .. } = begun;
-    let Losses { train, valid, test } = done.losses;
     let steps_per_second = if done.steps == 0 { 0.0 } else { done.steps as f64 / done.seconds };
     let best_step = done.progress.best.map_or(0, |best| best.step);
     let model = directory.path().join(MODEL);
@@ -300,7 +299,7 @@ fn done(output: &Output, engine: &mut dyn Engine, begun: &Begun, done: &Done) ->
             steps_per_second,
             examples_per_second: steps_per_second * f64::from(settings.batch),
             losses: done.losses,
-            perplexity: Losses { train: train.exp(), valid: valid.map(f64::exp), test: test.map(f64::exp) },
+            perplexity: done.losses.perplexity(),
             best_step,
             parameters: state.parameters.values.len(),
             hardware: engine.hardware(),

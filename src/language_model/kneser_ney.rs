@@ -188,3 +188,40 @@ impl LanguageModel for KneserNey {
         Ok(result)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discounts_worked_by_hand() {
+        // n_1 = 4, n_2 = 2, n_3 = 1, n_4 = 1: Y = 4 / 8; D_1 = 1 - 2 Y 2/4, D_2 = 2 - 3 Y 1/2, D_3 = 3 - 4 Y 1/1.
+        let discounts = Discounts::new(&[1, 1, 1, 1, 2, 2, 3, 4, 9]);
+        assert_eq!(discounts, Discounts([0.5, 1.25, 1.0]));
+        assert_eq!([1, 2, 3, 9].map(|count| discounts.of(count)), [0.5, 1.25, 1.0, 1.0]);
+        // Without n-grams that occur once there is no estimate, but something is left for what was not counted.
+        let none = Discounts::new(&[7, 8, 9]);
+        assert_eq!(none, Discounts([0.0; 3]));
+        assert_eq!(none.total_and_lost(&[7, 8, 9], 4), (25.0, 1.0));
+        assert_eq!(none.total_and_lost(&[7, 8, 9], 3), (24.0, 0.0));
+    }
+
+    #[test]
+    fn a_bigram_worked_by_hand() {
+        // "aab", "ab", "c" with . = 0, a = 1, b = 2, c = 3, and d = 4, which does not occur; the discounts are those of the
+        // back-off model's test: 1/3 and 2 for both orders. Of unigrams, which stand after 2, 2, 1 and 1 different tokens,
+        // 2 + 2 + 1/3 + 1/3 of 6 is lost, 7/9, and shared evenly: 7/45 each, and 1/9 more for b and c.
+        let corpus = Corpus::from_lines(&[vec![1, 1, 2], vec![1, 2], vec![3]], 1);
+        let mut model = KneserNey::interpolated(&corpus, 2, 5);
+        let unigram = [7.0 / 45.0, 7.0 / 45.0, 12.0 / 45.0, 12.0 / 45.0, 7.0 / 45.0];
+        // After a (a once, b twice) 1/3 + 2 of 3 is lost, 7/9 too; a keeps 2/9 of its own.
+        let found = model.distributions(&[1]).unwrap();
+        for (token, (found, unigram)) in found.into_iter().zip(unigram).enumerate() {
+            let expected = 7.0 / 9.0 * unigram + if token == 1 { 2.0 / 9.0 } else { 0.0 };
+            assert!((f64::from(found) - expected).abs() < 1e-6, "{token}: {found} {expected}");
+        }
+        // Nothing was seen after d.
+        let found = model.distributions(&[4]).unwrap();
+        assert!(found.iter().zip(unigram).all(|(&found, unigram)| (f64::from(found) - unigram).abs() < 1e-6));
+    }
+}

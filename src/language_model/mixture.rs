@@ -20,16 +20,20 @@ impl<'a> Mixture<'a> {
         Mixture { models, weights: Weights::fixed(weights), bins: None }
     }
 
-    /// A mixture whose weights make a validation part likeliest: one for each model, or one for each model and bin. The
-    /// part's context is at least the longest of the models'.
+    /// A mixture whose weights make a validation part likeliest: one for each model, or one for each model and bin; a bin
+    /// that the part does not reach has the weights of the part as a whole. The part's context is at least the mixture's.
     pub fn learned(models: Vec<Box<dyn LanguageModel + 'a>>, bins: Option<Bins>, valid: &Corpus) -> Result<Self> {
-        let weights = Weights::even(bins.as_ref().map_or(1, Bins::len), models.len());
-        let mut mixture = Mixture { models, weights, bins };
+        let even = Weights::even(1, models.len());
+        let mut mixture = Mixture { models, weights: even, bins };
         let probabilities: Vec<f32> = mixture.each(valid)?.into_iter().map(f32::exp).collect();
-        let mut path = Vec::new();
-        let bins: Vec<u32> =
-            (0..valid.len()).map(|example| mixture.bin(valid.context_of(example), &mut path) as u32).collect();
-        mixture.weights.fit_to_the_end(&bins, &probabilities);
+        mixture.weights.fit_to_the_end(&vec![0; valid.len()], &probabilities);
+        if let Some(bins) = &mixture.bins {
+            let mut path = Vec::new();
+            let number = |example| bins.of_context(valid.context_of(example), &mut path) as u32;
+            let numbers: Vec<u32> = (0..valid.len()).map(number).collect();
+            mixture.weights = mixture.weights.repeated(bins.len());
+            mixture.weights.fit_to_the_end(&numbers, &probabilities);
+        }
         Ok(mixture)
     }
 

@@ -84,6 +84,11 @@ impl Weights {
         Weights { values: vec![1.0 / models as f64; bins * models], models }
     }
 
+    /// The weights of the first bin in each of `bins` bins.
+    pub fn repeated(&self, bins: usize) -> Self {
+        Weights { values: self.of(0).repeat(bins), models: self.models }
+    }
+
     /// The weights of a bin: [models].
     pub fn of(&self, bin: usize) -> &[f64] {
         &self.values[bin * self.models..(bin + 1) * self.models]
@@ -100,16 +105,18 @@ impl Weights {
     pub fn fit(&mut self, bins: &[u32], probabilities: &[f32], rounds: usize) {
         for _ in 0..rounds {
             let (mut shares, mut counts) = (vec![0.0; self.values.len()], vec![0.0; self.bins()]);
-            for (&bin, probabilities) in bins.iter().zip(probabilities.chunks_exact(self.models)) {
-                let bin = bin as usize;
-                let joint = |(&weight, &probability): (&f64, &f32)| weight * f64::from(probability);
-                let total: f64 = self.of(bin).iter().zip(probabilities).map(joint).sum();
-                // Whose tokens no model finds possible says nothing of the weights.
+            for (example, &bin) in bins.iter().enumerate() {
+                let (first, row) = (bin as usize * self.models, example * self.models);
+                let joint = |model: usize| self.values[first + model] * f64::from(probabilities[row + model]);
+                let mut total = 0.0;
+                for model in 0..self.models {
+                    total += joint(model);
+                }
+                // A token that no model finds possible says nothing of the weights.
                 if total > 0.0 {
-                    counts[bin] += 1.0;
-                    let shares = &mut shares[bin * self.models..(bin + 1) * self.models];
-                    for (share, pair) in shares.iter_mut().zip(self.of(bin).iter().zip(probabilities)) {
-                        *share += joint(pair) / total;
+                    counts[bin as usize] += 1.0;
+                    for model in 0..self.models {
+                        shares[first + model] += joint(model) / total;
                     }
                 }
             }

@@ -17,6 +17,13 @@ pub struct Figures {
     pub test: Option<f64>,
 }
 
+impl Figures {
+    /// The same with each figure changed.
+    pub fn map(self, change: impl Fn(f64) -> f64) -> Self {
+        Figures { train: self.train.map(&change), valid: self.valid.map(&change), test: self.test.map(&change) }
+    }
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {

@@ -67,6 +67,13 @@ pub struct Losses {
     pub test: Option<f64>,
 }
 
+impl Losses {
+    /// e to each loss.
+    pub fn perplexity(self) -> Self {
+        Losses { train: self.train.exp(), valid: self.valid.map(f64::exp), test: self.test.map(f64::exp) }
+    }
+}
+
 /// How a call of [`Trainer::run`] ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
