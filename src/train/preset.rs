@@ -76,7 +76,7 @@ impl Preset {
                 (settings, Length::Steps(200_000))
             }
             Preset::Names => (names(self), Length::Epochs(26.0)),
-            Preset::Words => (words(self), Length::Epochs(8.0)),
+            Preset::Words => (words(self), Length::Epochs(6.0)),
             Preset::Mlp1 | Preset::Mlp2 => table_1(self, 4, 60, 50, true),
             Preset::Mlp3 | Preset::Mlp4 => table_1(self, 4, 60, 0, true),
             Preset::Mlp5 | Preset::Mlp6 => table_1(self, 4, 30, 50, true),

@@ -8,8 +8,9 @@ use super::update::gradients_of_batch;
 use super::{Cpu, mean_of_batch};
 use crate::text::Corpus;
 
-/// Most bytes of logits that a thread works on at a time: they stay in its caches where the vocabulary is small.
-const LOGITS_BLOCK: usize = 1 << 20;
+/// Most bytes of logits that a thread works on at a time. With words the output weights are read once for all of them: four
+/// megabytes instead of one were measured at 20 % less time for 17,907 words, eight at no less than four.
+const LOGITS_BLOCK: usize = 4 << 20;
 /// Most groups that a thread works on at a time.
 const MOST_GROUPS: usize = 16;
 
