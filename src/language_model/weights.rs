@@ -89,7 +89,7 @@ impl Weights {
         Weights { values: self.of(0).repeat(bins), models: self.models }
     }
 
-    /// The weights of a bin: [models].
+    /// The weights of a bin: one for each model.
     pub fn of(&self, bin: usize) -> &[f64] {
         &self.values[bin * self.models..(bin + 1) * self.models]
     }
