@@ -62,7 +62,7 @@ pub fn run(args: ScoreArgs) -> Result<()> {
     let mut reader = TokenReader::new(source, vocabulary.clone());
     let mut line = Line::default();
     loop {
-        let tokens = reader.next().map_err(|failure| match failure {
+        let tokens = reader.read().map_err(|failure| match failure {
             Failure::Read(source) => Error::file(&name, "read", source),
             Failure::Content(reason) => Error::content(&name, reason),
         })?;

@@ -8,6 +8,8 @@ use crate::text::{Data, Kind, Sources, Split, TextKind, TextSettings, TokenKind,
 use crate::{Error, Result};
 
 /// How a text is read, cut, and made into a vocabulary.
+// Help texts name tokens as they are written.
+#[allow(rustdoc::invalid_html_tags)]
 #[derive(Clone, Debug, Args)]
 pub struct TextOptions {
     /// What a token is: a character (a Unicode scalar value), or a run of non-blanks

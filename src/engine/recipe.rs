@@ -138,7 +138,7 @@ impl Mask {
         self.threshold > 0
     }
 
-    /// What the numbers of one example are multiplied with in a step, [width].
+    /// What the numbers of one example are multiplied with in a step, `[width]`.
     pub fn of_example(&self, step: u64, lane: usize, width: usize) -> Vec<f32> {
         (0..width)
             .map(|unit| {

@@ -170,7 +170,7 @@ impl Corpus {
         &self.shared[self.range.clone()]
     }
 
-    /// The positions in [`Corpus::tokens`] that are predicted, in order: [examples]. A list is made for a stream.
+    /// The positions in [`Corpus::tokens`] that are predicted, in order, `[examples]`. A list is made for a stream.
     pub fn targets(&self) -> Cow<'_, [u32]> {
         match &self.targets {
             Targets::All => Cow::Owned((self.context as u32..self.range.len() as u32).collect()),

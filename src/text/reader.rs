@@ -57,7 +57,7 @@ impl<R: BufRead> TokenReader<R> {
     ///
     /// Errors: the source cannot be read; it is not UTF-8; a token is unknown and the vocabulary has no `<rare>`; the text
     /// has no token at all.
-    pub fn next(&mut self) -> Result<Vec<Token>, Failure> {
+    pub fn read(&mut self) -> Result<Vec<Token>, Failure> {
         let mut tokens = Vec::new();
         while tokens.is_empty() && !self.ended {
             let count = match self.source.fill_buf() {
@@ -216,7 +216,7 @@ mod tests {
         let mut reader = TokenReader::new(BufReader::new(Pieces(bytes, piece)), vocabulary.clone());
         let mut all = Vec::new();
         loop {
-            let tokens = reader.next()?;
+            let tokens = reader.read()?;
             if tokens.is_empty() {
                 return Ok(all);
             }
