@@ -36,7 +36,8 @@ impl Cut {
     /// Blocks of the rows of a matrix. A matrix that cannot be cut finely enough is an error.
     pub(super) fn blocks(&self, device: &Device, placed: &Placed) -> Result<Vec<Range<usize>>> {
         let rows = placed.range.len() / placed.stride;
-        let step = ALIGNMENT / common_divisor(ALIGNMENT, placed.stride);
+        // A block's columns of the logits are read four at a time.
+        let step = (ALIGNMENT / common_divisor(ALIGNMENT, placed.stride)).max(4);
         let blocks = ranges(rows, self.rows.min(device.binding_words() / placed.stride), step);
         device.check_binding(placed.tensor.name, blocks[0].len() * placed.stride)?;
         Ok(blocks)
