@@ -1,5 +1,5 @@
 // Draws the batch of a step: the context and the target of each of its examples.
-// Expects shared/random.wgsl, shared/batch.wgsl and shared/extent.wgsl before it. One invocation an example.
+// Expects shared/random.wgsl, shared/batch.wgsl and shared/workgroup.wgsl before it. One invocation an example.
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;

@@ -1,24 +1,34 @@
-// x = the embeddings of the contexts' tokens, one after the other.
-// Expects shared/activations.wgsl before it: columns = n d. One invocation a number.
+// x = the embeddings of the contexts' tokens, one after the other, with dropout; those that this part of the table has.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/activations.wgsl, shared/table.wgsl and
+// shared/dropout.wgsl before it: columns of the activations = n d. One invocation a number.
 
 @group(0) @binding(0) var<uniform> sizes: Activations;
-@group(0) @binding(1) var<storage, read> contexts: array<u32>;           // [B, n]
-@group(0) @binding(2) var<storage, read> embedding: array<f32>;          // C, [V, d]
-@group(0) @binding(3) var<storage, read_write> input: array<f32>;        // x, [B, n d]
-@group(0) @binding(4) var<storage, read_write> transposed: array<f32>;   // x, [n d, B]
+@group(0) @binding(1) var<uniform> table: Table;
+@group(0) @binding(2) var<uniform> dropout: Dropout;
+@group(0) @binding(3) var<storage, read> contexts: array<u32>;          // [B, n]
+@group(0) @binding(4) var<storage, read> embedding: array<f32>;         // some rows of C
+@group(0) @binding(5) var<storage, read> cursor: Cursor;
+@group(0) @binding(6) var<storage, read_write> input: array<f32>;       // x, [rows, n d]
+@group(0) @binding(7) var<storage, read_write> transposed: array<f32>;  // x, [n d, rows]
 
 @compute @workgroup_size(WORKGROUP)
 fn embedding_gather(
     @builtin(global_invocation_id) invocation: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
-    let count = sizes.batch * sizes.columns;
+    let count = sizes.rows * sizes.columns;
     for (var i = invocation.x; i < count; i += workgroups.x * WORKGROUP) {
         let example = i / sizes.columns;
         let column = i % sizes.columns;
-        let token = contexts[i / sizes.embedding];
-        let value = embedding[token * sizes.embedding + i % sizes.embedding];
-        input[example * sizes.stride + column] = value;
-        transposed[column * sizes.batch_stride + example] = value;
+        let lane = sizes.first + example;
+        let token = contexts[(lane * sizes.columns + column) / table.columns];
+        // A token before the first row wraps around to a large number.
+        let row = token - table.first;
+        if row < table.rows {
+            let kept = kept_of(dropout, cursor.current.step, lane, sizes.columns, column);
+            let value = kept * embedding[row * table.stride + column % table.columns];
+            input[example * sizes.stride + column] = value;
+            transposed[column * sizes.turned_stride + example] = value;
+        }
     }
 }

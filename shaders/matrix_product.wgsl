@@ -22,6 +22,9 @@ struct Product {
     out_part: u32,     // from one part's result to the next one's
     bias: u32,         // 1: bias[row] is added
     accumulate: u32,   // 1: what out holds is added
+    left_first: u32,   // where the left matrix begins in its binding, a multiple of 4
+    bias_first: u32,   // where the bias begins
+    out_first: u32,    // where the result begins
 }
 
 @group(0) @binding(0) var<uniform> product: Product;
@@ -37,10 +40,10 @@ fn store(part: u32, row: u32, first_column: u32, sums: vec4<f32>) {
     for (var c = 0u; c < 4u; c++) {
         let column = first_column + c;
         if column < product.columns {
-            let at = part * product.out_part + row * product.out_row + column * product.out_column;
+            let at = product.out_first + part * product.out_part + row * product.out_row + column * product.out_column;
             var value = sums[c];
             if product.bias == 1u {
-                value += bias[row];
+                value += bias[product.bias_first + row];
             }
             if product.accumulate == 1u {
                 value += out[at];
@@ -64,6 +67,7 @@ fn matrix_product(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocat
     let last_column = product.columns - 1u;
     let left_stride = product.left / 4u;
     let right_stride = product.right / 4u;
+    let left_first = product.left_first / 4u;
     let at_a = min(column_a, last_column) / 4u;
     let at_b = min(column_b, last_column) / 4u;
 
@@ -87,7 +91,7 @@ fn matrix_product(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocat
         let at_low = min(row, last_row) / 4u;
         let at_high = min(row + 4u, last_row) / 4u;
         for (var k = first; k < end; k++) {
-            let l = k * left_stride;
+            let l = left_first + k * left_stride;
             let r = k * right_stride;
             let low = left[l + at_low];
             let high = left[l + at_high];
@@ -111,14 +115,14 @@ fn matrix_product(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocat
             s7b += high.w * b;
         }
     } else {
-        let l0 = min(row, last_row) * left_stride;
-        let l1 = min(row + 1u, last_row) * left_stride;
-        let l2 = min(row + 2u, last_row) * left_stride;
-        let l3 = min(row + 3u, last_row) * left_stride;
-        let l4 = min(row + 4u, last_row) * left_stride;
-        let l5 = min(row + 5u, last_row) * left_stride;
-        let l6 = min(row + 6u, last_row) * left_stride;
-        let l7 = min(row + 7u, last_row) * left_stride;
+        let l0 = left_first + min(row, last_row) * left_stride;
+        let l1 = left_first + min(row + 1u, last_row) * left_stride;
+        let l2 = left_first + min(row + 2u, last_row) * left_stride;
+        let l3 = left_first + min(row + 3u, last_row) * left_stride;
+        let l4 = left_first + min(row + 4u, last_row) * left_stride;
+        let l5 = left_first + min(row + 5u, last_row) * left_stride;
+        let l6 = left_first + min(row + 6u, last_row) * left_stride;
+        let l7 = left_first + min(row + 7u, last_row) * left_stride;
         for (var k = first; k < end; k += 4u) {
             let l = k / 4u;
             let x0 = left[l0 + l];

@@ -5,7 +5,7 @@
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> contexts: array<u32>;           // [B, n]
 @group(0) @binding(2) var<storage, read> activations: array<f32>;        // [B, RECORD]
-@group(0) @binding(3) var<storage, read> rates: array<f32>;              // by slot
+@group(0) @binding(3) var<storage, read> factors: array<Factors>;        // by slot
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(5) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(6) var<storage, read_write> losses: array<f32>;       // by slot
@@ -96,5 +96,5 @@ fn small_parameters(
         }
         gradient = sum_of_products(RECORD_D_LOGITS + index / INPUT_STRIDE, index % INPUT_STRIDE);
     }
-    parameters[parameter] -= rates[cursor.current.slot] * gradient;
+    parameters[parameter] -= factors[cursor.current.slot].rate * gradient;
 }

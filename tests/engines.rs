@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gpu_mlp::check::{Comparison, built_in_cases, compare, expected_of_reference, golden};
 use gpu_mlp::engine::cpu::Cpu;
 use gpu_mlp::engine::gpu::{Gpu, Path};
-use gpu_mlp::engine::{Engine, Recipe};
+use gpu_mlp::engine::{Engine, Optimizer, Recipe, State};
 use gpu_mlp::model::initial::initial;
 use gpu_mlp::model::{Init, Parameters, Shape};
 use gpu_mlp::reference::Reference;
@@ -39,23 +39,39 @@ fn agrees_with_the_reference(engine: &mut dyn FnMut() -> Box<dyn Engine>) {
     }
 }
 
-/// Trains 20 steps in one call and in pieces with a reload between them.
-fn trains_the_same_in_pieces(engine: &mut dyn FnMut() -> Box<dyn Engine>) {
+/// Everything that a state carries, and everything that depends on the step.
+const EVERYTHING: Recipe = Recipe {
+    optimizer: Optimizer::Adamw,
+    momentum: 0.9,
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weight_decay: 0.01,
+    dropout_embedding: 0.1,
+    dropout_hidden: 0.3,
+    clip_norm: 0.5,
+    average: 0.99,
+};
+
+/// Trains 20 steps in one call and in pieces, each by an engine of its own that goes on from the state of the last.
+fn trains_the_same_in_pieces(engine: &mut dyn FnMut() -> Box<dyn Engine>, recipe: Recipe) {
     for order in [Order::Sampled, Order::Shuffled, Order::Sequential] {
         let (parameters, corpus) = setting();
         let plan = BatchPlan { order, seed: 5, batch: 32, examples: corpus.len() as u32 };
-        let run = |engine: &mut dyn Engine, pieces: &[usize]| -> (Vec<f32>, Parameters) {
-            engine.load(&parameters).unwrap();
-            engine.prepare(corpus.clone(), plan, Recipe::default()).unwrap();
+        let mut run = |pieces: &[usize]| -> (Vec<f32>, State) {
             let mut losses = Vec::new();
+            let mut state = State::new(parameters.clone(), &recipe);
             for &piece in pieces {
+                let mut engine = engine();
+                engine.load(&parameters).unwrap();
+                engine.prepare(corpus.clone(), plan, recipe).unwrap();
+                engine.load_state(&state).unwrap();
                 losses.extend(engine.train(losses.len() as u64, &vec![0.1; piece]).unwrap());
-                let now = engine.parameters().unwrap();
-                engine.load(&now).unwrap();
+                state = engine.state().unwrap();
             }
-            (losses, engine.parameters().unwrap())
+            (losses, state)
         };
-        assert_eq!(run(&mut *engine(), &[20]), run(&mut *engine(), &[1, 7, 12]), "{order:?}");
+        assert!(run(&[20]) == run(&[1, 7, 12]), "{order:?}");
     }
 }
 
@@ -120,7 +136,9 @@ fn the_cpu_engine_agrees_with_the_reference() {
 
 #[test]
 fn the_cpu_engine_trains_the_same_in_pieces() {
-    trains_the_same_in_pieces(&mut || Box::new(Cpu::new(2)));
+    for recipe in [Recipe::default(), EVERYTHING] {
+        trains_the_same_in_pieces(&mut || Box::new(Cpu::new(2)), recipe);
+    }
 }
 
 #[test]
@@ -172,12 +190,13 @@ fn the_general_gpu_path_agrees_with_the_reference() {
 
 #[test]
 fn the_small_gpu_path_trains_the_same_in_pieces() {
-    on_gpu(Path::Small, trains_the_same_in_pieces);
+    on_gpu(Path::Small, |engine| trains_the_same_in_pieces(engine, Recipe::default()));
 }
 
 #[test]
 fn the_general_gpu_path_trains_the_same_in_pieces() {
-    on_gpu(Path::General, trains_the_same_in_pieces);
+    on_gpu(Path::General, |engine| trains_the_same_in_pieces(engine, Recipe::default()));
+    on_gpu(Path::Automatic, |engine| trains_the_same_in_pieces(engine, EVERYTHING));
 }
 
 #[test]

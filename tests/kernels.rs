@@ -1,68 +1,24 @@
 //! Every kernel of the general path by itself, against plain loops: ragged sizes, and outputs that hold NaN before.
 
+#[path = "common/arrays.rs"]
+mod arrays;
 mod common;
 
+use arrays::{SIZE, activations, assert_close, device, for_each, numbers, padded, table, trimmed};
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::alone::run_alone;
 use gpu_mlp::engine::gpu::kernels::Left;
-use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Extent, Plan, Product};
-use gpu_mlp::engine::gpu::{Device, cut_product, kernels, workgroups_for_each, workgroups_for_rows};
+use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Dropout, Extent, Factors, Plan, Product};
+use gpu_mlp::engine::gpu::{cut_product, kernels, workgroups_for_rows};
 use gpu_mlp::text::{BatchPlan, Corpus, Order};
 
 const POISON: f32 = f32::NAN;
-/// Invocations in a workgroup here; small, so that walks over several workgroups happen.
-const WORKGROUP: u32 = 64;
-const SIZE: [(&str, f64); 1] = [("WORKGROUP", WORKGROUP as f64)];
-
-/// A device whose kernels are checked, where there is an adapter.
-fn device() -> Option<Device> {
-    common::gpu().map(|adapter| Device::open(adapter, true).unwrap())
-}
-
-/// Numbers between -1 and 1 that are no round fractions.
-fn numbers(count: usize, seed: usize) -> Vec<f32> {
-    (0..count).map(|i| (((i + seed * 1013) * 7919) as f32 * 0.618).sin()).collect()
-}
-
-fn extent(rows: usize, columns: usize) -> Extent {
-    Extent { rows: rows as u32, columns: columns as u32, stride: columns as u32 }
-}
-
-/// Rows that begin at multiples of 4 numbers.
-fn padded(columns: usize) -> usize {
-    columns.next_multiple_of(4)
-}
-
-fn activations(batch: usize, columns: usize, embedding: usize) -> Activations {
-    Activations {
-        batch: batch as u32,
-        columns: columns as u32,
-        stride: padded(columns) as u32,
-        batch_stride: padded(batch) as u32,
-        embedding: embedding as u32,
-    }
-}
-
-/// The rows of a padded matrix without what fills them up.
-fn trimmed(padded_rows: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    padded_rows.chunks_exact(padded(columns)).take(rows).flat_map(|row| row[..columns].to_vec()).collect()
-}
+/// Nothing is dropped.
+const NO_DROPOUT: Dropout = Dropout { seed: 0, purpose: 0, threshold: 0, kept: 1.0 };
+const PLAN: BatchPlan = BatchPlan { order: Order::Sampled, seed: 0, batch: 1, examples: 1 };
 
 fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|column| (0..rows).map(move |row| matrix[row * columns + column])).collect()
-}
-
-fn for_each(count: usize) -> [u32; 3] {
-    workgroups_for_each(count, WORKGROUP)
-}
-
-#[track_caller]
-fn assert_close(what: &str, found: &[f32], expected: &[f64], tolerance: f64) {
-    let largest = expected.iter().fold(1e-30f64, |largest, x| largest.max(x.abs()));
-    for (place, (&x, &y)) in found.iter().zip(expected).enumerate() {
-        let difference = (f64::from(x) - y).abs() / largest;
-        assert!(difference <= tolerance, "{what} [{place}]: {x}, expected {y}: {difference:e} of the largest");
-    }
 }
 
 #[test]
@@ -131,31 +87,45 @@ fn batches_are_those_of_the_host_bit_for_bit() {
 #[test]
 fn a_gather_takes_rows_of_the_table() {
     let Some(mut device) = device() else { return };
-    for (batch, context, embedding) in [(1, 1, 1), (13, 5, 7), (32, 3, 10), (250, 4, 30)] {
+    for (batch, context, embedding, stride) in
+        [(1, 1, 1, 1), (13, 5, 7, 7), (13, 5, 7, 8), (32, 3, 10, 10), (250, 4, 30, 32)]
+    {
         let columns = context * embedding;
-        let mut table = numbers(31 * embedding, 1);
+        let rows = numbers(31 * stride, 1);
         let mut contexts: Vec<u32> = (0..(batch * context) as u32).map(|i| i * i % 31).collect();
         let mut input = vec![POISON; batch * padded(columns)];
         let mut turned = vec![POISON; columns * padded(batch)];
-        run_alone(
-            &mut device,
-            &kernels::EMBEDDING_GATHER,
-            &SIZE,
-            // Fewer workgroups than elements need: the walk has to go on.
-            [for_each(batch * columns)[0].div_ceil(2), 1, 1],
-            &mut [
-                bytes_of_mut(&mut activations(batch, columns, embedding)),
-                cast_slice_mut(&mut contexts),
-                cast_slice_mut(&mut table),
-                cast_slice_mut(&mut input),
-                cast_slice_mut(&mut turned),
-            ],
-        )
-        .unwrap();
-        let row = |&token: &u32| table[token as usize * embedding..][..embedding].to_vec();
-        let expected: Vec<f32> = contexts.iter().flat_map(row).collect();
+        // The rows in two parts, for all examples but the first.
+        for part in [0..20, 20..31] {
+            let first = usize::from(batch > 1);
+            let mut sizes = Activations { first: first as u32, ..activations(batch - first, columns) };
+            sizes.turned_stride = padded(batch) as u32;
+            run_alone(
+                &mut device,
+                &kernels::EMBEDDING_GATHER,
+                &SIZE,
+                // Fewer workgroups than elements need: the walk has to go on.
+                [for_each(batch * columns)[0].div_ceil(2), 1, 1],
+                &mut [
+                    bytes_of_mut(&mut sizes),
+                    bytes_of_mut(&mut table(&part, embedding, stride)),
+                    bytes_of_mut(&mut NO_DROPOUT.clone()),
+                    cast_slice_mut(&mut contexts),
+                    cast_slice_mut(&mut rows[part.start * stride..part.end * stride].to_vec()),
+                    bytes_of_mut(&mut Cursor::at(PLAN.cursor(0))),
+                    cast_slice_mut(&mut input[..(batch - first) * padded(columns)]),
+                    cast_slice_mut(&mut turned),
+                ],
+            )
+            .unwrap();
+        }
+        let (first, batch) = if batch > 1 { (context, batch - 1) } else { (0, batch) };
+        let row = |&token: &u32| rows[token as usize * stride..][..embedding].to_vec();
+        let expected: Vec<f32> = contexts[first..].iter().flat_map(row).collect();
         assert_eq!(trimmed(&input, batch, columns), expected);
-        assert_eq!(trimmed(&turned, columns, batch), transposed(&expected, batch, columns));
+        let turned_stride = turned.len() / columns;
+        let turned: Vec<f32> = turned.chunks_exact(turned_stride).flat_map(|row| row[..batch].to_vec()).collect();
+        assert_eq!(turned, transposed(&expected, batch, columns));
     }
 }
 
@@ -176,23 +146,29 @@ fn products_are_those_of_plain_loops() {
             [(Left::Plain, false), (Left::Plain, true), (Left::Transposed, false), (Left::Transposed, true)]
         {
             let (left_rows, left_columns) = if layout == Left::Plain { (rows, inner) } else { (inner, rows) };
-            let mut left = padded_numbers(left_rows, left_columns, 1);
+            let left = padded_numbers(left_rows, left_columns, 1);
+            let mut left_bound = [vec![POISON; 8], left.clone()].concat();
             let mut right = padded_numbers(inner, columns, 2);
-            let mut bias = numbers(rows, 3);
+            let bias = numbers(rows, 3);
+            let mut bias_bound = [vec![POISON; 2], bias.clone()].concat();
             let left_stride = padded(left_columns);
             let out_stride = if turned { rows } else { columns } + 3;
             for (has_bias, accumulate, part) in [(0, 0, inner), (1, 0, inner), (0, 1, inner), (1, 1, inner), (0, 0, 8)]
             {
                 let size = if turned { columns } else { rows } * out_stride;
+                // Each matrix begins at some place of its binding.
                 let mut product = Product::new([rows, columns, inner], left_stride, padded(columns), out_stride)
-                    .in_parts(padded(part), size);
+                    .in_parts(padded(part), size)
+                    .left_from(8)
+                    .out_from(5);
                 if turned {
                     product = product.out_transposed();
                 }
                 product.bias = has_bias;
+                product.bias_first = 2;
                 product.accumulate = accumulate;
                 let parts = product.parts() as usize;
-                let mut out = vec![if accumulate == 1 { 0.5 } else { POISON }; parts * size];
+                let mut out = vec![if accumulate == 1 { 0.5 } else { POISON }; 5 + parts * size];
                 let (constants, workgroups) = cut_product(&product, layout);
                 run_alone(
                     &mut device,
@@ -201,9 +177,9 @@ fn products_are_those_of_plain_loops() {
                     workgroups,
                     &mut [
                         bytes_of_mut(&mut product),
-                        cast_slice_mut(&mut left),
+                        cast_slice_mut(&mut left_bound),
                         cast_slice_mut(&mut right),
-                        cast_slice_mut(&mut bias),
+                        cast_slice_mut(&mut bias_bound),
                         cast_slice_mut(&mut out),
                     ],
                 )
@@ -221,7 +197,7 @@ fn products_are_those_of_plain_loops() {
                             }
                             expected.push(sum);
                             let (r, c) = if turned { (column, row) } else { (row, column) };
-                            found.push(out[part_index * size + r * out_stride + c]);
+                            found.push(out[5 + part_index * size + r * out_stride + c]);
                         }
                     }
                 }
@@ -241,23 +217,36 @@ fn tanh_goes_forward_and_backward() {
         let before: Vec<f32> = numbers(count, 1).iter().enumerate().map(|(i, x)| x * [3.0, 1e30][i % 2]).collect();
         let mut hidden = before.clone();
         let mut turned = vec![POISON; columns * padded(batch)];
-        let mut sizes = activations(batch, columns, 1);
+        let mut sizes = activations(batch, columns);
+        let mut cursor = Cursor::at(PLAN.cursor(0));
         let workgroups = for_each(batch * columns);
-        let arrays = &mut [bytes_of_mut(&mut sizes), cast_slice_mut(&mut hidden), cast_slice_mut(&mut turned)];
+        let mut dropout = NO_DROPOUT;
+        let arrays = &mut [
+            bytes_of_mut(&mut sizes),
+            bytes_of_mut(&mut dropout),
+            bytes_of_mut(&mut cursor),
+            cast_slice_mut(&mut hidden),
+            cast_slice_mut(&mut turned),
+        ];
         run_alone(&mut device, &kernels::TANH_FORWARD, &SIZE, workgroups, arrays).unwrap();
         let after = trimmed(&hidden, batch, columns);
         let expected: Vec<f64> = trimmed(&before, batch, columns).iter().map(|&x| f64::from(x).tanh()).collect();
         assert_close("tanh", &after, &expected, 1e-6);
         assert_eq!(trimmed(&turned, columns, batch), transposed(&after, batch, columns));
 
-        let gradient_after = numbers(after.len(), 2);
-        let (mut gradient, mut after) = (gradient_after.clone(), after);
-        let mut size = extent(batch, columns);
-        let arrays = &mut [bytes_of_mut(&mut size), cast_slice_mut(&mut after), cast_slice_mut(&mut gradient)];
+        let gradient_after = numbers(count, 2);
+        let mut gradient = gradient_after.clone();
+        let arrays = &mut [
+            bytes_of_mut(&mut sizes),
+            bytes_of_mut(&mut dropout),
+            bytes_of_mut(&mut cursor),
+            cast_slice_mut(&mut hidden),
+            cast_slice_mut(&mut gradient),
+        ];
         run_alone(&mut device, &kernels::TANH_BACKWARD, &SIZE, workgroups, arrays).unwrap();
         let back = |(&g, &y): (&f32, &f32)| f64::from(g) * (1.0 - f64::from(y) * f64::from(y));
-        let expected: Vec<f64> = gradient_after.iter().zip(&after).map(back).collect();
-        assert_close("gradient of tanh", &gradient, &expected, 1e-6);
+        let expected: Vec<f64> = trimmed(&gradient_after, batch, columns).iter().zip(&after).map(back).collect();
+        assert_close("gradient of tanh", &trimmed(&gradient, batch, columns), &expected, 1e-6);
     }
 }
 
@@ -266,9 +255,11 @@ fn softmax_gives_loss_gradient_and_probabilities() {
     let Some(mut device) = device() else { return };
     for (rows, columns, scale) in [(1, 2, 1.0), (13, 31, 5.0), (3, 64, 1.0), (70, 65, 30.0), (2, 1000, 2000.0)] {
         let logits: Vec<f32> = numbers(rows * columns, 4).iter().map(|x| x * scale).collect();
+        // The rows are the batch's from the third on; the batch has four more after them.
+        let (first, batch) = (2, rows + 6);
         let targets: Vec<u32> = (0..rows).map(|row| (row * 17 + columns - 1) as u32 % columns as u32).collect();
         for result in [0, 1, 2] {
-            let mut losses = vec![POISON; rows];
+            let mut losses = vec![POISON; batch];
             let mut found = vec![POISON; rows * padded(columns)];
             for (to, from) in found.chunks_exact_mut(padded(columns)).zip(logits.chunks_exact(columns)) {
                 to[..columns].copy_from_slice(from);
@@ -279,13 +270,14 @@ fn softmax_gives_loss_gradient_and_probabilities() {
                 &[SIZE[0], ("RESULT", result.into())],
                 workgroups_for_rows(rows as u32),
                 &mut [
-                    bytes_of_mut(&mut Extent { stride: padded(columns) as u32, ..extent(rows, columns) }),
-                    cast_slice_mut(&mut targets.clone()),
+                    bytes_of_mut(&mut Activations { first, batch: batch as u32, ..activations(rows, columns) }),
+                    cast_slice_mut(&mut [vec![0; 2], targets.clone()].concat()),
                     cast_slice_mut(&mut found),
                     cast_slice_mut(&mut losses),
                 ],
             )
             .unwrap();
+            assert!(losses[..2].iter().chain(&losses[rows + 2..]).all(|loss| loss.is_nan()), "losses of other chunks");
             let (mut expected, mut expected_losses) = (Vec::new(), Vec::new());
             for (row, &target) in logits.chunks_exact(columns).zip(&targets) {
                 let largest = row.iter().fold(f64::MIN, |largest, &x| largest.max(x.into()));
@@ -296,13 +288,13 @@ fn softmax_gives_loss_gradient_and_probabilities() {
                     let is_target = f64::from(u8::from(v == target as usize));
                     match result {
                         0 => x.into(),
-                        1 => (probability - is_target) / rows as f64,
+                        1 => (probability - is_target) / batch as f64,
                         _ => probability,
                     }
                 }));
             }
             let found = trimmed(&found, rows, columns);
-            assert_close("losses", &losses, &expected_losses, 2e-6);
+            assert_close("losses", &losses[2..rows + 2], &expected_losses, 2e-6);
             assert_close(["logits", "gradients", "probabilities"][result as usize], &found, &expected, 2e-6);
         }
     }
@@ -311,26 +303,26 @@ fn softmax_gives_loss_gradient_and_probabilities() {
 #[test]
 fn column_sums_are_those_of_plain_loops() {
     let Some(mut device) = device() else { return };
-    for (rows, columns) in [(1, 1), (13, 33), (32, 200), (256, 3)] {
+    for (rows, columns, accumulate) in [(1, 1, 0), (13, 33, 1), (32, 200, 0), (256, 3, 1)] {
         let mut matrix = numbers(rows * padded(columns), 1);
-        let mut sums = vec![POISON; columns];
+        let mut sums = vec![if accumulate == 1 { 0.5 } else { POISON }; 3 + columns];
         run_alone(
             &mut device,
             &kernels::COLUMN_SUM,
             &SIZE,
             for_each(columns),
             &mut [
-                bytes_of_mut(&mut Extent { stride: padded(columns) as u32, ..extent(rows, columns) }),
+                bytes_of_mut(&mut Extent { first: 3, accumulate, ..Extent::new(rows, columns, padded(columns)) }),
                 cast_slice_mut(&mut matrix),
                 cast_slice_mut(&mut sums),
             ],
         )
         .unwrap();
-        let mut expected = vec![0.0f64; columns];
+        let mut expected = vec![0.5 * f64::from(accumulate); columns];
         for row in matrix.chunks_exact(padded(columns)) {
             expected.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
         }
-        assert_close("sums", &sums, &expected, 1e-6);
+        assert_close("sums", &sums[3..], &expected, 1e-6);
     }
 }
 
@@ -339,64 +331,43 @@ fn a_scatter_adds_all_occurrences_of_a_token() {
     let Some(mut device) = device() else { return };
     // Many duplicates; all the same; all different.
     let contexts: [Vec<u32>; 3] = [(0..300).map(|i| i * i % 11).collect(), vec![5; 70], (0..97).collect()];
-    for (mut contexts, embedding) in contexts.into_iter().zip([7, 65, 30]) {
-        let vocabulary = 97;
-        let occurrences = contexts.len();
-        let mut d_input = numbers(occurrences * embedding, 1);
-        let before = numbers(vocabulary * embedding, 2);
-        let mut table = before.clone();
-        let mut cursor = Cursor::at(BatchPlan { order: Order::Sampled, seed: 0, batch: 1, examples: 1 }.cursor(0));
-        cursor.current.slot = 2;
-        run_alone(
-            &mut device,
-            &kernels::EMBEDDING_SCATTER,
-            &SIZE,
-            workgroups_for_rows(occurrences as u32),
-            &mut [
-                bytes_of_mut(&mut extent(occurrences, embedding)),
-                cast_slice_mut(&mut contexts),
-                cast_slice_mut(&mut d_input),
-                cast_slice_mut(&mut [9.0f32, 9.0, 0.25]),
-                bytes_of_mut(&mut cursor),
-                cast_slice_mut(&mut table),
-            ],
-        )
-        .unwrap();
-        let mut expected: Vec<f64> = before.iter().map(|&x| x.into()).collect();
-        for (&token, row) in contexts.iter().zip(d_input.chunks_exact(embedding)) {
-            for (k, &x) in row.iter().enumerate() {
-                expected[token as usize * embedding + k] -= 0.25 * f64::from(x);
+    for ((contexts, embedding), context) in contexts.into_iter().zip([7, 65, 30]).zip([3, 1, 97]) {
+        for into_gradients in [false, true] {
+            let (vocabulary, stride) = (97, padded(embedding));
+            let occurrences = contexts.len();
+            let d_input = numbers(occurrences * embedding, 1);
+            let before = numbers(vocabulary * stride, 2);
+            let mut rows = before.clone();
+            let mut cursor = Cursor::at(PLAN.cursor(0));
+            cursor.current.slot = 2;
+            let factor = |rate| Factors { rate, velocity: 7.0, squares: 7.0, keeps: 7.0 };
+            for part in [0..48, 48..vocabulary] {
+                run_alone(
+                    &mut device,
+                    &kernels::EMBEDDING_SCATTER,
+                    &[SIZE[0], ("INTO_GRADIENTS", f64::from(u8::from(into_gradients)))],
+                    workgroups_for_rows(occurrences as u32),
+                    &mut [
+                        bytes_of_mut(&mut activations(occurrences / context, context * embedding)),
+                        bytes_of_mut(&mut table(&part, embedding, stride)),
+                        bytes_of_mut(&mut NO_DROPOUT.clone()),
+                        cast_slice_mut(&mut contexts.clone()),
+                        cast_slice_mut(&mut d_input.clone()),
+                        cast_slice_mut(&mut [9.0f32, 9.0, 0.25].map(factor)),
+                        bytes_of_mut(&mut cursor),
+                        cast_slice_mut(&mut rows[part.start * stride..part.end * stride]),
+                    ],
+                )
+                .unwrap();
             }
+            let mut expected: Vec<f64> = before.iter().map(|&x| x.into()).collect();
+            for (&token, row) in contexts.iter().zip(d_input.chunks_exact(embedding)) {
+                for (k, &x) in row.iter().enumerate() {
+                    let change = if into_gradients { 1.0 } else { -0.25 };
+                    expected[token as usize * stride + k] += change * f64::from(x);
+                }
+            }
+            assert_close("embedding", &rows, &expected, 1e-6);
         }
-        assert_close("embedding", &table, &expected, 1e-6);
-    }
-}
-
-#[test]
-fn an_update_takes_the_rate_of_its_slot() {
-    let Some(mut device) = device() else { return };
-    for count in [1, 63, 1000] {
-        let mut gradients = numbers(count, 1);
-        let before = numbers(count, 2);
-        let mut parameters = before.clone();
-        let mut cursor = Cursor::at(BatchPlan { order: Order::Sampled, seed: 0, batch: 1, examples: 1 }.cursor(0));
-        cursor.current.slot = 1;
-        run_alone(
-            &mut device,
-            &kernels::SGD_UPDATE,
-            &SIZE,
-            for_each(count),
-            &mut [
-                bytes_of_mut(&mut extent(1, count)),
-                cast_slice_mut(&mut gradients),
-                cast_slice_mut(&mut [9.0f32, 0.5, 9.0]),
-                bytes_of_mut(&mut cursor),
-                cast_slice_mut(&mut parameters),
-            ],
-        )
-        .unwrap();
-        let moved = |(&p, &g): (&f32, &f32)| f64::from(p) - 0.5 * f64::from(g);
-        let expected: Vec<f64> = before.iter().zip(&gradients).map(moved).collect();
-        assert_close("parameters", &parameters, &expected, 1e-6);
     }
 }

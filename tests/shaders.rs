@@ -6,7 +6,9 @@ use std::mem::offset_of;
 use std::path::Path;
 
 use gpu_mlp::engine::gpu::kernels::{Access, KERNELS, Kernel};
-use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Extent, Plan, Position, Product};
+use gpu_mlp::engine::gpu::uniforms::{
+    Activations, Clip, Cursor, Dropout, Extent, Factors, Plan, Position, Product, Rule, Table,
+};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 fn parse(kernel: &Kernel) -> naga::Module {
@@ -94,8 +96,13 @@ fn structs_lie_in_memory_as_their_mirrors() {
     assert_same_layout!(Plan { order, seed, batch, examples, half_bits, context });
     assert_same_layout!(Position { step, epoch, offset, slot });
     assert_same_layout!(Cursor { current, next });
-    assert_same_layout!(Extent { rows, columns, stride });
-    assert_same_layout!(Activations { batch, columns, stride, batch_stride, embedding });
+    assert_same_layout!(Extent { rows, columns, stride, first, accumulate });
+    assert_same_layout!(Activations { rows, columns, stride, turned_stride, first, batch });
+    assert_same_layout!(Table { first, rows, columns, stride });
+    assert_same_layout!(Dropout { seed, purpose, threshold, kept });
+    assert_same_layout!(Factors { rate, velocity, squares, keeps });
+    assert_same_layout!(Clip { count, norm });
+    assert_same_layout!(Rule { first, count, cleared, momentum, beta1, beta2, epsilon, decay, tensors });
     assert_same_layout!(Product {
         rows,
         columns,
@@ -107,6 +114,9 @@ fn structs_lie_in_memory_as_their_mirrors() {
         part,
         out_part,
         bias,
-        accumulate
+        accumulate,
+        left_first,
+        bias_first,
+        out_first
     });
 }

@@ -10,7 +10,7 @@ struct Plan {
     context: u32,   // n
 }
 
-// Where a step begins in the endless sequence of epochs, and which entry of the rings of rates and losses is its own.
+// Where a step begins in the endless sequence of epochs, and which entry of the rings of factors and losses is its own.
 struct Position {
     step: u32,
     epoch: u32,
@@ -23,6 +23,14 @@ struct Position {
 struct Cursor {
     current: Position,
     next: Position,
+}
+
+// What differs from step to step of the update; the ring has one for each slot.
+struct Factors {
+    rate: f32,
+    velocity: f32, // AdamW's correction of the mean gradient
+    squares: f32,  // AdamW's correction of the squared gradient
+    keeps: f32,    // what the average of the weights keeps of itself
 }
 
 const SAMPLED = 0u;

@@ -21,7 +21,7 @@ pub enum Kind {
 /// How large things may be on an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
-    /// Bytes of a buffer that a kernel sees at once: no tensor can be larger.
+    /// Bytes of a buffer that a kernel sees at once: what is larger is taken in pieces.
     pub storage_binding_bytes: u64,
     /// Bytes of a buffer: all parameters must fit in one.
     pub buffer_bytes: u64,

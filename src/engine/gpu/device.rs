@@ -13,7 +13,7 @@ use crate::engine::Hardware;
 use crate::{Error, Result};
 
 /// Workgroups of a dispatch in each dimension: what every backend has.
-const MOST_WORKGROUPS: u32 = 65_535;
+pub(super) const MOST_WORKGROUPS: u32 = 65_535;
 /// Submissions that may wait in the device's queue while the host records the next one.
 const IN_FLIGHT: usize = 3;
 /// How long a wait sleeps before it looks whether the device was lost.
@@ -72,6 +72,13 @@ impl Buffer {
     /// Some of it.
     pub(super) fn part(&self, words: Range<usize>) -> Part<'_> {
         Part { buffer: self, words }
+    }
+}
+
+impl Part<'_> {
+    /// Words in it.
+    pub(super) fn len(&self) -> usize {
+        self.words.len()
     }
 }
 

@@ -1,8 +1,8 @@
-//! What a step reads that is not the network: the corpus, the plan of the batches, the cursor, and the rings of learning
-//! rates and losses. Nothing of it comes from the host for each step.
+//! What a step reads that is not the network: the corpus, the plan of the batches, the cursor, and the rings of the
+//! updates' factors and of losses. Nothing of it comes from the host for each step.
 
 use super::device::{Buffer, Device};
-use super::uniforms::{Cursor, Plan};
+use super::uniforms::{Cursor, Factors, Plan};
 use crate::text::{BatchPlan, Corpus};
 use crate::{Error, Result};
 
@@ -21,8 +21,8 @@ pub(super) struct Feed {
     pub(super) places: Buffer,
     /// [`Cursor`].
     pub(super) cursor: Buffer,
-    /// Learning rate of each slot.
-    pub(super) rates: Buffer,
+    /// [`Factors`] of each slot.
+    pub(super) factors: Buffer,
     /// Mean loss of each slot.
     pub(super) losses: Buffer,
 }
@@ -63,7 +63,7 @@ impl Feed {
             tokens: device.tensor_of("the corpus's tokens", corpus.tokens())?,
             places: device.tensor_of("the corpus's targets", &corpus.targets())?,
             cursor: device.tensor("cursor", size_of::<Cursor>() / 4)?,
-            rates: device.tensor("rates", RING)?,
+            factors: device.tensor("factors", RING * size_of::<Factors>() / 4)?,
             losses: device.tensor("losses", RING)?,
         })
     }
@@ -73,14 +73,19 @@ impl Feed {
         self.batches.batch as usize
     }
 
+    /// The run's seed.
+    pub(super) fn seed(&self) -> u32 {
+        self.batches.seed
+    }
+
     /// Tokens of context (n).
     pub(super) fn context(&self) -> usize {
         self.context
     }
 
-    /// The next step is number `step` and has the first rate.
-    pub(super) fn seek(&self, device: &Device, step: u64, rates: &[f32]) {
+    /// The next step is number `step` and has the first of these factors.
+    pub(super) fn seek(&self, device: &Device, step: u64, factors: &[Factors]) {
         device.write(&self.cursor, &[Cursor::at(self.batches.cursor(step))]);
-        device.write(&self.rates, rates);
+        device.write(&self.factors, factors);
     }
 }

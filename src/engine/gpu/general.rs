@@ -1,237 +1,236 @@
-//! The general path: a dispatch for each pass, for networks of any size that the device can hold.
+//! The general path: a dispatch for each pass, for networks of any shape that the device can hold and for every update
+//! rule. The batch is taken in chunks, and the vocabulary's matrices in blocks of rows, where one binding is too small
+//! (`cut.rs`); gradients of later chunks are added to those of earlier ones, and the parameters change once.
 
+mod backward;
+mod update;
+
+use std::ops::Range;
+
+use super::carried::Carried;
+use super::cut::Cut;
 use super::device::{Buffer, Device, Dispatch};
 use super::feed::Feed;
 use super::kernels::{self, Left, SoftmaxResult};
-use super::layout::{Layout, padded};
-use super::passes::{Passes, extent, padded_extent, workgroups_for_each};
-use super::step::{Rows, Step};
-use super::uniforms::{Activations, Product};
-use crate::Result;
+use super::layout::{Placed, padded};
+use super::passes::Passes;
+use super::step::{Readable, Rows, Step};
+use super::uniforms::{Activations, Product, Table};
+use super::{Model, Result};
+use crate::engine::Mask;
 use crate::model::Shape;
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 
-/// Tokens of the vocabulary whose gradients one part of the hidden gradient's long sums takes.
-const PART: usize = 512;
-/// Parts at most: each costs a matrix of [B, h].
-const MOST_PARTS: usize = 64;
+use backward::Gradients;
 
-/// Activations of a batch and the passes that make them.
-pub(super) struct Forward {
-    /// From the draw of the batch to the logits.
-    pub(super) dispatches: Vec<Dispatch>,
+/// A network, a batch of its examples, and the passes over them.
+pub(super) struct General<'a> {
+    device: &'a Device,
+    passes: Passes<'a>,
+    model: &'a Model,
+    feed: &'a Feed,
+    cut: Cut,
+    /// Chunks of the batch.
+    chunks: Vec<Range<usize>>,
+    /// The dropout of the input and of the hidden units.
+    masks: [Mask; 2],
+    /// [B, n].
     contexts: Buffer,
+    /// [B].
     targets: Buffer,
+    /// Of a chunk, [chunk, n d], rows padded; and transposed.
     input: Buffer,
+    input_turned: Buffer,
+    /// Of a chunk, [chunk, h], rows padded; and transposed.
     hidden: Buffer,
-    /// [B, V], rows padded.
+    hidden_turned: Buffer,
+    /// Of a chunk, [chunk, V], rows padded.
     pub(super) logits: Buffer,
     /// [B].
     pub(super) example_losses: Buffer,
 }
 
-/// The passes up to the logits.
-pub(super) fn forward(device: &Device, shape: Shape, parameters: &Buffer, feed: &Feed) -> Result<Forward> {
-    let layout = Layout::new(shape);
-    for placed in layout.tensors() {
-        device.check_binding(placed.tensor.name, placed.range.len())?;
+impl<'a> General<'a> {
+    /// Makes the activations of a batch.
+    pub(super) fn new(
+        device: &'a Device,
+        model: &'a Model,
+        feed: &'a Feed,
+        cut: Cut,
+        masks: [Mask; 2],
+    ) -> Result<General<'a>> {
+        let Shape { vocabulary, context, hidden, .. } = model.shape;
+        let (batch, inputs) = (feed.batch(), model.shape.input());
+        let chunks = cut.chunks(device, model.shape, batch);
+        let chunk = chunks[0].len();
+        let rows = |name, columns| device.tensor(name, chunk * padded(columns));
+        let turned = |name, columns| device.tensor(name, columns * padded(chunk));
+        Ok(General {
+            device,
+            passes: Passes { device },
+            model,
+            feed,
+            cut,
+            masks,
+            contexts: device.tensor("contexts", batch * context)?,
+            targets: device.tensor("targets", batch)?,
+            input: rows("input", inputs)?,
+            input_turned: turned("input, transposed", inputs)?,
+            hidden: rows("hidden", hidden)?,
+            hidden_turned: turned("hidden, transposed", hidden)?,
+            logits: rows("logits", vocabulary)?,
+            example_losses: device.tensor("example losses", batch)?,
+            chunks,
+        })
     }
-    let weights = |name| parameters.part(layout.range(name));
-    let Shape { vocabulary, context, embedding, hidden: units, direct, .. } = shape;
-    let (batch, inputs) = (feed.batch(), shape.input());
-    let contexts = device.tensor("contexts", batch * context)?;
-    let targets = device.tensor("targets", batch)?;
-    let input = device.tensor("input", batch * padded(inputs))?;
-    let input_transposed = device.tensor("input, transposed", inputs * padded(batch))?;
-    let hidden = device.tensor("hidden", batch * padded(units))?;
-    let hidden_transposed = device.tensor("hidden, transposed", units * padded(batch))?;
-    let logits = device.tensor("logits", batch * padded(vocabulary))?;
-    let example_losses = device.tensor("example losses", batch)?;
-    let activations = |columns: usize| Activations {
-        batch: batch as u32,
-        columns: columns as u32,
-        stride: padded(columns) as u32,
-        batch_stride: padded(batch) as u32,
-        embedding: embedding as u32,
-    };
 
-    let passes = Passes { device };
-    let draw = device.pipeline(&kernels::DRAW_BATCH, &[("WORKGROUP", f64::from(device.workgroup()))])?;
-    let drawn = [&feed.plan, &feed.tokens, &feed.places, &feed.cursor, &contexts, &targets].map(Buffer::all);
-    let mut dispatches = vec![
-        device.dispatch(&draw, &drawn, workgroups_for_each(batch, device.workgroup()))?,
-        passes.activations(
-            &kernels::EMBEDDING_GATHER,
-            activations(inputs),
-            vec![contexts.all(), weights(EMBEDDING_WEIGHT), input.all(), input_transposed.all()],
-        )?,
-        // Both matrices are read along their rows; so weights stand on the left, and each result is made transposed.
-        passes.product(
-            Product::new([units, batch, inputs], padded(inputs), padded(batch), padded(units)).out_transposed(),
-            (Left::Plain, weights(HIDDEN_WEIGHT)),
-            input_transposed.all(),
-            Some(weights(HIDDEN_BIAS)),
-            hidden.all(),
-        )?,
-        passes.activations(&kernels::TANH_FORWARD, activations(units), vec![hidden.all(), hidden_transposed.all()])?,
-        passes.product(
-            Product::new([vocabulary, batch, units], padded(units), padded(batch), padded(vocabulary)).out_transposed(),
-            (Left::Plain, weights(OUTPUT_WEIGHT)),
-            hidden_transposed.all(),
-            Some(weights(OUTPUT_BIAS)),
-            logits.all(),
-        )?,
-    ];
-    if direct {
-        let sizes = [vocabulary, batch, inputs];
-        dispatches.push(passes.product(
-            Product::new(sizes, padded(inputs), padded(batch), padded(vocabulary)).out_transposed().accumulating(),
-            (Left::Plain, weights(DIRECT_WEIGHT)),
-            input_transposed.all(),
-            None,
-            logits.all(),
-        )?);
+    /// The passes from the draw of a batch of one chunk to what the softmax makes of the logits, without dropout.
+    pub(super) fn evaluation(&self, result: SoftmaxResult) -> Result<Vec<Dispatch>> {
+        let mut dispatches = vec![self.draw()?];
+        dispatches.extend(self.forward(&self.chunks[0])?);
+        dispatches.push(self.softmax(&self.chunks[0], result)?);
+        Ok(dispatches)
     }
-    Ok(Forward { dispatches, contexts, targets, input, hidden, logits, example_losses })
-}
 
-impl Forward {
-    /// The softmax that goes on from the logits.
-    pub(super) fn softmax(
-        &self,
-        device: &Device,
-        shape: Shape,
-        feed: &Feed,
-        result: SoftmaxResult,
-    ) -> Result<Dispatch> {
+    fn draw(&self) -> Result<Dispatch> {
+        let Feed { plan, tokens, places, cursor, .. } = self.feed;
+        self.passes.draw(self.feed.batch(), [plan, tokens, places, cursor, &self.contexts, &self.targets])
+    }
+
+    fn softmax(&self, chunk: &Range<usize>, result: SoftmaxResult) -> Result<Dispatch> {
         let buffers = [&self.targets, &self.logits, &self.example_losses];
-        Passes { device }.softmax(result, padded_extent(feed.batch(), shape.vocabulary), buffers)
+        self.passes.softmax(result, self.sizes(chunk, self.model.shape.vocabulary), buffers)
+    }
+
+    /// The passes of a chunk up to its logits.
+    fn forward(&self, chunk: &Range<usize>) -> Result<Vec<Dispatch>> {
+        let shape = self.model.shape;
+        let (inputs, units) = (shape.input(), shape.hidden);
+        let count = chunk.len();
+        let turned_stride = padded(self.chunks[0].len());
+        let mut dispatches = Vec::new();
+        let embedding = self.placed(EMBEDDING_WEIGHT);
+        for block in self.cut.blocks(self.device, embedding)? {
+            let rows = self.model.parameters.part(embedding.rows(&block));
+            dispatches.push(self.passes.gather(
+                self.sizes(chunk, inputs),
+                self.table(&block),
+                &self.masks[0],
+                [self.contexts.all(), rows, self.feed.cursor.all(), self.input.all(), self.input_turned.all()],
+            )?);
+        }
+        if units > 0 {
+            // Both matrices are read along their rows; so weights stand on the left, and each result is made transposed.
+            let sizes = [units, count, inputs];
+            dispatches.push(self.passes.product(
+                Product::new(sizes, padded(inputs), turned_stride, padded(units)).out_transposed(),
+                (Left::Plain, self.whole(HIDDEN_WEIGHT)?),
+                self.input_turned.all(),
+                Some(self.whole(HIDDEN_BIAS)?),
+                self.hidden.all(),
+            )?);
+            let buffers = [&self.feed.cursor, &self.hidden, &self.hidden_turned];
+            let sizes = self.sizes(chunk, units);
+            dispatches.push(self.passes.tanh(&kernels::TANH_FORWARD, sizes, &self.masks[1], buffers)?);
+            dispatches.extend(self.logits_of(chunk, self.output(), &self.hidden_turned, false)?);
+        }
+        if shape.direct {
+            dispatches.extend(self.logits_of(chunk, self.placed(DIRECT_WEIGHT), &self.input_turned, units > 0)?);
+        }
+        Ok(dispatches)
+    }
+
+    /// What some of the vocabulary's weights make of a chunk: added to the logits, or the logits with their bias.
+    fn logits_of(
+        &self,
+        chunk: &Range<usize>,
+        weights: &Placed,
+        turned: &Buffer,
+        accumulate: bool,
+    ) -> Result<Vec<Dispatch>> {
+        let stride = padded(self.model.shape.vocabulary);
+        let turned_stride = padded(self.chunks[0].len());
+        let blocks = self.cut.blocks(self.device, weights)?;
+        let product = |block: Range<usize>| {
+            let sizes = [block.len(), chunk.len(), weights.columns()];
+            let product = Product::new(sizes, weights.stride, turned_stride, stride).out_transposed();
+            self.passes.product(
+                Product { bias_first: block.start as u32, ..product.out_from(block.start).accumulating(accumulate) },
+                (Left::Plain, self.model.parameters.part(weights.rows(&block))),
+                turned.all(),
+                if accumulate { None } else { Some(self.whole(OUTPUT_BIAS)?) },
+                self.logits.all(),
+            )
+        };
+        blocks.into_iter().map(product).collect()
+    }
+
+    fn placed(&self, name: &str) -> &'a Placed {
+        self.model.layout.placed(name)
+    }
+
+    /// The output's weights: the embedding itself where it is tied.
+    fn output(&self) -> &'a Placed {
+        self.placed(if self.model.shape.tied { EMBEDDING_WEIGHT } else { OUTPUT_WEIGHT })
+    }
+
+    /// A tensor that is never cut.
+    fn whole(&self, name: &str) -> Result<super::device::Part<'a>> {
+        let range = self.placed(name).range.clone();
+        self.device.check_binding(name, range.len())?;
+        Ok(self.model.parameters.part(range))
+    }
+
+    fn sizes(&self, chunk: &Range<usize>, columns: usize) -> Activations {
+        Activations {
+            rows: chunk.len() as u32,
+            columns: columns as u32,
+            stride: padded(columns) as u32,
+            turned_stride: padded(self.chunks[0].len()) as u32,
+            first: chunk.start as u32,
+            batch: self.feed.batch() as u32,
+        }
+    }
+
+    fn table(&self, block: &Range<usize>) -> Table {
+        Table {
+            first: block.start as u32,
+            rows: block.len() as u32,
+            columns: self.model.shape.embedding as u32,
+            stride: self.placed(EMBEDDING_WEIGHT).stride as u32,
+        }
     }
 }
 
-/// A whole step: forward with `parameters`, then `destination` -= rate * gradient.
+/// A whole step: forward with the model's parameters, then an update of `destination`, which has their layout.
 pub(super) fn step(
     device: &Device,
-    shape: Shape,
-    parameters: &Buffer,
+    model: &Model,
     destination: &Buffer,
     feed: &Feed,
+    cut: Cut,
+    carried: &Carried,
 ) -> Result<Step> {
-    let forward = forward(device, shape, parameters, feed)?;
-    let softmax = forward.softmax(device, shape, feed, SoftmaxResult::Gradient)?;
-    let Forward { mut dispatches, contexts, input, hidden, logits, example_losses, .. } = forward;
-    let logits_ready = dispatches.len();
-    dispatches.push(softmax);
-
-    let layout = Layout::new(shape);
-    let weights = |name| parameters.part(layout.range(name));
-    let Shape { vocabulary, context, embedding, hidden: units, direct, .. } = shape;
-    let (batch, inputs) = (feed.batch(), shape.input());
-    let d_logits = &logits;
-    let d_hidden = device.tensor("hidden gradients", batch * padded(units))?;
-    let d_input = device.tensor("input gradients", batch * inputs)?;
-    let gradients = device.tensors("gradients", layout.len())?;
-    let gradient = |name| gradients.part(layout.range(name));
-    let passes = Passes { device };
-
-    // Output layer.
-    dispatches.push(passes.product(
-        Product::new([vocabulary, units, batch], padded(vocabulary), padded(units), padded(units)),
-        (Left::Transposed, d_logits.all()),
-        hidden.all(),
-        None,
-        gradient(OUTPUT_WEIGHT),
-    )?);
-    dispatches.push(passes.column_sum(padded_extent(batch, vocabulary), d_logits.all(), gradient(OUTPUT_BIAS))?);
-
-    // Hidden layer. The sums over the vocabulary are long and few: they are made in parts, side by side.
-    let part = PART.max(padded(vocabulary.div_ceil(MOST_PARTS)));
-    let product = Product::new([batch, units, vocabulary], padded(vocabulary), padded(units), padded(units))
-        .in_parts(part, batch * padded(units));
-    let parts = product.parts() as usize;
-    if parts == 1 {
-        dispatches.push(passes.product(
-            product,
-            (Left::Plain, d_logits.all()),
-            weights(OUTPUT_WEIGHT),
-            None,
-            d_hidden.all(),
-        )?);
-    } else {
-        let partial = device.tensor("parts of the hidden gradients", parts * batch * padded(units))?;
-        dispatches.push(passes.product(
-            product,
-            (Left::Plain, d_logits.all()),
-            weights(OUTPUT_WEIGHT),
-            None,
-            partial.all(),
-        )?);
-        let sums = extent(parts, batch * padded(units));
-        dispatches.push(passes.column_sum(sums, partial.all(), d_hidden.all())?);
+    let (recipe, seed) = (carried.recipe(), feed.seed());
+    let general = General::new(device, model, feed, cut, [recipe.input_mask(seed), recipe.hidden_mask(seed)])?;
+    let gradients = Gradients::new(&general)?;
+    let mut dispatches = vec![general.draw()?];
+    let mut readable = Vec::new();
+    for chunk in &general.chunks {
+        dispatches.extend(general.forward(chunk)?);
+        readable.push(Readable { ready: dispatches.len(), examples: chunk.len() });
+        dispatches.push(general.softmax(chunk, SoftmaxResult::Gradient)?);
+        dispatches.extend(general.backward(chunk, &gradients)?);
     }
-    dispatches.push(passes.for_each(
-        &kernels::TANH_BACKWARD,
-        extent(batch, padded(units)),
-        vec![hidden.all(), d_hidden.all()],
-    )?);
-    dispatches.push(passes.product(
-        Product::new([units, inputs, batch], padded(units), padded(inputs), padded(inputs)),
-        (Left::Transposed, d_hidden.all()),
-        input.all(),
-        None,
-        gradient(HIDDEN_WEIGHT),
-    )?);
-    dispatches.push(passes.column_sum(padded_extent(batch, units), d_hidden.all(), gradient(HIDDEN_BIAS))?);
+    dispatches.extend(general.update(destination, &gradients, carried)?);
+    dispatches.push(general.passes.loss_mean([&feed.plan, &general.example_losses, &feed.cursor, &feed.losses])?);
 
-    // Input.
-    dispatches.push(passes.product(
-        Product::new([batch, inputs, units], padded(units), padded(inputs), inputs),
-        (Left::Plain, d_hidden.all()),
-        weights(HIDDEN_WEIGHT),
-        None,
-        d_input.all(),
-    )?);
-    if direct {
-        dispatches.push(passes.product(
-            Product::new([vocabulary, inputs, batch], padded(vocabulary), padded(inputs), padded(inputs)),
-            (Left::Transposed, d_logits.all()),
-            input.all(),
-            None,
-            gradient(DIRECT_WEIGHT),
-        )?);
-        dispatches.push(passes.product(
-            Product::new([batch, inputs, vocabulary], padded(vocabulary), padded(inputs), inputs).accumulating(),
-            (Left::Plain, d_logits.all()),
-            weights(DIRECT_WEIGHT),
-            None,
-            d_input.all(),
-        )?);
-    }
-
-    // Update. The embedding comes first in the buffer and has its own pass; the rest is one long row, cut where it
-    // is longer than a binding.
-    let embedding_part = || destination.part(layout.range(EMBEDDING_WEIGHT));
-    dispatches.push(passes.scatter(
-        batch * context,
-        embedding,
-        vec![contexts.all(), d_input.all(), feed.rates.all(), feed.cursor.all(), embedding_part()],
-    )?);
-    for start in (layout.range(HIDDEN_WEIGHT).start..layout.len()).step_by(device.binding_words()) {
-        let range = start..layout.len().min(start + device.binding_words());
-        dispatches.push(passes.for_each(
-            &kernels::SGD_UPDATE,
-            extent(1, range.len()),
-            vec![gradients.part(range.clone()), feed.rates.all(), feed.cursor.all(), destination.part(range)],
-        )?);
-    }
-    let loss_mean = device.pipeline(&kernels::LOSS_MEAN, &[])?;
-    let buffers = [&feed.plan, &example_losses, &feed.cursor, &feed.losses].map(Buffer::all);
-    dispatches.push(device.dispatch(&loss_mean, &buffers, [1, 1, 1])?);
-
+    let Shape { hidden, vocabulary, .. } = model.shape;
+    let rows = |buffer: Buffer, columns| Rows { buffer, first: 0, stride: padded(columns), columns };
     Ok(Step {
         dispatches,
-        logits_ready,
-        hidden: Rows { buffer: hidden, first: 0, stride: padded(units), columns: units },
-        logits: Rows { buffer: logits, first: 0, stride: padded(vocabulary), columns: vocabulary },
+        readable,
+        hidden: rows(general.hidden.clone(), hidden),
+        logits: rows(general.logits.clone(), vocabulary),
     })
 }

@@ -29,6 +29,13 @@ macro_rules! wgsl {
     ($($file:literal),+) => { concat!($(include_str!(concat!("../../../shaders/", $file, ".wgsl")), "\n"),+) };
 }
 
+/// A pass over activations that depends on the step.
+macro_rules! activations {
+    ($($file:literal),+) => {
+        wgsl!("shared/random", "shared/batch", "shared/workgroup", "shared/activations", $($file),+)
+    };
+}
+
 use Access::{Read, Uniform, Write};
 
 const SMALL_SIZES: &[&str] = &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT"];
@@ -36,7 +43,7 @@ const SMALL_SIZES: &[&str] = &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING"
 /// Draws the batch of a step.
 pub const DRAW_BATCH: Kernel = Kernel {
     name: "draw_batch",
-    source: wgsl!("shared/random", "shared/batch", "shared/extent", "draw_batch"),
+    source: wgsl!("shared/random", "shared/batch", "shared/workgroup", "draw_batch"),
     bindings: &[Uniform, Read, Read, Write, Write, Write],
     constants: &["WORKGROUP"],
 };
@@ -44,8 +51,8 @@ pub const DRAW_BATCH: Kernel = Kernel {
 /// Contexts to concatenated embeddings, and the same transposed.
 pub const EMBEDDING_GATHER: Kernel = Kernel {
     name: "embedding_gather",
-    source: wgsl!("shared/activations", "embedding_gather"),
-    bindings: &[Uniform, Read, Read, Write, Write],
+    source: activations!("shared/table", "shared/dropout", "embedding_gather"),
+    bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Write, Write],
     constants: &["WORKGROUP"],
 };
 
@@ -69,23 +76,23 @@ pub enum Left {
 /// tanh, in place, and the same transposed.
 pub const TANH_FORWARD: Kernel = Kernel {
     name: "tanh_forward",
-    source: wgsl!("shared/activations", "tanh_forward"),
-    bindings: &[Uniform, Write, Write],
+    source: activations!("shared/dropout", "tanh_forward"),
+    bindings: &[Uniform, Uniform, Read, Write, Write],
     constants: &["WORKGROUP"],
 };
 
 /// The gradient before tanh, in place.
 pub const TANH_BACKWARD: Kernel = Kernel {
     name: "tanh_backward",
-    source: wgsl!("shared/extent", "tanh_backward"),
-    bindings: &[Uniform, Read, Write],
+    source: activations!("shared/dropout", "tanh_backward"),
+    bindings: &[Uniform, Uniform, Read, Read, Write],
     constants: &["WORKGROUP"],
 };
 
 /// Softmax with its loss and gradient, a workgroup a row; `RESULT` is one of [`SoftmaxResult`].
 pub const SOFTMAX_CROSS_ENTROPY: Kernel = Kernel {
     name: "softmax_cross_entropy",
-    source: wgsl!("shared/extent", "softmax_cross_entropy"),
+    source: wgsl!("shared/workgroup", "shared/activations", "softmax_cross_entropy"),
     bindings: &[Uniform, Read, Write, Write],
     constants: &["WORKGROUP", "RESULT"],
 };
@@ -104,25 +111,43 @@ pub enum SoftmaxResult {
 /// The sum of each column of a matrix.
 pub const COLUMN_SUM: Kernel = Kernel {
     name: "column_sum",
-    source: wgsl!("shared/extent", "column_sum"),
+    source: wgsl!("shared/workgroup", "shared/extent", "column_sum"),
     bindings: &[Uniform, Read, Write],
     constants: &["WORKGROUP"],
 };
 
-/// The update of the embedding by its leader scan, a workgroup an occurrence.
+/// The gradient or the update of the embedding by its leader scan, a workgroup an occurrence; `INTO_GRADIENTS` is 1 for
+/// the gradient.
 pub const EMBEDDING_SCATTER: Kernel = Kernel {
     name: "embedding_scatter",
-    source: wgsl!("shared/random", "shared/batch", "shared/extent", "embedding_scatter"),
-    bindings: &[Uniform, Read, Read, Read, Read, Write],
+    source: activations!("shared/table", "shared/dropout", "embedding_scatter"),
+    bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Write],
+    constants: &["WORKGROUP", "INTO_GRADIENTS"],
+};
+
+/// Sums of squares of the gradient, one for each workgroup.
+pub const SQUARE_SUM: Kernel = Kernel {
+    name: "square_sum",
+    source: wgsl!("shared/workgroup", "shared/extent", "square_sum"),
+    bindings: &[Uniform, Read, Write],
     constants: &["WORKGROUP"],
 };
 
-/// parameters -= rate * gradients.
-pub const SGD_UPDATE: Kernel = Kernel {
-    name: "sgd_update",
-    source: wgsl!("shared/random", "shared/batch", "shared/extent", "sgd_update"),
-    bindings: &[Uniform, Read, Read, Read, Write],
+/// What the gradient is multiplied with so that its norm is at most so much.
+pub const CLIP_FACTOR: Kernel = Kernel {
+    name: "clip_factor",
+    source: wgsl!("shared/workgroup", "clip_factor"),
+    bindings: &[Uniform, Read, Write],
     constants: &["WORKGROUP"],
+};
+
+/// The update rule and the average of the weights; `RULE` is an [`crate::engine::Optimizer`], `AVERAGE` is 1 where there
+/// is an average.
+pub const UPDATE_RULE: Kernel = Kernel {
+    name: "update_rule",
+    source: wgsl!("shared/random", "shared/batch", "shared/workgroup", "update_rule"),
+    bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Write, Write],
+    constants: &["WORKGROUP", "RULE", "AVERAGE"],
 };
 
 /// The batch's mean loss into the ring, and the cursor's step forward.
@@ -150,7 +175,7 @@ pub const SMALL_PARAMETERS: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 12] = [
+pub const KERNELS: [&Kernel; 14] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -159,7 +184,9 @@ pub const KERNELS: [&Kernel; 12] = [
     &SOFTMAX_CROSS_ENTROPY,
     &COLUMN_SUM,
     &EMBEDDING_SCATTER,
-    &SGD_UPDATE,
+    &SQUARE_SUM,
+    &CLIP_FACTOR,
+    &UPDATE_RULE,
     &LOSS_MEAN,
     &SMALL_EXAMPLES,
     &SMALL_PARAMETERS,

@@ -8,7 +8,7 @@ use crate::model::shape::EMBEDDING_WEIGHT;
 use crate::model::{Parameters, Shape, Tensor};
 
 /// Tensors begin at multiples of so many numbers: 256 bytes, the largest alignment that a device may ask for.
-const ALIGNMENT: usize = 64;
+pub(super) const ALIGNMENT: usize = 64;
 
 /// Places of the tensors on the device, counted in numbers.
 #[derive(Clone, Debug)]
@@ -37,8 +37,8 @@ impl Layout {
         let mut start = 0;
         let place = |tensor: Tensor| {
             let (rows, stride) = match tensor.sizes[..] {
-                // Rows of the embedding are only gathered.
-                [rows, columns] if tensor.name == EMBEDDING_WEIGHT => (rows, columns),
+                // Rows of an embedding that is not the output's weights as well are only gathered.
+                [rows, columns] if tensor.name == EMBEDDING_WEIGHT && !shape.tied => (rows, columns),
                 [rows, columns] => (rows, padded(columns)),
                 _ => (1, tensor.range.len()),
             };
@@ -59,17 +59,18 @@ impl Layout {
         &self.tensors
     }
 
-    /// A tensor's place.
-    pub(super) fn range(&self, name: &str) -> Range<usize> {
+    /// A tensor with its place.
+    pub(super) fn placed(&self, name: &str) -> &Placed {
         let found = self.tensors.iter().find(|placed| placed.tensor.name == name);
-        found.map(|placed| placed.range.clone()).unwrap_or_else(|| panic!("the layout has no tensor {name}"))
+        found.unwrap_or_else(|| panic!("the layout has no tensor {name}"))
     }
 
     /// The buffer's content for some parameters.
     pub(super) fn to_device(&self, parameters: &Parameters) -> Vec<f32> {
         let mut values = vec![0.0; self.len()];
-        for Placed { tensor, stride, range } in &self.tensors {
-            let columns = columns(tensor);
+        for placed in &self.tensors {
+            let Placed { tensor, stride, range } = placed;
+            let columns = placed.columns();
             let rows = parameters.values[tensor.range.clone()].chunks_exact(columns);
             for (to, from) in values[range.clone()].chunks_exact_mut(*stride).zip(rows) {
                 to[..columns].copy_from_slice(from);
@@ -81,8 +82,9 @@ impl Layout {
     /// The parameters from the buffer's content.
     pub(super) fn parameters_of(&self, shape: Shape, values: &[f32]) -> Parameters {
         let mut parameters = Parameters::zeros(shape);
-        for Placed { tensor, stride, range } in &self.tensors {
-            let columns = columns(tensor);
+        for placed in &self.tensors {
+            let Placed { tensor, stride, range } = placed;
+            let columns = placed.columns();
             let rows = parameters.values[tensor.range.clone()].chunks_exact_mut(columns);
             for (to, from) in rows.zip(values[range.clone()].chunks_exact(*stride)) {
                 to.copy_from_slice(&from[..columns]);
@@ -92,9 +94,16 @@ impl Layout {
     }
 }
 
-/// Numbers in a row of a tensor; a bias is one row.
-fn columns(tensor: &Tensor) -> usize {
-    tensor.sizes[tensor.sizes.len() - 1]
+impl Placed {
+    /// Numbers in a row; a bias is one row.
+    pub(super) fn columns(&self) -> usize {
+        self.tensor.sizes[self.tensor.sizes.len() - 1]
+    }
+
+    /// Where some of its rows lie.
+    pub(super) fn rows(&self, rows: &Range<usize>) -> Range<usize> {
+        self.range.start + rows.start * self.stride..self.range.start + rows.end * self.stride
+    }
 }
 
 /// The record of one example on the small path, counted in numbers.
@@ -124,8 +133,9 @@ mod tests {
 
     #[test]
     fn parameters_come_back_from_the_device_as_they_were() {
-        for direct in [false, true] {
-            let shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct, tied: false };
+        let shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct: true, tied: false };
+        let tied = Shape { hidden: 7, tied: true, ..shape };
+        for shape in [shape, Shape { direct: false, ..shape }, Shape { hidden: 0, ..shape }, tied] {
             let parameters = initial(shape, Init::Lecture, 1, &[]);
             let layout = Layout::new(shape);
             assert!(layout.tensors().iter().all(|placed| placed.range.start % ALIGNMENT == 0));

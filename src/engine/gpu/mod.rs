@@ -8,13 +8,16 @@
 //! | [`kernels`] | the table of the WGSL kernels |
 //! | [`uniforms`] | the structs that kernels read |
 //! | `layout` | where the parameters lie on the device |
+//! | `carried` | what the update rule carries from step to step |
 //! | `feed` | corpus, plan, cursor and rings on the device |
-//! | `passes`, `general` | the general path: a dispatch a pass |
+//! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
 //! | `small` | the small path: two dispatches a step |
 //! | [`alone`] | any kernel by itself, for tests and checks |
 
 pub mod adapters;
 pub mod alone;
+mod carried;
+mod cut;
 mod device;
 mod feed;
 mod general;
@@ -37,12 +40,16 @@ pub use adapters::{Adapter, Kind, Limits, adapters};
 pub use device::Device;
 pub use passes::{cut_product, workgroups_for_each, workgroups_for_rows};
 
+use carried::Carried;
+use cut::Cut;
 use device::Buffer;
 use feed::{Feed, RING};
+use general::General;
 use kernels::SoftmaxResult;
 use layout::{Layout, padded};
 use pace::Pace;
-use step::Step;
+use step::{Readable, Step};
+use uniforms::Factors;
 
 /// Logits of one chunk of an evaluation, at most: 16 MiB.
 const CHUNK_LOGITS: usize = 4 << 20;
@@ -65,6 +72,7 @@ pub enum Path {
 pub struct Gpu {
     device: Device,
     path: Path,
+    cut: Cut,
     model: Option<Model>,
     training: Option<Training>,
     pace: Pace,
@@ -78,7 +86,16 @@ struct Model {
 
 struct Training {
     feed: Feed,
+    carried: Carried,
     step: Step,
+}
+
+/// What a chunk of an evaluation leaves.
+struct Evaluated {
+    /// Or probabilities, [chunk, V], rows padded.
+    logits: Buffer,
+    /// [chunk].
+    example_losses: Buffer,
 }
 
 impl Gpu {
@@ -93,26 +110,32 @@ impl Gpu {
     }
 
     fn on(device: Device, path: Path) -> Self {
-        Gpu { device, path, model: None, training: None, pace: Pace::new() }
+        Gpu { device, path, cut: Cut::default(), model: None, training: None, pace: Pace::new() }
     }
 
     fn model(&self) -> Result<&Model> {
-        self.model.as_ref().ok_or_else(|| Error::usage("the GPU engine has no parameters yet: load some first"))
+        self.model.as_ref().ok_or_else(no_parameters)
     }
 
-    /// The step of the path that fits a batch, with the parameters' gradients going to `destination`.
-    fn step(&self, feed: &Feed, destination: &Buffer) -> Result<Step> {
-        let Model { shape, parameters, .. } = self.model()?;
-        let unfit = small::unfit(&self.device, *shape, feed.batch());
+    /// The step of the path that fits a batch and a recipe; it updates `destination`.
+    fn step(&self, feed: &Feed, destination: &Buffer, carried: &Carried) -> Result<Step> {
+        let model = self.model()?;
+        let Model { shape, parameters, .. } = model;
+        let unfit = small::unfit(&self.device, *shape, feed.batch(), carried.recipe());
         match (self.path, unfit) {
             (Path::Small, Some(reason)) => Err(Error::Usage(format!(
                 "the small GPU path cannot be taken: {reason}. Choose the general path, or let it be chosen"
             ))),
             (Path::Small | Path::Automatic, None) => small::step(&self.device, *shape, parameters, destination, feed),
             (Path::General, _) | (Path::Automatic, Some(_)) => {
-                general::step(&self.device, *shape, parameters, destination, feed)
+                general::step(&self.device, model, destination, feed, self.cut, carried)
             }
         }
+    }
+
+    fn carried(&mut self, recipe: Recipe) -> Result<Carried> {
+        let model = self.model.as_ref().ok_or_else(no_parameters)?;
+        Carried::new(&mut self.device, model, recipe)
     }
 
     fn feed(&self, corpus: &Corpus, plan: BatchPlan) -> Result<Feed> {
@@ -125,23 +148,34 @@ impl Gpu {
         &mut self,
         corpus: &Corpus,
         result: SoftmaxResult,
-        mut take: impl FnMut(&mut Device, &general::Forward, usize, usize) -> Result<()>,
+        mut take: impl FnMut(&mut Device, &Evaluated, usize, usize) -> Result<()>,
     ) -> Result<()> {
         let shape = self.model()?.shape;
         let chunk = (CHUNK_LOGITS / shape.vocabulary).clamp(1, CHUNK_EXAMPLES).min(corpus.len());
+        let chunk = self.cut.chunks(&self.device, shape, chunk)[0].len();
         let plan = BatchPlan { order: Order::Sequential, seed: 0, batch: chunk as u32, examples: corpus.len() as u32 };
         let feed = self.feed(corpus, plan)?;
-        let mut forward = general::forward(&self.device, shape, &self.model()?.parameters, &feed)?;
-        forward.dispatches.push(forward.softmax(&self.device, shape, &feed, result)?);
+        let without_dropout = [Recipe::default().input_mask(0), Recipe::default().hidden_mask(0)];
+        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout)?;
+        let dispatches = general.evaluation(result)?;
+        let evaluated = Evaluated { logits: general.logits.clone(), example_losses: general.example_losses.clone() };
         for (step, first) in (0..).zip((0..corpus.len()).step_by(chunk)) {
             feed.seek(&self.device, step, &[]);
             let mut recording = self.device.record();
-            recording.pass("evaluation", &forward.dispatches, 1);
+            recording.pass("evaluation", &dispatches, 1);
             self.device.submit(recording, 0)?;
-            take(&mut self.device, &forward, first, chunk.min(corpus.len() - first))?;
+            take(&mut self.device, &evaluated, first, chunk.min(corpus.len() - first))?;
         }
         Ok(())
     }
+}
+
+fn no_parameters() -> Error {
+    Error::usage("the GPU engine has no parameters yet: load some first")
+}
+
+fn nothing_to_train_on() -> Error {
+    Error::usage("the GPU engine has nothing to train on yet: prepare a corpus first")
 }
 
 impl Engine for Gpu {
@@ -173,31 +207,31 @@ impl Engine for Gpu {
     }
 
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
-        let shape = self.model()?.shape;
-        if !recipe.is_plain() || shape.tied || shape.hidden == 0 {
-            return Err(Error::usage("the GPU engine takes plain steps of networks with hidden units only"));
-        }
         let feed = self.feed(&corpus, plan)?;
-        let step = self.step(&feed, &self.model()?.parameters)?;
-        self.training = Some(Training { feed, step });
+        let carried = self.carried(recipe)?;
+        let step = self.step(&feed, &self.model()?.parameters, &carried)?;
+        self.training = Some(Training { feed, carried, step });
         self.device.check()
     }
 
     fn state(&mut self) -> Result<State> {
-        Ok(State::new(self.parameters()?, &Recipe::default()))
+        let parameters = self.parameters()?;
+        let (Some(model), Some(training)) = (&self.model, &self.training) else { return Err(nothing_to_train_on()) };
+        training.carried.state(&mut self.device, &model.layout, parameters)
     }
 
     fn load_state(&mut self, state: &State) -> Result<()> {
-        self.load(&state.parameters)
+        self.load(&state.parameters)?;
+        let (Some(model), Some(training)) = (&self.model, &self.training) else { return Err(nothing_to_train_on()) };
+        training.carried.load(&self.device, &model.layout, state)
     }
 
     fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {
-        let Some(Training { feed, step }) = &self.training else {
-            return Err(Error::usage("the GPU engine has nothing to train on yet: prepare a corpus first"));
-        };
+        let Some(Training { feed, carried, step }) = &self.training else { return Err(nothing_to_train_on()) };
         let mut losses = Vec::with_capacity(rates.len());
         for (first, rates) in (first_step..).step_by(RING).zip(rates.chunks(RING)) {
-            feed.seek(&self.device, first, rates);
+            let factors = (first..).zip(rates).map(|(step, &rate)| Factors::new(carried.recipe(), step, rate));
+            feed.seek(&self.device, first, &factors.collect::<Vec<_>>());
             self.pace.begin();
             let mut queued = 0;
             while queued < rates.len() {
@@ -219,9 +253,9 @@ impl Engine for Gpu {
             return Ok(Vec::new());
         }
         let losses = self.device.tensors("losses of a corpus", corpus.len())?;
-        self.evaluate(corpus, SoftmaxResult::Loss, |device, forward, first, count| {
+        self.evaluate(corpus, SoftmaxResult::Loss, |device, evaluated, first, count| {
             let mut recording = device.record();
-            recording.copy(&forward.example_losses, &losses, first, count);
+            recording.copy(&evaluated.example_losses, &losses, first, count);
             device.submit(recording, 0).map(|_| ())
         })?;
         let losses: Vec<f32> = self.device.read(&losses, 0..corpus.len())?;
@@ -237,8 +271,8 @@ impl Engine for Gpu {
         // The targets do not matter here.
         let corpus = Corpus::from_examples(contexts, &vec![0; count], context);
         let mut distributions = Vec::with_capacity(count * vocabulary);
-        self.evaluate(&corpus, SoftmaxResult::Probabilities, |device, forward, _, count| {
-            let rows: Vec<f32> = device.read(&forward.logits, 0..count * padded(vocabulary))?;
+        self.evaluate(&corpus, SoftmaxResult::Probabilities, |device, evaluated, _, count| {
+            let rows: Vec<f32> = device.read(&evaluated.logits, 0..count * padded(vocabulary))?;
             distributions.extend(rows.chunks_exact(padded(vocabulary)).flat_map(|row| &row[..vocabulary]));
             Ok(())
         })?;
@@ -253,16 +287,22 @@ impl Engine for Gpu {
         let feed = self.feed(corpus, plan)?;
         // 0 - (-1) * gradient is the gradient.
         let gradients = self.device.tensors("gradients", layout.len())?;
-        let step = self.step(&feed, &gradients)?;
-        feed.seek(&self.device, 0, &[-1.0]);
+        let plain = Recipe::default();
+        let carried = self.carried(plain)?;
+        let step = self.step(&feed, &gradients, &carried)?;
+        feed.seek(&self.device, 0, &[Factors::new(&plain, 0, -1.0)]);
 
+        let (mut hidden, mut logits, mut done) = (Vec::new(), Vec::new(), 0);
+        for &Readable { ready, examples } in &step.readable {
+            let mut recording = self.device.record();
+            recording.pass("forward", &step.dispatches[done..ready], 1);
+            self.device.submit(recording, 0)?;
+            hidden.extend(step.hidden.read(&mut self.device, examples)?);
+            logits.extend(step.logits.read(&mut self.device, examples)?);
+            done = ready;
+        }
         let mut recording = self.device.record();
-        recording.pass("forward", &step.dispatches[..step.logits_ready], 1);
-        self.device.submit(recording, 0)?;
-        let hidden = step.hidden.read(&mut self.device, corpus.len())?;
-        let logits = step.logits.read(&mut self.device, corpus.len())?;
-        let mut recording = self.device.record();
-        recording.pass("backward", &step.dispatches[step.logits_ready..], 1);
+        recording.pass("backward", &step.dispatches[done..], 1);
         self.device.submit(recording, 0)?;
         let loss: Vec<f32> = self.device.read(&feed.losses, 0..1)?;
         let gradients: Vec<f32> = self.device.read(&gradients, 0..layout.len())?;

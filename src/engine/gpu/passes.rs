@@ -1,15 +1,13 @@
 //! The passes of the general path as dispatches: which kernel, how many workgroups.
 
-use super::device::{Buffer, Device, Dispatch, Part};
+use super::device::{Buffer, Device, Dispatch, MOST_WORKGROUPS, Part};
 use super::kernels::{self, Kernel, Left, SoftmaxResult};
-use super::layout::padded;
-use super::uniforms::{Activations, Extent, Product};
+use super::uniforms::{Activations, Clip, Dropout, Extent, Product, Rule, Table};
 use crate::Result;
+use crate::engine::{Mask, Optimizer};
 
-/// Workgroups in one dimension of a dispatch, at most.
-const MOST_WORKGROUPS: u32 = 65_535;
 /// Rows of an invocation's tile in a matrix product, and its columns.
-const TILE: u32 = 8;
+pub(super) const TILE: u32 = 8;
 /// Invocations in a workgroup of the matrix product.
 const PRODUCT_WORKGROUP: u32 = 64;
 
@@ -35,56 +33,105 @@ pub fn cut_product(product: &Product, left: Left) -> ([(&'static str, f64); 3], 
 }
 
 /// Makes dispatches on a device.
+#[derive(Clone, Copy)]
 pub(super) struct Passes<'a> {
     pub(super) device: &'a Device,
 }
 
 impl Passes<'_> {
-    /// A pass with an invocation an element of a matrix.
-    pub(super) fn for_each(&self, kernel: &'static Kernel, extent: Extent, parts: Vec<Part<'_>>) -> Result<Dispatch> {
-        let count = extent.rows as usize * extent.columns as usize;
-        let workgroups = workgroups_for_each(count, self.device.workgroup());
-        self.pass(kernel, &extent, parts, &[], workgroups)
+    /// The batch of a step.
+    pub(super) fn draw(&self, batch: usize, buffers: [&Buffer; 6]) -> Result<Dispatch> {
+        self.pass(&kernels::DRAW_BATCH, &[], &buffers.map(Buffer::all), &[], self.for_each(batch))
     }
 
-    /// A pass with an invocation a number of a batch's activations.
-    pub(super) fn activations(
+    /// The rows that a part of the table has of a chunk's contexts.
+    pub(super) fn gather(
+        &self,
+        sizes: Activations,
+        table: Table,
+        mask: &Mask,
+        parts: [Part<'_>; 5],
+    ) -> Result<Dispatch> {
+        let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
+        self.pass(&kernels::EMBEDDING_GATHER, &uniforms, &parts, &[], self.for_each_number(sizes))
+    }
+
+    /// tanh forward or backward.
+    pub(super) fn tanh(
         &self,
         kernel: &'static Kernel,
-        activations: Activations,
-        parts: Vec<Part<'_>>,
+        sizes: Activations,
+        mask: &Mask,
+        buffers: [&Buffer; 3],
     ) -> Result<Dispatch> {
-        let count = activations.batch as usize * activations.columns as usize;
-        let workgroups = workgroups_for_each(count, self.device.workgroup());
-        self.pass(kernel, &activations, parts, &[], workgroups)
+        let uniforms = [self.uniform(&sizes)?, self.uniform(&Dropout::new(mask))?];
+        self.pass(kernel, &uniforms, &buffers.map(Buffer::all), &[], self.for_each_number(sizes))
+    }
+
+    /// Softmax, loss and what `result` says.
+    pub(super) fn softmax(&self, result: SoftmaxResult, sizes: Activations, buffers: [&Buffer; 3]) -> Result<Dispatch> {
+        let constants = [("RESULT", f64::from(result as u32))];
+        let workgroups = workgroups_for_rows(sizes.rows);
+        let parts = buffers.map(Buffer::all);
+        self.pass(&kernels::SOFTMAX_CROSS_ENTROPY, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
     }
 
     /// The sum of each column.
     pub(super) fn column_sum(&self, extent: Extent, matrix: Part<'_>, sums: Part<'_>) -> Result<Dispatch> {
-        let workgroups = workgroups_for_each(extent.columns as usize, self.device.workgroup());
-        self.pass(&kernels::COLUMN_SUM, &extent, vec![matrix, sums], &[], workgroups)
+        let workgroups = self.for_each(extent.columns as usize);
+        self.pass(&kernels::COLUMN_SUM, &[self.uniform(&extent)?], &[matrix, sums], &[], workgroups)
     }
 
-    /// Softmax, loss and what `result` says.
-    pub(super) fn softmax(
+    /// The gradient or the update of a part of the embedding.
+    pub(super) fn scatter(
         &self,
-        result: SoftmaxResult,
-        extent: Extent,
-        [targets, logits, losses]: [&Buffer; 3],
+        sizes: Activations,
+        table: Table,
+        mask: &Mask,
+        into_gradients: bool,
+        parts: [Part<'_>; 5],
     ) -> Result<Dispatch> {
-        self.pass(
-            &kernels::SOFTMAX_CROSS_ENTROPY,
-            &extent,
-            vec![targets.all(), logits.all(), losses.all()],
-            &[("RESULT", f64::from(result as u32))],
-            workgroups_for_rows(extent.rows),
-        )
+        let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
+        let constants = [("INTO_GRADIENTS", f64::from(u8::from(into_gradients)))];
+        let workgroups = workgroups_for_rows(sizes.rows * sizes.columns / table.columns);
+        self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, workgroups)
     }
 
-    /// The update of the embedding.
-    pub(super) fn scatter(&self, occurrences: usize, embedding: usize, parts: Vec<Part<'_>>) -> Result<Dispatch> {
-        let workgroups = workgroups_for_rows(occurrences as u32);
-        self.pass(&kernels::EMBEDDING_SCATTER, &extent(occurrences, embedding), parts, &[], workgroups)
+    /// Sums of squares of some numbers, from place `first` of the sums on: one for each of so many workgroups.
+    pub(super) fn square_sum(
+        &self,
+        workgroups: usize,
+        first: usize,
+        numbers: Part<'_>,
+        sums: &Buffer,
+    ) -> Result<Dispatch> {
+        let extent = Extent { first: first as u32, ..Extent::new(1, numbers.len(), numbers.len()) };
+        let parts = [numbers, sums.all()];
+        self.pass(&kernels::SQUARE_SUM, &[self.uniform(&extent)?], &parts, &[], [workgroups as u32, 1, 1])
+    }
+
+    /// What the gradient is multiplied with.
+    pub(super) fn clip_factor(&self, clip: Clip, buffers: [&Buffer; 2]) -> Result<Dispatch> {
+        self.pass(&kernels::CLIP_FACTOR, &[self.uniform(&clip)?], &buffers.map(Buffer::all), &[], [1, 1, 1])
+    }
+
+    /// One step of an update rule, perhaps with an average.
+    pub(super) fn update_rule(
+        &self,
+        optimizer: Optimizer,
+        average: bool,
+        rule: Rule,
+        parts: [Part<'_>; 8],
+    ) -> Result<Dispatch> {
+        let constants = [("RULE", f64::from(optimizer as u32)), ("AVERAGE", f64::from(u8::from(average)))];
+        let workgroups = self.for_each(rule.count as usize);
+        self.pass(&kernels::UPDATE_RULE, &[self.uniform(&rule)?], &parts, &constants, workgroups)
+    }
+
+    /// The mean loss of the batch, and the cursor's step forward.
+    pub(super) fn loss_mean(&self, buffers: [&Buffer; 4]) -> Result<Dispatch> {
+        let pipeline = self.device.pipeline(&kernels::LOSS_MEAN, &[])?;
+        self.device.dispatch(&pipeline, &buffers.map(Buffer::all), [1, 1, 1])
     }
 
     /// A matrix product, perhaps with a bias.
@@ -97,37 +144,37 @@ impl Passes<'_> {
         out: Part<'_>,
     ) -> Result<Dispatch> {
         let product = Product { bias: u32::from(bias.is_some()), ..product };
-        let uniform = self.device.uniform("product", &product)?;
         let (constants, workgroups) = cut_product(&product, layout);
         let pipeline = self.device.pipeline(&kernels::MATRIX_PRODUCT, &constants)?;
         // Without a bias something has to be bound in its place.
         let bias = bias.unwrap_or_else(|| left.clone());
-        let parts = [uniform.all(), left, right, bias, out];
-        self.device.dispatch(&pipeline, &parts, workgroups)
+        let uniform = self.uniform(&product)?;
+        self.device.dispatch(&pipeline, &[uniform.all(), left, right, bias, out], workgroups)
     }
 
-    fn pass<T: bytemuck::Pod>(
+    fn uniform<T: bytemuck::Pod>(&self, value: &T) -> Result<Buffer> {
+        self.device.uniform("sizes", value)
+    }
+
+    fn for_each(&self, count: usize) -> [u32; 3] {
+        workgroups_for_each(count, self.device.workgroup())
+    }
+
+    fn for_each_number(&self, sizes: Activations) -> [u32; 3] {
+        self.for_each(sizes.rows as usize * sizes.columns as usize)
+    }
+
+    fn pass(
         &self,
         kernel: &'static Kernel,
-        sizes: &T,
-        parts: Vec<Part<'_>>,
+        uniforms: &[Buffer],
+        parts: &[Part<'_>],
         constants: &[(&str, f64)],
         workgroups: [u32; 3],
     ) -> Result<Dispatch> {
-        let uniform = self.device.uniform(kernel.name, sizes)?;
         let constants = [&[("WORKGROUP", f64::from(self.device.workgroup()))], constants].concat();
         let pipeline = self.device.pipeline(kernel, &constants)?;
-        let parts: Vec<Part<'_>> = std::iter::once(uniform.all()).chain(parts).collect();
+        let parts: Vec<Part<'_>> = uniforms.iter().map(Buffer::all).chain(parts.iter().cloned()).collect();
         self.device.dispatch(&pipeline, &parts, workgroups)
     }
-}
-
-/// The size of a matrix whose rows lie one after the other.
-pub(super) fn extent(rows: usize, columns: usize) -> Extent {
-    Extent { rows: rows as u32, columns: columns as u32, stride: columns as u32 }
-}
-
-/// The size of a matrix whose rows begin at multiples of 4 numbers.
-pub(super) fn padded_extent(rows: usize, columns: usize) -> Extent {
-    Extent { stride: padded(columns) as u32, ..extent(rows, columns) }
 }

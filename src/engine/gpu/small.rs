@@ -4,8 +4,9 @@ use super::device::{Buffer, Device};
 use super::feed::Feed;
 use super::kernels;
 use super::layout::{Layout, Record};
-use super::step::{Rows, Step};
+use super::step::{Readable, Rows, Step};
 use crate::Result;
+use crate::engine::Recipe;
 use crate::model::Shape;
 
 /// Parameters, at most: beyond, the second dispatch reads each activation too often.
@@ -16,7 +17,12 @@ const MOST_EXAMPLES: usize = 256;
 const WORKGROUP_BYTES: u32 = 16 << 10;
 
 /// Why a network or a batch does not fit this path, if it does not.
-pub(super) fn unfit(device: &Device, shape: Shape, batch: usize) -> Option<String> {
+pub(super) fn unfit(device: &Device, shape: Shape, batch: usize, recipe: &Recipe) -> Option<String> {
+    if !recipe.is_plain() {
+        return Some("it takes plain gradient steps only".to_owned());
+    } else if shape.tied || shape.hidden == 0 {
+        return Some("it takes networks with hidden units and output weights of their own only".to_owned());
+    }
     let memory = WORKGROUP_BYTES.min(device.limits().workgroup_storage_bytes) as usize;
     let needed = 4 * (shape.input() + 2 * shape.hidden + 2 * shape.vocabulary + device.workgroup() as usize);
     if needed > memory {
@@ -56,7 +62,7 @@ pub(super) fn step(
     let update = device.pipeline(&kernels::SMALL_PARAMETERS, &sizes)?;
 
     let first = [&feed.plan, &feed.tokens, &feed.places, parameters, &feed.cursor, &contexts, &activations];
-    let second = [&feed.plan, &contexts, &activations, &feed.rates, &feed.cursor, destination, &feed.losses];
+    let second = [&feed.plan, &contexts, &activations, &feed.factors, &feed.cursor, destination, &feed.losses];
     // One workgroup more than the parameters need: it has the loss and the cursor.
     let workgroups = Layout::new(shape).len().div_ceil(workgroup as usize) as u32 + 1;
     Ok(Step {
@@ -64,7 +70,7 @@ pub(super) fn step(
             device.dispatch(&examples, &first.map(Buffer::all), [feed.batch() as u32, 1, 1])?,
             device.dispatch(&update, &second.map(Buffer::all), [workgroups, 1, 1])?,
         ],
-        logits_ready: 1,
+        readable: vec![Readable { ready: 1, examples: feed.batch() }],
         hidden: Rows { buffer: activations.clone(), first: record.hidden, stride: record.len, columns: shape.hidden },
         logits: Rows { buffer: activations, first: record.logits, stride: record.len, columns: shape.vocabulary },
     })

@@ -7,12 +7,20 @@ use crate::Result;
 pub(super) struct Step {
     /// In order; to be recorded once for each step.
     pub(super) dispatches: Vec<Dispatch>,
-    /// After so many of them the logits can be read; a later one may overwrite them.
-    pub(super) logits_ready: usize,
-    /// [B, h], after tanh.
+    /// When the activations of each chunk of the batch can be read, in order.
+    pub(super) readable: Vec<Readable>,
+    /// [chunk, h], after tanh.
     pub(super) hidden: Rows,
-    /// [B, V].
+    /// [chunk, V].
     pub(super) logits: Rows,
+}
+
+/// A chunk of the batch whose activations can be read.
+pub(super) struct Readable {
+    /// After so many dispatches; a later one may overwrite them.
+    pub(super) ready: usize,
+    /// Examples of the chunk.
+    pub(super) examples: usize,
 }
 
 /// A matrix within a buffer.
@@ -30,6 +38,9 @@ pub(super) struct Rows {
 impl Rows {
     /// The matrix, row by row.
     pub(super) fn read(&self, device: &mut Device, rows: usize) -> Result<Vec<f32>> {
+        if self.columns == 0 {
+            return Ok(Vec::new());
+        }
         let values: Vec<f32> = device.read(&self.buffer, 0..rows * self.stride)?;
         let row = |values: &[f32]| values[self.first..self.first + self.columns].to_vec();
         Ok(values.chunks_exact(self.stride).flat_map(row).collect())

@@ -1,8 +1,11 @@
 //! The structs that kernels read, as the shaders declare them; `tests/shaders.rs` compares the offsets.
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::layout::padded;
+use crate::engine::{Mask, Recipe};
 use crate::text::random::half_bits;
 use crate::text::{self, BatchPlan};
 
@@ -48,7 +51,7 @@ pub struct Position {
     pub epoch: u32,
     /// That example's place in its epoch.
     pub offset: u32,
-    /// The step's entry in the rings of rates and losses.
+    /// The step's entry in the rings of factors and losses.
     pub slot: u32,
 }
 
@@ -70,6 +73,28 @@ impl Cursor {
     }
 }
 
+/// `Factors` of shared/batch.wgsl: what differs from step to step of the update.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Factors {
+    /// The learning rate.
+    pub rate: f32,
+    /// AdamW's correction of the mean gradient.
+    pub velocity: f32,
+    /// AdamW's correction of the squared gradient.
+    pub squares: f32,
+    /// What the average of the weights keeps of itself.
+    pub keeps: f32,
+}
+
+impl Factors {
+    /// Those of a step.
+    pub fn new(recipe: &Recipe, step: u64, rate: f32) -> Self {
+        let [velocity, squares] = recipe.corrections(step);
+        Factors { rate, velocity, squares, keeps: recipe.average_keeps(step) }
+    }
+}
+
 /// `Extent` of shared/extent.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
@@ -80,22 +105,124 @@ pub struct Extent {
     pub columns: u32,
     /// From one row to the next.
     pub stride: u32,
+    /// Where the result begins.
+    pub first: u32,
+    /// 1: the result is added to what is there.
+    pub accumulate: u32,
+}
+
+impl Extent {
+    /// A matrix whose rows lie so far apart; the result is written to the beginning of its binding.
+    pub fn new(rows: usize, columns: usize, stride: usize) -> Self {
+        Extent { rows: rows as u32, columns: columns as u32, stride: stride as u32, first: 0, accumulate: 0 }
+    }
 }
 
 /// `Activations` of shared/activations.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Activations {
-    /// Examples (B).
-    pub batch: u32,
+    /// Examples of a chunk of the batch.
+    pub rows: u32,
     /// Numbers of an example.
     pub columns: u32,
     /// From one example to the next.
     pub stride: u32,
     /// From one row of the transposed copy to the next.
-    pub batch_stride: u32,
-    /// Numbers of a token's embedding (d), where that matters.
-    pub embedding: u32,
+    pub turned_stride: u32,
+    /// The place in the batch of the chunk's first example.
+    pub first: u32,
+    /// Examples in the batch (B).
+    pub batch: u32,
+}
+
+/// `Table` of shared/table.wgsl.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Table {
+    /// The token of the first row.
+    pub first: u32,
+    /// Rows of the embedding that are bound.
+    pub rows: u32,
+    /// Numbers of a row (d).
+    pub columns: u32,
+    /// From one row to the next.
+    pub stride: u32,
+}
+
+/// `Dropout` of shared/dropout.wgsl.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Dropout {
+    /// The run's seed.
+    pub seed: u32,
+    /// A [`crate::text::random::Purpose`].
+    pub purpose: u32,
+    /// The probability of dropping times 2^32.
+    pub threshold: u32,
+    /// What the kept numbers are multiplied with.
+    pub kept: f32,
+}
+
+impl Dropout {
+    /// The mask's numbers.
+    pub fn new(mask: &Mask) -> Self {
+        Dropout { seed: mask.seed, purpose: mask.purpose as u32, threshold: mask.threshold, kept: mask.kept }
+    }
+}
+
+/// `Clip` of clip_factor.wgsl.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Clip {
+    /// Sums of squares.
+    pub count: u32,
+    /// The largest norm.
+    pub norm: f32,
+}
+
+/// `Rule` of update_rule.wgsl.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Rule {
+    /// The place among all parameters of the first number that is bound.
+    pub first: u32,
+    /// Numbers that are bound.
+    pub count: u32,
+    /// A gradient at a place before this one is zero afterwards.
+    pub cleared: u32,
+    /// μ.
+    pub momentum: f32,
+    /// β1.
+    pub beta1: f32,
+    /// β2.
+    pub beta2: f32,
+    /// ε.
+    pub epsilon: f32,
+    /// λ.
+    pub decay: f32,
+    /// For each tensor its first place, its columns, the distance of its rows, and 1 where it decays.
+    pub tensors: [[u32; 4]; 6],
+}
+
+impl Rule {
+    /// The rule of a recipe for the numbers at `places`; `tensors` as in the struct, in the order of their places.
+    pub fn new(recipe: &Recipe, places: Range<usize>, cleared: usize, tensors: &[[u32; 4]]) -> Self {
+        // No place is beyond this one.
+        let mut all = [[u32::MAX, 1, 1, 0]; 6];
+        all[..tensors.len()].copy_from_slice(tensors);
+        Rule {
+            first: places.start as u32,
+            count: places.len() as u32,
+            cleared: cleared as u32,
+            momentum: recipe.momentum,
+            beta1: recipe.beta1,
+            beta2: recipe.beta2,
+            epsilon: recipe.epsilon,
+            decay: recipe.weight_decay,
+            tensors: all,
+        }
+    }
 }
 
 /// `Product` of matrix_product.wgsl.
@@ -124,6 +251,12 @@ pub struct Product {
     pub bias: u32,
     /// 1: the result is added to what is there.
     pub accumulate: u32,
+    /// Where the left matrix begins in its binding; a multiple of 4.
+    pub left_first: u32,
+    /// Where the bias begins.
+    pub bias_first: u32,
+    /// Where the result begins.
+    pub out_first: u32,
 }
 
 impl Product {
@@ -141,6 +274,9 @@ impl Product {
             out_part: 0,
             bias: 0,
             accumulate: 0,
+            left_first: 0,
+            bias_first: 0,
+            out_first: 0,
         }
     }
 
@@ -154,9 +290,19 @@ impl Product {
         Product { part: part as u32, out_part: out_part as u32, ..self }
     }
 
-    /// The same, added to what is there.
-    pub fn accumulating(self) -> Self {
-        Product { accumulate: 1, ..self }
+    /// The same; `accumulate`: added to what is there.
+    pub fn accumulating(self, accumulate: bool) -> Self {
+        Product { accumulate: u32::from(accumulate), ..self }
+    }
+
+    /// The same with a left matrix that begins so many numbers into its binding.
+    pub fn left_from(self, first: usize) -> Self {
+        Product { left_first: first as u32, ..self }
+    }
+
+    /// The same with a result that begins so many numbers into its binding.
+    pub fn out_from(self, first: usize) -> Self {
+        Product { out_first: first as u32, ..self }
     }
 
     /// Parts into which the sums are split.

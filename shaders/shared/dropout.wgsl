@@ -1,0 +1,20 @@
+// Which numbers of an activation are dropped: the twin of `Mask` in src/engine/recipe.rs, equal to it bit for bit.
+// Expects shared/random.wgsl before it.
+
+struct Dropout {
+    seed: u32,
+    purpose: u32,
+    threshold: u32, // 0: nothing is dropped
+    kept: f32,      // what the kept numbers are multiplied with
+}
+
+// What number `unit` of the `width` numbers of example `lane` of the batch is multiplied with in a step.
+fn kept_of(dropout: Dropout, step: u32, lane: u32, width: u32, unit: u32) -> f32 {
+    if dropout.threshold == 0u {
+        return 1.0;
+    }
+    let place = lane * ((width + 1u) / 2u) + unit / 2u;
+    let words = threefry(vec2<u32>(dropout.seed, dropout.purpose), vec2<u32>(step, place));
+    let word = select(words.y, words.x, unit % 2u == 0u);
+    return select(dropout.kept, 0.0, word < dropout.threshold);
+}
