@@ -72,7 +72,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
         }
     };
     let mut engine = args.device.open(&output)?;
-    let network = Network::new(engine.as_mut(), &model.state.parameters)?;
+    let network = Network::new(engine.as_mut(), model.state.best())?;
     let (mut model, weights): (Box<dyn LanguageModel>, _) = match &data {
         Some(data) if args.mix.is_given() => {
             output.message("counting and mixing");
@@ -131,8 +131,8 @@ fn denominator(kind: Kind, any_rare: bool) -> String {
         _ => "every token",
     };
     let rare = if any_rare {
-        ", rare ones among them. Rare tokens have no id of their own; those of them are unknown whose type does not occur \
-         at all where the vocabulary comes from. Bits per character leave out which type a rare token is"
+        ", rare ones among them. Rare tokens have no id of their own; those of them are unknown whose type was not met \
+         at all where the vocabulary comes from (on a TEXT of its own: all that the vocabulary lacks). Bits per character leave out which type a rare token is"
     } else {
         ""
     };

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::options::OutputOptions;
 use crate::Result;
-use crate::engine::State;
 use crate::model::{ModelFile, Shape};
 use crate::report::output::grouped;
 use crate::train::files::read_model;
@@ -54,7 +53,8 @@ pub fn run(args: InspectArgs) -> Result<()> {
     }
     let output = args.output.output();
     let path = RunDirectory::model_of(&args.model);
-    let ModelFile { state: State { parameters, .. }, vocabulary, settings, progress, version } = read_model(&path)?;
+    let ModelFile { state, vocabulary, settings, progress, version } = read_model(&path)?;
+    let parameters = state.best();
     let shape = parameters.shape();
     let tensors: Vec<Tensor> = parameters
         .tensors()

@@ -55,7 +55,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
         .encode(&args.context)
         .map_err(|reason| Error::usage(format!("CONTEXT {:?}: {reason}", args.context)))?;
     let mut engine = args.device.open(&output)?;
-    let mut network = Network::new(engine.as_mut(), &loaded.model.state.parameters)?;
+    let mut network = Network::new(engine.as_mut(), loaded.model.state.best())?;
     let length = network.context();
     let mut context = vec![0; length.saturating_sub(tokens.len())];
     context.extend_from_slice(&tokens[tokens.len().saturating_sub(length)..]);
@@ -66,7 +66,8 @@ pub fn run(args: PredictArgs) -> Result<()> {
     let mut rows = Vec::new();
     for (place, &token) in order[..shown].iter().enumerate() {
         let (probability, token) = (f64::from(distribution[token]), &vocabulary.tokens()[token]);
-        let log_probability = probability.ln();
+        // A probability that float32 rounds to 0 is below its smallest number.
+        let log_probability = probability.max(f64::from(f32::MIN_POSITIVE)).ln();
         output.event("prediction", &Prediction { rank: place + 1, token, probability, log_probability })?;
         rows.push(vec![
             (place + 1).to_string(),

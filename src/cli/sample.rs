@@ -82,7 +82,7 @@ pub fn run(args: SampleArgs) -> Result<()> {
     let is_mixed = args.mix.is_given();
     args.mix.context(loaded.model.settings.context)?;
     let mut engine = args.device.open(&output)?;
-    let network = Network::new(engine.as_mut(), &loaded.model.state.parameters)?;
+    let network = Network::new(engine.as_mut(), loaded.model.state.best())?;
     let sampler = Sampler {
         temperature: args.temperature,
         top_k: args.top_k,

@@ -57,7 +57,7 @@ pub fn run(args: ScoreArgs) -> Result<()> {
     let vocabulary = &loaded.model.vocabulary;
     let (name, source) = open(args.text.as_deref(), &output)?;
     let mut engine = args.device.open(&output)?;
-    let mut network = Network::new(engine.as_mut(), &loaded.model.state.parameters)?;
+    let mut network = Network::new(engine.as_mut(), loaded.model.state.best())?;
     let mut scorer = Scorer::new(&mut network, vocabulary.end(), args.level == Level::Token);
     let mut reader = TokenReader::new(source, vocabulary.clone());
     let mut line = Line::default();
@@ -82,6 +82,10 @@ pub fn run(args: ScoreArgs) -> Result<()> {
                     }
                     line.tokens += 1;
                     line.log_probability += score.log_probability;
+                    if vocabulary.end() == Some(token.id) {
+                        // Whoever waits for the answer to a line gets it.
+                        std::mem::take(&mut line).write(&mut lines, output.json);
+                    }
                 }
             }
         }

@@ -6,6 +6,7 @@ use super::recipe_options::RecipeOptions;
 use super::text_options::TextOptions;
 use crate::model::Init;
 use crate::text::{Order, Texts};
+use crate::train::preset::warm_up_of;
 use crate::train::{Length, Preset, ScheduleKind, Settings};
 use crate::{Error, Result};
 
@@ -61,9 +62,6 @@ pub(super) struct SettingArgs {
     #[arg(long, value_name = "O", help_heading = "Training")]
     order: Option<Order>,
 
-    #[command(flatten)]
-    recipe: RecipeOptions,
-
     /// First learning rate, of the mean loss of a batch [default: by preset]
     #[arg(long, value_name = "R", help_heading = "Training")]
     rate: Option<f32>,
@@ -103,7 +101,7 @@ pub(super) struct SettingArgs {
 
 impl SettingArgs {
     /// The settings after presets and defaults, checked, but for what the texts decide.
-    pub(super) fn settings(&self, text: &TextOptions) -> Result<Settings> {
+    pub(super) fn settings(&self, text: &TextOptions, recipe: &RecipeOptions) -> Result<Settings> {
         let preset = self.preset.unwrap_or(Preset::Makemore);
         let preset_settings = preset.settings().0;
         let seed = self.seed.unwrap_or(42);
@@ -128,7 +126,7 @@ impl SettingArgs {
             patience: self.patience.unwrap_or(preset_settings.patience),
             seed,
             warm_up: self.warm_up.unwrap_or(preset_settings.warm_up),
-            recipe: self.recipe.over(preset_settings.recipe),
+            recipe: recipe.over(preset_settings.recipe),
             ..preset_settings.with_text(&text)
         };
         settings.check().map_err(Error::usage)?;
@@ -155,6 +153,9 @@ impl SettingArgs {
             Length::Epochs(_) => texts.train_predictions(&settings.text_settings())?,
         };
         settings.steps = length.steps(examples as f64, settings.batch);
+        if self.warm_up.is_none() {
+            settings.warm_up = warm_up_of(settings.warm_up, settings.steps);
+        }
         settings.eval_every = self.eval_every.unwrap_or(settings.steps.div_ceil(20));
         settings.report_every = self.report_every.unwrap_or(settings.eval_every);
         settings.check().map_err(Error::usage)?;

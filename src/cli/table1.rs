@@ -1,6 +1,5 @@
 //! `gpu-mlp table1`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,13 +11,14 @@ use super::train::first_state;
 use super::{STOP, STOPPED};
 use crate::engine::{Engine, mean_negative};
 use crate::language_model::back_off::CUT_OFF;
+use crate::language_model::trigram::ROUNDS;
 use crate::language_model::{KneserNey, LanguageModel, Network, Trigram};
 use crate::report::Output;
 use crate::report::paper::{Figures, ROWS, Row, markdown};
 use crate::report::progress::Display;
 use crate::text::{Corpus, Data, Sources, TextSettings};
 use crate::train::files::write_whole;
-use crate::train::preset::strict;
+use crate::train::preset::{strict, warm_up_of};
 use crate::train::{Config, Length, Outcome, Preset, Progress, RunDirectory, Settings, Trainer};
 use crate::{Error, Result};
 
@@ -26,7 +26,8 @@ use crate::{Error, Result};
 ///
 /// The networks have the paper's shapes and a recipe of today (--strict: the paper's own, which takes hours). The rows of a
 /// pair share a network: mlp2 is mlp1 mixed half and half with the interpolated trigram, and so on. A table that was
-/// stopped goes on where it was when the command is given again.
+/// stopped goes on where it was when the command is given again. Where all rows are asked for, the table is also written to
+/// table1.md in the folder of the runs.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Table1Args {
@@ -68,8 +69,6 @@ Examples:
   gpu-mlp table1 brown.txt
   gpu-mlp table1 brown.txt --rows mlp9,mlp10,trigram --cpu";
 
-/// The paper's order of the trigram, and rounds of EM for its weights (page 1147).
-const ROUNDS: usize = 5;
 /// The weight of the network in the mixed rows (the caption of Table 1).
 const HALF: f64 = 0.5;
 
@@ -86,7 +85,7 @@ struct Event {
     paper: Figures,
     /// Epochs until the best validation; not for count models.
     epochs: Option<f64>,
-    /// Seconds that the row took here.
+    /// Seconds that the row took in this call: little where its network or trigram was there already.
     seconds: f64,
 }
 
@@ -134,9 +133,10 @@ pub fn run(args: Table1Args) -> Result<u8> {
         table.done.push(event);
     }
     let rows: Vec<(&Row, Figures)> = table.done.iter().map(|event| (find(event.row), event.found)).collect();
-    fs::create_dir_all(&args.out).map_err(|source| Error::file(&args.out, "create the folder", source))?;
     let text = markdown(&rows, table.data.vocabulary.len());
-    write_whole(&args.out.join("table1.md"), text.as_bytes())?;
+    if args.rows.is_empty() {
+        write_whole(&args.out.join("table1.md"), text.as_bytes())?;
+    }
     output.text(&text)?;
     Ok(0)
 }
@@ -272,9 +272,11 @@ impl Table<'_> {
         let length = self.args.epochs.map_or(length, Length::Epochs);
         let steps = length.steps(examples, settings.batch);
         let eval_every = steps.div_ceil(VALIDATIONS);
+        let warm_up = warm_up_of(settings.warm_up, steps);
         Settings {
             seed: self.args.seed,
             steps,
+            warm_up,
             eval_every,
             report_every: eval_every,
             text_sha256: sha256.clone(),
@@ -301,6 +303,13 @@ impl Table<'_> {
         directory.lock()?;
         if config.settings != *settings {
             return Err(other_settings(&path));
+        }
+        if config.device != engine.hardware().choice() {
+            self.output.message(format!(
+                "note: the run in {} began on {}; on another device it ends in nearly the same model, not in the same bytes",
+                path.display(),
+                config.device
+            ));
         }
         let last = directory.read_last()?;
         if last.as_ref().is_some_and(|last| last.settings != *settings || !last.state.fits(&settings.recipe)) {

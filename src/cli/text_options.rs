@@ -61,13 +61,12 @@ impl TextOptions {
     /// The settings after defaults, checked: those of a preset where the options do not say; the seed shuffles lines. An
     /// error names the option.
     pub fn settings(&self, default: TextSettings, seed: u32) -> Result<TextSettings> {
+        let tokens = self.tokens.unwrap_or(default.kind.tokens);
+        let text = self.text_kind.unwrap_or(default.kind.text);
+        // Other tokens or lines than a preset's leave its marks behind.
+        let is_presets = tokens == default.kind.tokens && text == default.kind.text;
         let settings = TextSettings {
-            kind: Kind {
-                tokens: self.tokens.unwrap_or(default.kind.tokens),
-                text: self.text_kind.unwrap_or(default.kind.text),
-                // Other tokens or lines than a preset's leave its marks behind.
-                marks: self.marks.unwrap_or(default.kind.marks && self.tokens.is_none() && self.text_kind.is_none()),
-            },
+            kind: Kind { tokens, text, marks: self.marks.unwrap_or(default.kind.marks && is_presets) },
             min_count: self.min_count.unwrap_or(default.min_count),
             max_vocab: self.max_vocab.or(default.max_vocab),
             vocabulary_from: self.vocab_from.unwrap_or(default.vocabulary_from),

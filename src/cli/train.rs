@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::options::{DeviceOptions, OutputOptions};
+use super::recipe_options::RecipeOptions;
 use super::settings::SettingArgs;
 use super::text_options::TextOptions;
 use super::{STOP, STOPPED};
@@ -32,6 +33,9 @@ pub struct TrainArgs {
     text_options: TextOptions,
 
     #[command(flatten)]
+    recipe: RecipeOptions,
+
+    #[command(flatten)]
     settings: SettingArgs,
 
     /// Directory for the run [default: runs/DATE-PRESET]
@@ -39,7 +43,7 @@ pub struct TrainArgs {
     out: Option<PathBuf>,
 
     /// Go on with a run exactly where it stopped; its settings stay as they are
-    #[arg(long, value_name = "DIR", help_heading = "Run", conflicts_with_all = ["SettingArgs", "TextOptions"])]
+    #[arg(long, value_name = "DIR", help_heading = "Run", conflicts_with_all = ["SettingArgs", "RecipeOptions", "TextOptions"])]
     resume: Option<PathBuf>,
 
     #[command(flatten)]
@@ -108,7 +112,7 @@ enum Prepared {
 impl Prepared {
     fn new(args: &TrainArgs) -> Result<Self> {
         let Some(path) = &args.resume else {
-            let settings = args.settings.settings(&args.text_options)?;
+            let settings = args.settings.settings(&args.text_options, &args.recipe)?;
             let sources = args.text_options.sources(args.text.clone());
             let texts = sources.read(settings.kind())?;
             let settings = args.settings.settings_for(settings, &texts)?;

@@ -74,5 +74,6 @@ impl LanguageModel for Network<'_> {
         self.engine.distributions(contexts)
     }
 }
+
 #[cfg(test)]
 mod tests;

@@ -59,7 +59,9 @@ impl Sampler {
                     Some(&token) => token,
                     None => self.draw_token(distribution, &mut generators[item]),
                 };
-                sample.log_probability += f64::from(distribution[token as usize]).ln();
+                // A prompt may have a token of a probability that float32 rounds to 0.
+                let probability = distribution[token as usize].max(f32::MIN_POSITIVE);
+                sample.log_probability += f64::from(probability).ln();
                 if Some(token) != self.end {
                     sample.tokens.push(token);
                     still_open.push(item);

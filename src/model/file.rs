@@ -16,7 +16,7 @@ use crate::train::{Progress, Settings};
 /// The key of our entry in the metadata. One entry only: the order of several would differ from file to file.
 const METADATA: &str = "gpu_mlp";
 /// Version of the entry's layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A trained network with everything that belongs to it.
 #[derive(Clone, Debug, PartialEq)]

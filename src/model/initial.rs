@@ -29,7 +29,7 @@ const WORD_HIDDEN_GAIN: f32 = 5.0;
 /// Scale of the output layer, so that the first logits are nearly equal.
 const OUTPUT_SCALE: f32 = 0.01;
 
-/// Scale of the embeddings of [`Init::Unigram`].
+/// Scale of the embeddings of [`Init::Unigram`], and of those that are output weights as well.
 const SMALL_EMBEDDING: f32 = 0.1;
 
 /// Draws the parameters of a network from ChaCha with 12 rounds, tensor by tensor in the order of the shape. `counts` is
@@ -39,6 +39,7 @@ pub fn initial(shape: Shape, init: Init, seed: u32, counts: &[u32]) -> Parameter
     let mut parameters = Parameters::zeros(shape);
     for tensor in shape.tensors() {
         let scale = match (init, tensor.name) {
+            (Init::Scaled, shape::EMBEDDING_WEIGHT) if shape.tied => SMALL_EMBEDDING,
             (Init::Lecture, _) | (Init::Scaled, shape::EMBEDDING_WEIGHT) => 1.0,
             (Init::Unigram, shape::EMBEDDING_WEIGHT) => SMALL_EMBEDDING,
             (Init::Scaled, shape::HIDDEN_WEIGHT) => TANH_GAIN / (shape.input() as f32).sqrt(),

@@ -40,7 +40,7 @@ impl Corpus {
             Some(tokens) if tokens <= MOST_TOKENS => Ok(()),
             _ => Err(format!(
                 "{} lines with {context} end marks before each are more than the {MOST_TOKENS} tokens that fit: give \
-                 less text or a shorter --context",
+                 less text or a shorter context (--context; of count models --order, --mix-order)",
                 lines.len()
             )),
         }
@@ -96,7 +96,7 @@ impl Corpus {
             Some(sum) if sum <= MOST_TOKENS => Ok(()),
             _ => Err(format!(
                 "{tokens} tokens and a context of {context} are more than the {MOST_TOKENS} tokens that fit: give less \
-                 text or a shorter --context"
+                 text or a shorter context (--context; of count models --order, --mix-order)"
             )),
         }
     }

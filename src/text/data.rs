@@ -66,7 +66,7 @@ impl Data {
         {
             return Err(format!(
                 "the training part has {} tokens, which is not more than the context of {context}: give more text or a \
-                 shorter --context",
+                 shorter context (--context; of count models --order, --mix-order)",
                 range.len()
             ));
         }

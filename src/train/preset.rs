@@ -91,6 +91,11 @@ impl Preset {
     }
 }
 
+/// A preset's warm-up in a run of so many steps: at most a tenth of it.
+pub fn warm_up_of(preset: u64, steps: u64) -> u64 {
+    preset.min(steps / 10)
+}
+
 fn lecture(preset: Preset) -> Settings {
     Settings {
         preset,
@@ -198,9 +203,11 @@ fn table_1(preset: Preset, context: usize, embedding: usize, hidden: usize, dire
 }
 
 /// The paper's own recipe for a network (page 1147): examples one by one in the order of the text, a rate of 1e-3 that
-/// hardly falls, decay 1e-4, at most 20 epochs, and early stopping on the validation part.
+/// hardly falls, decay 1e-4, at most 20 epochs, and early stopping on the validation part. How the weights begin it does not
+/// say.
 pub fn strict(settings: Settings) -> (Settings, Length) {
     let settings = Settings {
+        init: Init::Scaled,
         batch: 1,
         order: Order::Sequential,
         rate: 1e-3,

@@ -11,6 +11,9 @@ use crate::text::{Kind, Order, Split, TextKind, TextSettings, TokenKind, Vocabul
 /// Most examples in a step: more would keep a GPU busy for too long in one dispatch.
 const MOST_BATCH: u64 = 1 << 16;
 
+/// Least ε of the rules that divide by it: it must not vanish in float32 beside the root of a squared gradient.
+const LEAST_EPSILON: f32 = 1e-20;
+
 /// Every setting that changes the result of a run. The device is not one of them, nor where files are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -166,6 +169,13 @@ impl Settings {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(format!("{name} is {value}: it must be a number of 0 or more"));
             }
+        }
+        if recipe.keeps_squares() && recipe.epsilon < LEAST_EPSILON {
+            return Err(format!(
+                "--epsilon is {}: adagrad and adamw divide by it where a gradient is 0, so it must be at least \
+                 {LEAST_EPSILON:e}",
+                recipe.epsilon
+            ));
         }
         Ok(())
     }
