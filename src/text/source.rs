@@ -51,7 +51,7 @@ impl Source {
     }
 
     /// The same from any reader.
-    pub fn from_reader(reader: impl Read, kind: Kind, types: &mut Types) -> Result<Self, Failure> {
+    pub fn from_reader(reader: impl Read + Send, kind: Kind, types: &mut Types) -> Result<Self, Failure> {
         let cut = match kind.tokens {
             TokenKind::Chars => before_line_end,
             TokenKind::Words => after_last_blank,
