@@ -30,7 +30,7 @@ impl From<String> for Failure {
 /// last) can be taken before more is known; the rest comes again at the start of the next. Returns the SHA-256 of all
 /// bytes in hexadecimal.
 ///
-/// A thread of its own reads and digests: a gigabyte of words took 11.2 to 12.1 s in one thread, of which 1.5 s go there.
+/// A thread of its own reads and digests: that is about an eighth of the work on a text of words (SHA-256 5 %, the system 8 %).
 pub(super) fn read_blocks(
     source: impl Read + Send,
     cut: fn(&str) -> usize,
