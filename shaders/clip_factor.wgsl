@@ -1,5 +1,5 @@
 // What the gradient is multiplied with so that its norm is at most so much, from the sums of its squares.
-// Expects shared/workgroup.wgsl before it. One workgroup.
+// Expects shared/workgroup.wgsl and shared/workgroup_sum.wgsl before it. One workgroup.
 
 struct Clip {
     count: u32,
@@ -10,23 +10,15 @@ struct Clip {
 @group(0) @binding(1) var<storage, read> sums: array<f32>;          // [count]
 @group(0) @binding(2) var<storage, read_write> factor: array<f32>;  // [1]
 
-var<workgroup> partial: array<f32, WORKGROUP>;
-
 @compute @workgroup_size(WORKGROUP)
 fn clip_factor(@builtin(local_invocation_index) local: u32) {
     var sum = 0.0;
     for (var i = local; i < clip.count; i += WORKGROUP) {
         sum += sums[i];
     }
-    partial[local] = sum;
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            partial[local] += partial[local + half];
-        }
-    }
+    let squares = workgroup_sum(local, sum);
     if local == 0u {
-        let norm = sqrt(partial[0]);
+        let norm = sqrt(squares);
         factor[0] = select(1.0, clip.norm / norm, norm > clip.norm);
     }
 }

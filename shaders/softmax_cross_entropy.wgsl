@@ -1,5 +1,6 @@
 // Softmax of a row of logits, the loss of its target, and the gradient of the mean loss in place of the logits.
-// Expects shared/workgroup.wgsl and shared/activations.wgsl before it: columns = V. One workgroup a row.
+// Expects shared/workgroup.wgsl, shared/workgroup_sum.wgsl and shared/activations.wgsl before it: columns = V. One
+// workgroup a row.
 
 // What becomes of the logits: they stay (only the loss is wanted), or become the gradient, or the probabilities.
 override RESULT: u32 = 1u;
@@ -10,8 +11,6 @@ const GRADIENT = 1u;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;              // [B]
 @group(0) @binding(2) var<storage, read_write> logits: array<f32>;         // [rows, V]
 @group(0) @binding(3) var<storage, read_write> example_losses: array<f32>; // [B], nats
-
-var<workgroup> partial: array<f32, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn softmax_cross_entropy(
@@ -45,15 +44,9 @@ fn softmax_cross_entropy(
     for (var v = local; v < sizes.columns; v += WORKGROUP) {
         sum_here += exp(logits[start + v] - largest);
     }
-    partial[local] = sum_here;
     let target_token = targets[sizes.first + row];
     let target_logit = logits[start + target_token];
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            partial[local] += partial[local + half];
-        }
-    }
+    _ = workgroup_sum(local, sum_here);
     workgroupBarrier();
     let sum = partial[0];
 

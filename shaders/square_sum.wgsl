@@ -1,11 +1,9 @@
 // Sums of squares of a row of numbers, one for each workgroup, always in the same order.
-// Expects shared/workgroup.wgsl and shared/extent.wgsl before it. One invocation some numbers.
+// Expects shared/workgroup.wgsl, shared/workgroup_sum.wgsl and shared/extent.wgsl before it. One invocation some numbers.
 
 @group(0) @binding(0) var<uniform> extent: Extent;
 @group(0) @binding(1) var<storage, read> numbers: array<f32>;    // [columns]
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>; // [workgroups], from extent.first on
-
-var<workgroup> partial: array<f32, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn square_sum(
@@ -17,14 +15,8 @@ fn square_sum(
     for (var i = workgroup.x * WORKGROUP + local; i < extent.columns; i += workgroups.x * WORKGROUP) {
         sum += numbers[i] * numbers[i];
     }
-    partial[local] = sum;
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if local < half {
-            partial[local] += partial[local + half];
-        }
-    }
+    let squares = workgroup_sum(local, sum);
     if local == 0u {
-        sums[extent.first + workgroup.x] = partial[0];
+        sums[extent.first + workgroup.x] = squares;
     }
 }

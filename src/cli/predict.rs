@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::options::{DeviceOptions, LoadedModel, OutputOptions};
-use crate::language_model::{LanguageModel, Network};
+use crate::language_model::{LanguageModel, Network, log_of};
 use crate::report::output::table;
 use crate::{Error, Result};
 
@@ -65,9 +65,8 @@ pub fn run(args: PredictArgs) -> Result<()> {
     let shown = if args.top == 0 { order.len() } else { args.top.min(order.len()) };
     let mut rows = Vec::new();
     for (place, &token) in order[..shown].iter().enumerate() {
+        let log_probability = log_of(distribution[token]);
         let (probability, token) = (f64::from(distribution[token]), &vocabulary.tokens()[token]);
-        // A probability that float32 rounds to 0 is below its smallest number.
-        let log_probability = probability.max(f64::from(f32::MIN_POSITIVE)).ln();
         output.event("prediction", &Prediction { rank: place + 1, token, probability, log_probability })?;
         rows.push(vec![
             (place + 1).to_string(),

@@ -130,24 +130,22 @@ impl SettingArgs {
             ..preset_settings.with_text(&text)
         };
         settings.check().map_err(Error::usage)?;
-        if let Some(epochs) = self.epochs.filter(|epochs| !(epochs.is_finite() && *epochs > 0.0)) {
-            return Err(Error::usage(format!("--epochs is {epochs}: it must be a number above 0")));
-        }
+        self.length(preset)?;
         Ok(settings)
     }
 
-    fn length(&self, preset: Preset) -> Length {
+    fn length(&self, preset: Preset) -> Result<Length> {
         match (self.steps, self.epochs) {
-            (Some(steps), _) => Length::Steps(steps),
-            (None, Some(epochs)) => Length::Epochs(epochs),
-            (None, None) => preset.settings().1,
+            (Some(steps), _) => Ok(Length::Steps(steps)),
+            (None, Some(epochs)) => Length::of_epochs(epochs).map_err(Error::usage),
+            (None, None) => Ok(preset.settings().1),
         }
     }
 
     /// The same with what the texts decide: their identity, and the steps of --epochs.
     pub(super) fn settings_for(&self, mut settings: Settings, texts: &Texts) -> Result<Settings> {
         settings.text_sha256 = texts.sha256();
-        let length = self.length(settings.preset);
+        let length = self.length(settings.preset)?;
         let examples = match length {
             Length::Steps(_) => 0,
             Length::Epochs(_) => texts.train_predictions(&settings.text_settings())?,

@@ -11,6 +11,7 @@ use super::train::first_state;
 use super::{STOP, STOPPED};
 use crate::engine::{Engine, mean_negative};
 use crate::language_model::back_off::CUT_OFF;
+use crate::language_model::mixture::mixed_log_probability;
 use crate::language_model::trigram::ROUNDS;
 use crate::language_model::{KneserNey, LanguageModel, Network, Trigram};
 use crate::report::Output;
@@ -69,8 +70,8 @@ Examples:
   gpu-mlp table1 brown.txt
   gpu-mlp table1 brown.txt --rows mlp9,mlp10,trigram --cpu";
 
-/// The weight of the network in the mixed rows (the caption of Table 1).
-const HALF: f64 = 0.5;
+/// The weights of network and trigram in the mixed rows (the caption of Table 1).
+const HALVES: [f64; 2] = [0.5, 0.5];
 
 /// One row of the result.
 #[derive(Clone, Debug, Serialize)]
@@ -96,9 +97,7 @@ type Parts = [Option<Vec<f32>>; 3];
 pub fn run(args: Table1Args) -> Result<u8> {
     let output = args.output.output();
     let rows = chosen(&args.rows)?;
-    if let Some(epochs) = args.epochs.filter(|epochs| !(epochs.is_finite() && *epochs > 0.0)) {
-        return Err(Error::usage(format!("--epochs is {epochs}: it must be a number above 0")));
-    }
+    let length = args.epochs.map(Length::of_epochs).transpose().map_err(Error::usage)?;
     let text_settings = args.options.settings(Preset::Mlp1.text_settings(), args.seed)?;
     let sources = args.options.sources(Some(args.text.clone()));
     let texts = sources.read(text_settings.kind)?;
@@ -108,6 +107,7 @@ pub fn run(args: Table1Args) -> Result<u8> {
         text: TextIdentity { settings: text_settings, sources: sources.absolute()?, sha256 },
         output,
         args: &args,
+        length,
         data,
         trigram: None,
         network: None,
@@ -183,6 +183,8 @@ struct TextIdentity {
 
 struct Table<'a> {
     args: &'a Table1Args,
+    /// How long the networks train, where it is not the recipe's length.
+    length: Option<Length>,
     output: Output,
     text: TextIdentity,
     data: Data,
@@ -269,7 +271,7 @@ impl Table<'_> {
         let (settings, length) = if self.args.strict { strict(settings) } else { (settings, length) };
         let examples = self.data.train.len() as f64;
         let TextIdentity { settings: text, sha256, .. } = &self.text;
-        let length = self.args.epochs.map_or(length, Length::Epochs);
+        let length = self.length.unwrap_or(length);
         let steps = length.steps(examples, settings.batch);
         let eval_every = steps.div_ceil(VALIDATIONS);
         let warm_up = warm_up_of(settings.warm_up, steps);
@@ -311,12 +313,9 @@ impl Table<'_> {
                 config.device
             ));
         }
-        let last = directory.read_last()?;
-        if last.as_ref().is_some_and(|last| last.settings != *settings || !last.state.fits(&settings.recipe)) {
-            return Err(other_settings(&path));
-        }
-        directory.truncate_metrics(last.as_ref().map_or(0, |last| last.progress.step))?;
-        Ok((directory, last.map(|last| (last.state, last.progress))))
+        let last = directory.read_state(settings)?;
+        directory.truncate_metrics(last.as_ref().map_or(0, |(_, progress)| progress.step))?;
+        Ok((directory, last))
     }
 }
 
@@ -339,8 +338,8 @@ fn log_probabilities(model: &mut dyn LanguageModel, data: &Data) -> Result<Parts
 /// Half the network, half the trigram.
 fn mixed(network: &Parts, trigram: &Parts) -> Parts {
     let mix = |network: &Option<Vec<f32>>, trigram: &Option<Vec<f32>>| {
-        let mix = |(&a, &b): (&f32, &f32)| (HALF * f64::from(a).exp() + (1.0 - HALF) * f64::from(b).exp()).ln() as f32;
-        Some(network.as_ref()?.iter().zip(trigram.as_ref()?).map(mix).collect())
+        let pairs = network.as_ref()?.iter().zip(trigram.as_ref()?);
+        Some(pairs.map(|(&a, &b)| mixed_log_probability(&HALVES, &[a, b])).collect())
     };
     std::array::from_fn(|part| mix(&network[part], &trigram[part]))
 }

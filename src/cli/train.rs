@@ -12,11 +12,12 @@ use super::text_options::TextOptions;
 use super::{STOP, STOPPED};
 use crate::engine::{DeviceChoice, Engine, Hardware, State};
 use crate::language_model::Network;
+use crate::model::Init;
 use crate::model::initial::initial;
 use crate::report::output::grouped;
 use crate::report::{Display, Output, summary};
 use crate::text::{Corpus, Data, Sources};
-use crate::train::directory::{LAST, MODEL};
+use crate::train::directory::MODEL;
 use crate::train::{Config, Losses, Outcome, Preset, Progress, RunDirectory, Settings, Trainer};
 use crate::{Error, Result};
 
@@ -131,25 +132,8 @@ impl Prepared {
         let texts = sources.read(config.settings.kind())?;
         texts.expect(&config.settings.text_sha256)?;
         let data = texts.data(&config.settings.text_settings(), config.settings.context, None)?;
-        let (state, progress) = match directory.read_last()? {
-            Some(last) if last.settings != config.settings => {
-                return Err(Error::content(
-                    path,
-                    format!("config.toml and {LAST} differ in their settings: put config.toml back as it was"),
-                ));
-            }
-            Some(last) if !last.state.fits(&config.settings.recipe) => {
-                return Err(Error::content(
-                    path,
-                    format!(
-                        "{LAST} lacks what its update rule carries from step to step: put the run's own file back, or \
-                         begin anew"
-                    ),
-                ));
-            }
-            Some(last) => (last.state, last.progress),
-            None => (first_state(&config.settings, &data), Progress::default()),
-        };
+        let begun = directory.read_state(&config.settings)?;
+        let (state, progress) = begun.unwrap_or_else(|| (first_state(&config.settings, &data), Progress::default()));
         let (settings, device) = (config.settings, config.device);
         Ok(Prepared::Resumed(Box::new((Begun { directory, settings, data, state, progress }, device))))
     }
@@ -195,7 +179,11 @@ fn require_memory(bytes: usize) -> Result<()> {
 }
 
 pub(super) fn first_state(settings: &Settings, data: &Data) -> State {
-    let counts = data.train.target_counts(data.vocabulary.len());
+    // Counting a large text takes a while, and one form alone begins at the counts.
+    let counts = match settings.init {
+        Init::Unigram => data.train.target_counts(data.vocabulary.len()),
+        Init::Lecture | Init::Scaled => Vec::new(),
+    };
     let parameters = initial(settings.shape(data.vocabulary.len()), settings.init, settings.seed, &counts);
     State::new(parameters, &settings.recipe)
 }

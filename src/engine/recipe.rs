@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Parameters, Shape};
+use crate::model::Parameters;
 use crate::text::random::{Purpose, threefry};
 
 /// How a gradient g changes a parameter p with the rate η.
@@ -166,10 +166,10 @@ pub struct State {
 impl State {
     /// The state before the first step.
     pub fn new(parameters: Parameters, recipe: &Recipe) -> Self {
-        let zeros = |shape: Shape| Parameters::zeros(shape);
+        let zeros = || Parameters::zeros(parameters.shape());
         State {
-            velocity: recipe.keeps_velocity().then(|| zeros(parameters.shape())),
-            squares: recipe.keeps_squares().then(|| zeros(parameters.shape())),
+            velocity: recipe.keeps_velocity().then(zeros),
+            squares: recipe.keeps_squares().then(zeros),
             average: (recipe.average > 0.0).then(|| parameters.clone()),
             parameters,
         }

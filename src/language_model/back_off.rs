@@ -55,11 +55,7 @@ impl KneserNey {
                     weights.push(0.0);
                 }
             }
-            if length == 0 {
-                model.set_unigram(&probabilities, weights[0]);
-            }
-            model.probabilities.push(probabilities);
-            model.weights.push(weights);
+            model.take_level(probabilities, weights);
         }
         model.forget_counts();
         model

@@ -83,11 +83,7 @@ impl KneserNey {
                     probabilities.push(((f64::from(count) - discounts.of(count)) / total + weight * shorter) as f32);
                 }
             }
-            if length == 0 {
-                model.set_unigram(&probabilities, weights[0]);
-            }
-            model.probabilities.push(probabilities);
-            model.weights.push(weights);
+            model.take_level(probabilities, weights);
         }
         model.forget_counts();
         model
@@ -99,8 +95,17 @@ impl KneserNey {
         KneserNey { grams, unigram: vec![0.0; vocabulary], probabilities: Vec::new(), weights: Vec::new(), order }
     }
 
+    /// Takes the estimates of the next length of context: of what was counted, and the weight of each context's shorter one.
+    pub(super) fn take_level(&mut self, probabilities: Vec<f32>, weights: Vec<f32>) {
+        if self.probabilities.is_empty() {
+            self.set_unigram(&probabilities, weights[0]);
+        }
+        self.probabilities.push(probabilities);
+        self.weights.push(weights);
+    }
+
     /// Every token's probability without context, from those that were counted and the weight of 1/V for the others.
-    pub(super) fn set_unigram(&mut self, counted: &[f32], weight: f32) {
+    fn set_unigram(&mut self, counted: &[f32], weight: f32) {
         let uniform = 1.0 / self.unigram.len() as f32;
         self.unigram.fill(weight * uniform);
         for (&token, &probability) in self.grams.levels[0].tokens.iter().zip(counted) {

@@ -60,6 +60,12 @@ impl<'a> Mixture<'a> {
     }
 }
 
+/// The log-probability of a token under a mixture, from those under each model.
+pub fn mixed_log_probability(weights: &[f64], log_probabilities: &[f32]) -> f32 {
+    let pairs = weights.iter().zip(log_probabilities);
+    pairs.map(|(weight, &log_probability)| weight * f64::from(log_probability).exp()).sum::<f64>().ln() as f32
+}
+
 impl LanguageModel for Mixture<'_> {
     fn context(&self) -> usize {
         let of_bins = if self.bins.is_some() { Bins::CONTEXT } else { 1 };
@@ -75,8 +81,7 @@ impl LanguageModel for Mixture<'_> {
         let mut path = Vec::new();
         let mixed = |(example, log_probabilities): (usize, &[f32])| {
             let weights = self.weights.of(self.bin(corpus.context_of(example), &mut path));
-            let pairs = weights.iter().zip(log_probabilities);
-            pairs.map(|(weight, &log_probability)| weight * f64::from(log_probability).exp()).sum::<f64>().ln() as f32
+            mixed_log_probability(weights, log_probabilities)
         };
         Ok(each.chunks_exact(self.models.len()).enumerate().map(mixed).collect())
     }

@@ -41,6 +41,11 @@ pub trait LanguageModel {
     fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>>;
 }
 
+/// The natural logarithm of a probability of a distribution. One that float32 rounds to 0 counts as its smallest number.
+pub fn log_of(probability: f32) -> f64 {
+    f64::from(probability.max(f32::MIN_POSITIVE)).ln()
+}
+
 /// A network on an engine.
 pub struct Network<'a> {
     engine: &'a mut dyn Engine,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-use super::LanguageModel;
+use super::{LanguageModel, log_of};
 use crate::Result;
 
 /// How to draw.
@@ -60,8 +60,7 @@ impl Sampler {
                     None => self.draw_token(distribution, &mut generators[item]),
                 };
                 // A prompt may have a token of a probability that float32 rounds to 0.
-                let probability = distribution[token as usize].max(f32::MIN_POSITIVE);
-                sample.log_probability += f64::from(probability).ln();
+                sample.log_probability += log_of(distribution[token as usize]);
                 if Some(token) != self.end {
                     sample.tokens.push(token);
                     still_open.push(item);

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 const BLOCK: usize = 1 << 20;
 /// Blocks that are read before they are asked for.
 const BLOCKS_AHEAD: usize = 4;
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Why a text could not be read.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl From<String> for Failure {
 /// A thread of its own reads and digests: that is about an eighth of the work on a text of words (SHA-256 5 %, the system 8 %).
 pub(super) fn read_blocks(
     source: impl Read + Send,
-    cut: fn(&str) -> usize,
+    cut: impl Fn(&str) -> usize,
     take: impl FnMut(&str) -> Result<(), String>,
 ) -> Result<String, Failure> {
     let (sender, receiver) = mpsc::sync_channel(BLOCKS_AHEAD);
@@ -69,7 +69,7 @@ fn read_and_digest(mut source: impl Read, sender: &mpsc::SyncSender<io::Result<V
 /// Takes the blocks apart. The receiver goes with it, whatever happens: the reader then stops.
 fn take_blocks(
     blocks: mpsc::Receiver<io::Result<Vec<u8>>>,
-    cut: fn(&str) -> usize,
+    cut: impl Fn(&str) -> usize,
     mut take: impl FnMut(&str) -> Result<(), String>,
 ) -> Result<(), Failure> {
     let mut pending: Vec<u8> = Vec::new();
@@ -83,14 +83,7 @@ fn take_blocks(
                 Err(mpsc::RecvError) => last = true,
             }
         }
-        let text = match std::str::from_utf8(&pending) {
-            Ok(text) => text,
-            Err(error) if error.error_len().is_some() || last => {
-                place.pass(&pending[..error.valid_up_to()]);
-                return Err(Failure::Content(place.not_utf8(pending[error.valid_up_to()])));
-            }
-            Err(error) => std::str::from_utf8(&pending[..error.valid_up_to()]).expect("valid up to there"),
-        };
+        let text = place.text(&pending, last)?;
         let whole = if last { text.len() } else { cut(text) };
         let taken = &text[..whole];
         take(if place.offset == 0 { taken.strip_prefix(BYTE_ORDER_MARK).unwrap_or(taken) } else { taken })?;
@@ -124,7 +117,19 @@ impl Place {
         self.offset += bytes.len();
     }
 
-    pub(super) fn not_utf8(&self, found: u8) -> String {
+    /// The next bytes as text, but for a last character that is not whole yet; at the end that is an error too.
+    pub(super) fn text<'a>(&mut self, bytes: &'a [u8], is_end: bool) -> Result<&'a str, String> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text),
+            Err(error) if error.error_len().is_some() || is_end => {
+                self.pass(&bytes[..error.valid_up_to()]);
+                Err(self.not_utf8(bytes[error.valid_up_to()]))
+            }
+            Err(error) => Ok(std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("valid up to there")),
+        }
+    }
+
+    fn not_utf8(&self, found: u8) -> String {
         format!(
             "line {}, byte {} of the line (byte {} of the file, counted from 0): found 0x{found:02X}, which is not UTF-8 \
              text. Convert the file first, for instance with `iconv -f latin1 -t utf-8`",

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Half of what 32 bits can count, so that no sum of a position and a batch overflows.
-const MOST_TOKENS: usize = u32::MAX as usize / 2;
+pub(super) const MOST_TOKENS: usize = u32::MAX as usize / 2;
 
 /// Token ids with the positions among them that are to be predicted.
 ///

@@ -13,6 +13,17 @@ pub enum TokenKind {
     Words,
 }
 
+impl TokenKind {
+    /// How many bytes at the start of a text are whole tokens, whatever follows: the last word may go on, and a carriage
+    /// return at the end may be the first half of a line end.
+    pub(super) fn whole(self, text: &str) -> usize {
+        match self {
+            TokenKind::Chars => text.strip_suffix('\r').unwrap_or(text).len(),
+            TokenKind::Words => text.bytes().rposition(is_blank).map_or(0, |blank| blank + 1),
+        }
+    }
+}
+
 /// How the tokens of a text belong together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]

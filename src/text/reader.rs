@@ -2,11 +2,9 @@
 
 use std::io::{BufRead, ErrorKind};
 
-use super::blocks::{Failure, Place};
+use super::blocks::{BYTE_ORDER_MARK, Failure, Place};
 use super::kind::{PARAGRAPH, TEXT, TokenKind, is_blank};
 use super::vocabulary::Vocabulary;
-
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Reads tokens from a stream: the same tokens as [`super::Texts::encoded`] gives for the whole text.
 pub struct TokenReader<R> {
@@ -83,25 +81,15 @@ impl<R: BufRead> TokenReader<R> {
             self.pending = bytes;
             return Ok(());
         }
-        let valid = match std::str::from_utf8(&bytes) {
-            Ok(text) => text,
-            Err(error) if error.error_len().is_some() || self.ended => {
-                self.place.pass(&bytes[..error.valid_up_to()]);
-                return Err(Failure::Content(self.place.not_utf8(bytes[error.valid_up_to()])));
-            }
-            Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("valid up to there"),
-        };
-        let whole = match self.vocabulary.kind().tokens {
-            _ if self.ended => valid.len(),
-            TokenKind::Chars => valid.strip_suffix('\r').unwrap_or(valid).len(),
-            TokenKind::Words => valid.bytes().rposition(is_blank).map_or(0, |blank| blank + 1),
-        };
+        let kind = self.vocabulary.kind();
+        let valid = self.place.text(&bytes, self.ended)?;
+        let whole = if self.ended { valid.len() } else { kind.tokens.whole(valid) };
         self.place.pass(&bytes[..whole]);
         let mut text = &valid[..whole];
         if is_start && whole > 0 {
-            text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         }
-        match self.vocabulary.kind().tokens {
+        match kind.tokens {
             TokenKind::Chars => self.characters(text, tokens)?,
             TokenKind::Words => self.words(text, tokens)?,
         }

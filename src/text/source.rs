@@ -5,15 +5,13 @@ use std::io::Read;
 use std::path::Path;
 
 use super::blocks::{Failure, read_blocks};
+use super::corpus::MOST_TOKENS;
 use super::kind::{Kind, PARAGRAPH, TEXT, TextKind, TokenKind, is_blank};
 use super::types::Types;
 use crate::{Error, Result};
 
 /// The names built into the program; `data/README.md` says where they come from.
 const BUILT_IN_NAMES: &str = include_str!("../../data/names.txt");
-
-/// Most tokens of a text: positions are 32-bit numbers, with room for a context before each line.
-const MOST_TOKENS: usize = u32::MAX as usize / 2;
 
 /// A text that was read: 4 bytes a token, and 4 a line.
 #[derive(Clone, Debug)]
@@ -52,21 +50,21 @@ impl Source {
 
     /// The same from any reader.
     pub fn from_reader(reader: impl Read + Send, kind: Kind, types: &mut Types) -> Result<Self, Failure> {
-        let cut = match kind.tokens {
-            TokenKind::Chars => before_line_end,
-            TokenKind::Words => after_last_blank,
-        };
         let mut tokenizer = Tokenizer { kind, types, tokens: Vec::new(), line_ends: Vec::new(), newlines: 1 };
-        let sha256 = read_blocks(reader, cut, |piece| {
-            match kind.tokens {
-                TokenKind::Chars => tokenizer.characters(piece),
-                TokenKind::Words => tokenizer.words(piece),
-            }
-            if tokenizer.tokens.len() > MOST_TOKENS {
-                return Err(format!("more than the {MOST_TOKENS} tokens that fit: give less text"));
-            }
-            Ok(())
-        })?;
+        let sha256 = read_blocks(
+            reader,
+            |text| kind.tokens.whole(text),
+            |piece| {
+                match kind.tokens {
+                    TokenKind::Chars => tokenizer.characters(piece),
+                    TokenKind::Words => tokenizer.words(piece),
+                }
+                if tokenizer.tokens.len() > MOST_TOKENS {
+                    return Err(format!("more than the {MOST_TOKENS} tokens that fit: give less text"));
+                }
+                Ok(())
+            },
+        )?;
         tokenizer.end_line();
         if tokenizer.tokens.is_empty() {
             return Err(Failure::Content(format!(
@@ -166,16 +164,6 @@ impl Tokenizer<'_> {
             self.tokens.push(text);
         }
     }
-}
-
-/// A carriage return at the end may be the first half of a line end.
-fn before_line_end(text: &str) -> usize {
-    text.strip_suffix('\r').unwrap_or(text).len()
-}
-
-/// The last word may go on.
-fn after_last_blank(text: &str) -> usize {
-    text.bytes().rposition(is_blank).map_or(0, |blank| blank + 1)
 }
 
 /// Whether a path is something like /dev/zero. A terminal or a pipe ends.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::files::{read_model, write_whole};
-use super::{Report, Settings};
+use super::{Progress, Report, Settings};
+use crate::engine::State;
 use crate::model::ModelFile;
 use crate::text::Sources;
 use crate::{Error, Result};
@@ -137,9 +138,24 @@ impl RunDirectory {
     }
 
     /// The last state, if one was saved.
-    pub fn read_last(&self) -> Result<Option<ModelFile>> {
+    fn read_last(&self) -> Result<Option<ModelFile>> {
         let path = self.path.join(LAST);
         if path.exists() { read_model(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// What the run goes on from, if a state was saved. Errors: the file does not fit the run's settings.
+    pub fn read_state(&self, settings: &Settings) -> Result<Option<(State, Progress)>> {
+        let Some(last) = self.read_last()? else { return Ok(None) };
+        let reason = if last.settings != *settings {
+            format!("config.toml and {LAST} differ in their settings: put config.toml back as it was")
+        } else if !last.state.fits(&settings.recipe) {
+            format!(
+                "{LAST} lacks what its update rule carries from step to step: put the run's own file back, or begin anew"
+            )
+        } else {
+            return Ok(Some((last.state, last.progress)));
+        };
+        Err(Error::content(&self.path, reason))
     }
 
     /// The best model.

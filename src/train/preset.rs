@@ -52,6 +52,15 @@ pub enum Length {
 }
 
 impl Length {
+    /// So many epochs. An error names the option.
+    pub fn of_epochs(epochs: f64) -> Result<Self, String> {
+        if epochs.is_finite() && epochs > 0.0 {
+            Ok(Length::Epochs(epochs))
+        } else {
+            Err(format!("--epochs is {epochs}: it must be a number above 0"))
+        }
+    }
+
     /// The steps of a training part with so many examples.
     pub fn steps(self, examples: f64, batch: u32) -> u64 {
         match self {

@@ -92,7 +92,7 @@ pub const TANH_BACKWARD: Kernel = Kernel {
 /// Softmax with its loss and gradient, a workgroup a row; `RESULT` is one of [`SoftmaxResult`].
 pub const SOFTMAX_CROSS_ENTROPY: Kernel = Kernel {
     name: "softmax_cross_entropy",
-    source: wgsl!("shared/workgroup", "shared/activations", "softmax_cross_entropy"),
+    source: wgsl!("shared/workgroup", "shared/workgroup_sum", "shared/activations", "softmax_cross_entropy"),
     bindings: &[Uniform, Read, Write, Write],
     constants: &["WORKGROUP", "RESULT"],
 };
@@ -128,7 +128,7 @@ pub const EMBEDDING_SCATTER: Kernel = Kernel {
 /// Sums of squares of the gradient, one for each workgroup.
 pub const SQUARE_SUM: Kernel = Kernel {
     name: "square_sum",
-    source: wgsl!("shared/workgroup", "shared/extent", "square_sum"),
+    source: wgsl!("shared/workgroup", "shared/workgroup_sum", "shared/extent", "square_sum"),
     bindings: &[Uniform, Read, Write],
     constants: &["WORKGROUP"],
 };
@@ -136,7 +136,7 @@ pub const SQUARE_SUM: Kernel = Kernel {
 /// What the gradient is multiplied with so that its norm is at most so much.
 pub const CLIP_FACTOR: Kernel = Kernel {
     name: "clip_factor",
-    source: wgsl!("shared/workgroup", "clip_factor"),
+    source: wgsl!("shared/workgroup", "shared/workgroup_sum", "clip_factor"),
     bindings: &[Uniform, Read, Write],
     constants: &["WORKGROUP"],
 };
