@@ -51,6 +51,7 @@ impl BatchPlan {
     }
 
     /// The examples of a step from lane `first_lane` on, by their index in the training part.
+    #[inline(always)]
     pub fn fill(&self, step: u64, first_lane: u32, batch: &mut [u32]) {
         let cursor = self.cursor(step);
         match self.order {

@@ -41,6 +41,7 @@ pub fn threefry(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
 }
 
 /// A number in `0..count`, from the high half of a product with a random word; its bias is below `count / 2^32`.
+#[inline(always)]
 pub fn below(word: u32, count: u32) -> u32 {
     ((u64::from(word) * u64::from(count)) >> 32) as u32
 }

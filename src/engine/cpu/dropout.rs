@@ -1,41 +1,49 @@
 //! What dropout multiplies the activations of a batch with.
 
+use std::ops::Range;
+
 use super::lanes::{InstructionSet, Job, LANES, Lanes};
+use super::threads::Shared;
 use crate::engine::Mask;
 use crate::text::random::threefry;
 
-/// Draws the multipliers of some groups, 16 examples side by side: the same numbers as [`Mask::of_example`] of each.
+/// Draws the multipliers of some numbers of some examples: the same as [`Mask::of_example`] of each.
 pub(super) struct DrawMask<'a> {
     pub(super) mask: Mask,
     pub(super) step: u64,
-    /// The place in the batch of the first group's first example.
-    pub(super) first_lane: usize,
-    /// [groups, width].
-    pub(super) result: &'a mut [Lanes],
+    pub(super) examples: Range<usize>,
+    /// Which of an example's numbers; the first one is even.
+    pub(super) columns: Range<usize>,
+    /// Numbers of an example; those beyond get zero.
     pub(super) width: usize,
+    /// [B, stride]; these columns of these examples are the caller's own.
+    pub(super) result: &'a Shared<Lanes>,
+    pub(super) stride: usize,
 }
 
 impl Job for DrawMask<'_> {
     type Output = ();
 
     #[inline(always)]
+    #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let DrawMask { mask, step, first_lane, result, width } = self;
-        let pairs = width.div_ceil(2);
+        let DrawMask { mask, step, examples, columns, width, result, stride } = self;
+        let pairs = width.div_ceil(2) as u32;
         let key = [mask.seed, mask.purpose as u32];
-        for (group, rows) in result.chunks_exact_mut(width).enumerate() {
-            let lane = (first_lane + group * LANES) as u32;
-            for (pair, rows) in rows.chunks_mut(2).enumerate() {
+        for example in examples {
+            // SAFETY: they are the caller's own.
+            let row = unsafe { result.write_numbers(example * stride + columns.start..example * stride + columns.end) };
+            for (block, row) in row.chunks_mut(2 * LANES).enumerate() {
+                let first = columns.start + block * 2 * LANES;
                 let mut words = [[0u32; LANES]; 2];
                 for offset in 0..LANES {
-                    let place = (lane + offset as u32).wrapping_mul(pairs as u32).wrapping_add(pair as u32);
+                    let place = (example as u32).wrapping_mul(pairs).wrapping_add((first / 2 + offset) as u32);
                     let [even, odd] = threefry(key, [step as u32, place]);
                     (words[0][offset], words[1][offset]) = (even, odd);
                 }
-                for (row, words) in rows.iter_mut().zip(words) {
-                    for offset in 0..LANES {
-                        row.0[offset] = if words[offset] < mask.threshold { 0.0 } else { mask.kept };
-                    }
+                for (offset, value) in row.iter_mut().enumerate() {
+                    let kept = first + offset < width && words[offset % 2][offset / 2] >= mask.threshold;
+                    *value = if kept { mask.kept } else { 0.0 };
                 }
             }
         }
@@ -47,18 +55,24 @@ mod tests {
     use super::*;
     use crate::engine::Recipe;
     use crate::engine::cpu::lanes::{Level, dispatch};
+    use crate::engine::cpu::network::numbers;
 
     #[test]
-    fn groups_get_the_multipliers_of_their_examples() {
+    fn examples_get_their_multipliers() {
         let mask = Recipe { dropout_hidden: 0.4, ..Recipe::default() }.hidden_mask(9);
-        for (level, width) in Level::available().into_iter().flat_map(|level| [(level, 7), (level, 10)]) {
-            let mut result = vec![Lanes::ZERO; 2 * width];
-            dispatch(level, DrawMask { mask, step: 5, first_lane: 32, result: &mut result, width });
-            for lane in 0..2 * LANES {
-                let expected = mask.of_example(5, 32 + lane, width);
-                let found: Vec<f32> =
-                    (0..width).map(|unit| result[lane / LANES * width + unit].0[lane % LANES]).collect();
-                assert_eq!(found, expected);
+        for (level, width) in Level::available().into_iter().flat_map(|level| [(level, 7), (level, 70)]) {
+            let mut result = Shared::new(Lanes::ZERO, 20);
+            for columns in [0..32, 32..80] {
+                let columns = columns.start.min(width + 1)..columns.end.min(width + 1);
+                if !columns.is_empty() {
+                    let examples = 1..4;
+                    dispatch(level, DrawMask { mask, step: 5, examples, columns, width, result: &result, stride: 80 });
+                }
+            }
+            for example in 1..4 {
+                let found = &numbers(result.get_mut())[example * 80..][..width + 1];
+                assert_eq!(found[..width], mask.of_example(5, example, width));
+                assert_eq!(found[width], 0.0);
             }
         }
     }

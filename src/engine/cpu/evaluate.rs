@@ -1,80 +1,158 @@
 //! The forward pass over a whole corpus, and one pass forward and backward for checks.
 
-use super::lanes::{InstructionSet, Job, LANES, dispatch};
-use super::network::{Activations, Network};
-use super::passes::{Groups, Read};
-use super::threads::part;
-use super::update::gradients_of_batch;
+use bytemuck::cast_slice_mut;
+
+use super::activations::{Activations, Scratch};
+use super::clock::Timer;
+use super::hidden::{embedding_gather, hidden_forward, hidden_terms, hidden_units, input_backward};
+use super::lanes::{InstructionSet, Job, LANES, Lanes, dispatch};
+use super::network::{Layout, Network, Read, numbers};
+use super::output::{Exponentials, Finish, Softmax, exp_of_one, logits_forward, output_layer};
+use super::threads::{Barrier, Shared, aligned, part};
+use super::update::{Batch, gradient_of_logits, gradients_of_batch};
+use super::vector::Vector;
 use super::{Cpu, mean_of_batch};
 use crate::text::Corpus;
 
-/// Most bytes of logits that a thread works on at a time. With words the output weights are read once for all of them: four
-/// megabytes instead of one were measured at 20 % less time for 17,907 words, eight at no less than four.
-const LOGITS_BLOCK: usize = 4 << 20;
-/// Most groups that a thread works on at a time.
-const MOST_GROUPS: usize = 16;
+/// Examples that a thread works on at a time, at most: the output weights are read once for all of them.
+const BLOCK: usize = 256;
+
+/// What is asked of each example.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Wanted {
+    /// The logarithm of the probability of its target: one number.
+    LogProbability,
+    /// All probabilities: V numbers.
+    Distribution,
+}
 
 impl Cpu {
-    /// Runs the forward pass over a corpus, each thread on a part of it, and lets `take` read the results: it is given
-    /// the groups, with probabilities in place of the logits, an example's place in them, and that example's `width`
-    /// numbers of `result`.
-    pub(super) fn evaluate(
-        &self,
-        corpus: &Corpus,
-        width: usize,
-        result: &mut [f32],
-        take: impl Fn(&Groups, usize, &mut [f32]) + Copy + Send,
-    ) {
+    /// Runs the forward pass over a corpus, each thread on a part of it.
+    pub(super) fn evaluate(&self, corpus: &Corpus, wanted: Wanted) -> Vec<f32> {
         let network = self.network();
+        let width = match wanted {
+            Wanted::LogProbability => 1,
+            Wanted::Distribution => network.layout.shape.vocabulary,
+        };
+        let mut result = vec![0.0; corpus.len() * width];
+        let threads = self.threads.min(corpus.len().max(1));
         std::thread::scope(|scope| {
-            let mut rest = result;
-            for index in 0..self.threads {
-                let examples = part(corpus.len(), index, self.threads);
+            let mut rest = &mut *result;
+            for index in 0..threads {
+                let examples = part(corpus.len(), index, threads);
                 let (own, others) = rest.split_at_mut(examples.len() * width);
                 rest = others;
-                let forward = Forward { network, corpus, first: examples.start, width, result: own, take };
+                let forward = Forward { network, corpus, first: examples.start, width, result: own, wanted };
                 let level = self.level;
-                scope.spawn(move || dispatch(level, forward));
+                if index + 1 < threads {
+                    scope.spawn(move || dispatch(level, forward));
+                } else {
+                    dispatch(level, forward);
+                }
             }
         });
+        result
     }
 }
 
-struct Forward<'a, F> {
+struct Forward<'a> {
     network: &'a Network,
     corpus: &'a Corpus,
     first: usize,
     width: usize,
     result: &'a mut [f32],
-    take: F,
+    wanted: Wanted,
 }
 
-impl<F: Fn(&Groups, usize, &mut [f32])> Job for Forward<'_, F> {
+impl Job for Forward<'_> {
     type Output = ();
 
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let layout = self.network.layout;
-        let group_bytes = layout.shape.vocabulary * LANES * size_of::<f32>();
-        let block = (LOGITS_BLOCK / group_bytes).clamp(1, MOST_GROUPS) * LANES;
-        let activations = Activations::new(layout, block, [false; 2]);
-        for (number, out) in self.result.chunks_mut(block * self.width).enumerate() {
-            let count = out.len() / self.width;
-            let first = (self.first + number * block) as u32;
-            let examples: Vec<u32> = (first..first + count as u32).collect();
-            // SAFETY: nobody writes parameters while the engine is borrowed, and the activations are this thread's.
-            let (read, mut groups) = unsafe {
-                let groups = 0..count.div_ceil(LANES);
-                (Read::new(self.network), Groups::new(&activations, layout, groups))
-            };
-            groups.set_examples(self.corpus, &examples);
-            groups.embedding_gather(read);
-            groups.hidden_forward::<I>(read);
-            groups.logits_forward::<I>(read);
-            groups.softmax::<I>(read);
-            for (example, out) in out.chunks_exact_mut(self.width).enumerate() {
-                (self.take)(&groups, example, out);
+        let Forward { network, corpus, first, width, result, wanted } = self;
+        let Layout { shape, hidden_stride, chunk: stride, chunks, .. } = network.layout;
+        let examples = result.len() / width;
+        let block = BLOCK.min(examples);
+        // Where each token comes often, what it adds to the hidden units is known for all of them from the start.
+        let all = shape.vocabulary <= examples;
+        let pairs = shape.context * if all { shape.vocabulary.max(block) } else { block };
+        let mut scratch = Scratch::new(network.layout, block, pairs, hidden_stride);
+        // SAFETY: nobody writes parameters while the engine is borrowed.
+        let read = unsafe { Read::new(network) };
+        if all {
+            scratch.pairs.set_all();
+            embedding_gather(read, &mut scratch, &[]);
+            hidden_terms::<I>(read, &mut scratch, 0..hidden_stride);
+        }
+        let mut hidden = aligned(block * hidden_stride);
+        let ones: &mut [f32] = cast_slice_mut(hidden.get_mut());
+        ones.chunks_exact_mut(hidden_stride).for_each(|example| example[shape.hidden] = 1.0);
+        let no_mask = Shared::new(Lanes::ZERO, 0);
+        let kept = if wanted == Wanted::Distribution { chunks } else { 1 };
+        let mut logits = vec![Lanes::ZERO; kept * block * stride / LANES];
+        let mut references = vec![0.0; kept * block];
+        let (mut largest, mut at_target) = (vec![0.0; block], vec![0.0; block]);
+        let mut sums = vec![Lanes::ZERO; block];
+        for (number, out) in result.chunks_mut(block * width).enumerate() {
+            let count = out.len() / width;
+            let begin = first + number * block;
+            scratch.set_examples(corpus, begin as u32..(begin + count) as u32);
+            let Scratch { contexts, pairs, .. } = &mut scratch;
+            // SAFETY: the hidden units are this thread's own.
+            unsafe {
+                if all {
+                    pairs.find(contexts);
+                    if shape.hidden > 0 {
+                        hidden_units::<I>(read, &scratch, 0..hidden_stride, &hidden, &no_mask);
+                    }
+                } else {
+                    pairs.set(contexts, false);
+                    embedding_gather(read, &mut scratch, &[]);
+                    if shape.hidden > 0 {
+                        hidden_forward::<I>(read, &mut scratch, 0..hidden_stride, &hidden, &no_mask);
+                    }
+                }
+            }
+            let hidden = &numbers(hidden.get_mut())[..count * hidden_stride];
+            for chunk in 0..chunks {
+                let place = if kept > 1 { chunk } else { 0 };
+                let logits: &mut [f32] = cast_slice_mut(&mut logits);
+                let logits = &mut logits[place * block * stride..][..count * stride];
+                logits_forward::<I>(read, &mut scratch, chunk, hidden, 0..count, logits);
+                I::call(Exponentials {
+                    logits,
+                    stride,
+                    rows: network.layout.rows_of(chunk),
+                    targets: &scratch.targets,
+                    softmax: Softmax {
+                        largest: &mut largest,
+                        sums: &mut sums,
+                        at_target: &mut at_target,
+                        d_hidden: &mut [],
+                    },
+                    hidden_stride,
+                    references: &mut references[place * block..],
+                    first: chunk == 0,
+                });
+            }
+            for (example, out) in out.chunks_exact_mut(width).enumerate() {
+                // SAFETY: a line has that many numbers.
+                let sum = unsafe { I::Full::load(sums[example].0.as_ptr()).sum() };
+                match wanted {
+                    Wanted::LogProbability => out[0] = (at_target[example] - largest[example]) - sum.ln(),
+                    Wanted::Distribution => {
+                        for (chunk, out) in out.chunks_mut(stride).enumerate() {
+                            let place = chunk * block + example;
+                            let factor = exp_of_one::<I>(references[place] - largest[example]) / sum;
+                            let logits = &numbers(&logits)[place * stride..];
+                            out.iter_mut().zip(logits).for_each(
+                                #[inline(always)]
+                                |(out, e)| *out = e * factor,
+                            );
+                        }
+                    }
+                }
             }
         }
     }
@@ -97,23 +175,47 @@ impl Job for Examine<'_> {
     fn run<I: InstructionSet>(self) -> Self::Output {
         let Examine { network, corpus, activations, gradients } = self;
         let (layout, batch) = (network.layout, corpus.len());
-        let shape = layout.shape;
-        let examples: Vec<u32> = (0..batch as u32).collect();
+        let Layout { shape, hidden_stride, chunk: stride, .. } = layout;
+        let mut scratch = Scratch::new(layout, batch, batch * shape.context, hidden_stride);
+        scratch.set_examples(corpus, 0..batch as u32);
+        scratch.pairs.set(&scratch.contexts, false);
+        let scale = 1.0 / batch as f32;
+        let mut logits = vec![0.0; batch * shape.vocabulary];
         // SAFETY: this is the only thread.
-        let (read, mut groups) =
-            unsafe { (Read::new(network), Groups::new(activations, layout, 0..activations.groups)) };
-        groups.set_examples(corpus, &examples);
-        groups.embedding_gather(read);
-        groups.hidden_forward::<I>(read);
-        groups.logits_forward::<I>(read);
-        let hidden = Activations::by_example(groups.hidden, layout.hidden_rows, shape.hidden, batch);
-        let logits = Activations::by_example(groups.logits, shape.vocabulary, shape.vocabulary, batch);
-        groups.softmax_cross_entropy::<I>(read, 1.0 / batch as f32);
-        let loss = mean_of_batch(groups.losses, batch);
-        groups.hidden_backward::<I>(read, 1.0);
-        groups.input_backward::<I>(read);
-        // SAFETY: as above.
-        unsafe { gradients_of_batch::<I>(gradients, activations, batch, (0, 1)) };
-        (hidden, logits, loss)
+        unsafe {
+            let read = Read::new(network);
+            embedding_gather(read, &mut scratch, &[]);
+            if shape.hidden > 0 {
+                let columns = 0..hidden_stride;
+                hidden_forward::<I>(read, &mut scratch, columns, &activations.hidden, &activations.hidden_mask);
+            }
+            let hidden = activations.hidden.read_numbers(0..batch * hidden_stride);
+            let mut of_chunk = vec![0.0; batch * stride];
+            for chunk in 0..layout.chunks {
+                let rows = layout.rows_of(chunk);
+                logits_forward::<I>(read, &mut scratch, chunk, hidden, 0..batch, &mut of_chunk);
+                for (to, from) in logits.chunks_exact_mut(shape.vocabulary).zip(of_chunk.chunks_exact(stride)) {
+                    to[rows.clone()].copy_from_slice(&from[..rows.len()]);
+                }
+            }
+            output_layer::<I>(read, &mut scratch, activations, &mut Timer::new(None), (0, 1));
+            let targets = &scratch.targets;
+            I::call(Finish { read, activations, targets, examples: 0..batch, scale, share_kept: 1.0 });
+            if layout.parts == 1 {
+                for chunk in 0..layout.chunks {
+                    gradient_of_logits::<I>(layout, activations, targets, chunk, 0..batch, scale);
+                }
+            }
+            if shape.hidden > 0 {
+                let own = 0..scratch.pairs.len();
+                input_backward::<I>(read, &mut scratch, activations, own);
+            }
+            let barrier = Barrier::new(1);
+            let mut examined = Batch { activations, scratch: &mut scratch, scale };
+            gradients_of_batch::<I>(network, gradients, &mut examined, &barrier, (0, 1));
+            let units = hidden.chunks_exact(hidden_stride).flat_map(|example| &example[..shape.hidden]);
+            let loss = mean_of_batch(numbers(activations.losses.read()), batch);
+            (units.copied().collect(), logits, loss)
+        }
     }
 }

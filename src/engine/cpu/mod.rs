@@ -1,12 +1,17 @@
 //! The CPU engine: threads that live for a whole range of steps and meet at a spinning barrier twice a step.
 
+mod activations;
 mod clock;
 mod dropout;
 mod evaluate;
+mod functions;
+mod hidden;
 mod lanes;
 mod network;
+mod output;
 mod pace;
-mod passes;
+mod pairs;
+mod panel;
 mod product;
 mod rule;
 mod threads;
@@ -21,15 +26,18 @@ use crate::Result;
 use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus};
 
+use activations::{Activations, Scratch};
 use clock::{Clock, Pass, SAMPLED_STEPS, Timer};
-use evaluate::Examine;
-use lanes::{InstructionSet, Job, LANES, Lanes, Level, dispatch};
-use network::{Activations, Network};
+use dropout::DrawMask;
+use evaluate::{Examine, Wanted};
+use hidden::{embedding_gather, hidden_forward, input_backward};
+use lanes::{InstructionSet, Job, LANES, Level, dispatch};
+use network::{Network, Read, numbers};
+use output::{Finish, output_layer};
 use pace::Pace;
-use passes::{Groups, Read};
 use product::Peak;
 use threads::{Barrier, part};
-use update::{Carried, Factors};
+use update::{Batch, Carried, Factors, gradient_of_logits};
 
 /// The CPU engine. Its results are the same bits for any number of threads.
 pub struct Cpu {
@@ -151,25 +159,14 @@ impl Engine for Cpu {
     }
 
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
-        let mut result = vec![0.0; corpus.len()];
-        self.evaluate(corpus, 1, &mut result, |groups, example, out| {
-            out[0] = -groups.losses[example / LANES].0[example % LANES];
-        });
-        Ok(result)
+        Ok(self.evaluate(corpus, Wanted::LogProbability))
     }
 
     fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>> {
-        let Shape { context, vocabulary, .. } = self.shape();
+        let context = self.shape().context;
         let targets = vec![0; contexts.len() / context];
         let corpus = Corpus::from_examples(contexts, &targets, context);
-        let mut result = vec![0.0; corpus.len() * vocabulary];
-        self.evaluate(&corpus, vocabulary, &mut result, |groups, example, out| {
-            let rows = &groups.logits[example / LANES * vocabulary..][..vocabulary];
-            for (probability, row) in out.iter_mut().zip(rows) {
-                *probability = row.0[example % LANES];
-            }
-        });
-        Ok(result)
+        Ok(self.evaluate(&corpus, Wanted::Distribution))
     }
 
     fn examine(&mut self, corpus: &Corpus) -> Result<Examination> {
@@ -222,41 +219,93 @@ impl Job for Worker<'_> {
         let Training { corpus, plan, activations, masks, carried } = training;
         let (mut losses, mut clock) = self.leader.unzip();
         let _guard = barrier.guard();
+        let layout = network.layout;
+        let (shape, hidden_stride) = (layout.shape, layout.hidden_stride);
         let batch = plan.batch as usize;
-        let own = part(activations.groups, index, threads);
-        let lanes = (own.start * LANES).min(batch)..(own.end * LANES).min(batch);
-        let mut examples = vec![0; lanes.len()];
-        for (step, &rate) in rates.iter().enumerate() {
-            let mut timer = Timer::new(clock.as_deref_mut().filter(|_| step % SAMPLED_STEPS == 0));
-            plan.fill(first_step + step as u64, lanes.start as u32, &mut examples);
-            // SAFETY: between these barriers parameters are only read, and each thread has groups of its own.
+        let scale = 1.0 / batch as f32;
+        let whose = (index, threads);
+        let own = part(batch, index, threads);
+        let columns = part(hidden_stride.div_ceil(LANES), index, threads);
+        let columns = columns.start * LANES..(columns.end * LANES).min(hidden_stride);
+        let mut scratch = Scratch::new(layout, batch, batch * shape.context, columns.len());
+        let mut examples = vec![0; batch];
+        for (place, &rate) in rates.iter().enumerate() {
+            let step = first_step + place as u64;
+            let mut timer = Timer::new(clock.as_deref_mut().filter(|_| place % SAMPLED_STEPS == 0));
+            // Every thread draws the whole batch: that costs less than to wait for one that does.
+            I::call(Draw { plan, step, examples: &mut examples });
+            scratch.set_examples(corpus, examples.iter().copied());
+            scratch.pairs.set(&scratch.contexts, masks[0].is_on());
+            timer.end(Pass::Draw);
+            // SAFETY: between the barriers each thread writes what `part` gives to it alone, and what it reads was written
+            // before a barrier; parameters are only read until the update.
             unsafe {
                 let read = Read::new(network);
-                let mut groups = Groups::new(activations, network.layout, own.clone());
-                groups.set_examples(corpus, &examples);
-                groups.draw_masks::<I>(network.layout, *masks, first_step + step as u64, lanes.start);
-                timer.end(Pass::Draw);
-                groups.embedding_gather(read);
+                if masks[0].is_on() {
+                    let (result, width) = (&activations.input_mask, shape.input());
+                    let examples = own.clone();
+                    I::call(DrawMask {
+                        mask: masks[0],
+                        step,
+                        examples,
+                        columns: 0..width,
+                        width,
+                        result,
+                        stride: width,
+                    });
+                    barrier.wait();
+                    timer.end(Pass::Wait);
+                    embedding_gather(read, &mut scratch, result.read_numbers(0..batch * width));
+                } else {
+                    embedding_gather(read, &mut scratch, &[]);
+                }
                 timer.end(Pass::EmbeddingGather);
-                groups.hidden_forward::<I>(read);
+                if shape.hidden > 0 && !columns.is_empty() {
+                    let mask = &activations.hidden_mask;
+                    if masks[1].is_on() {
+                        let (examples, columns) = (0..batch, columns.clone());
+                        let (result, width) = (mask, shape.hidden);
+                        I::call(DrawMask {
+                            mask: masks[1],
+                            step,
+                            examples,
+                            columns,
+                            width,
+                            result,
+                            stride: hidden_stride,
+                        });
+                    }
+                    hidden_forward::<I>(read, &mut scratch, columns.clone(), &activations.hidden, mask);
+                }
                 timer.end(Pass::HiddenForward);
-                groups.logits_forward::<I>(read);
-                timer.end(Pass::LogitsForward);
-                groups.softmax_cross_entropy::<I>(read, 1.0 / batch as f32);
-                timer.end(Pass::SoftmaxCrossEntropy);
-                groups.hidden_backward::<I>(read, 1.0 / masks[1].kept);
+                barrier.wait();
+                timer.end(Pass::Wait);
+                output_layer::<I>(read, &mut scratch, activations, &mut timer, whose);
+                if layout.parts > 1 {
+                    barrier.wait();
+                    timer.end(Pass::Wait);
+                }
+                let (targets, share_kept) = (&scratch.targets, 1.0 / masks[1].kept);
+                I::call(Finish { read, activations, targets, examples: own.clone(), scale, share_kept });
+                if layout.parts == 1 {
+                    for chunk in 0..layout.chunks {
+                        gradient_of_logits::<I>(layout, activations, targets, chunk, own.clone(), scale);
+                    }
+                }
                 timer.end(Pass::HiddenBackward);
-                groups.input_backward::<I>(read);
+                barrier.wait();
+                timer.end(Pass::Wait);
+                if shape.hidden > 0 {
+                    let own = part(scratch.pairs.len(), index, threads);
+                    input_backward::<I>(read, &mut scratch, activations, own);
+                }
                 timer.end(Pass::InputBackward);
-            }
-            barrier.wait();
-            timer.end(Pass::Wait);
-            // SAFETY: between these barriers activations are only read, and each thread has rows of its own.
-            unsafe {
-                let factors = Factors { rate, step: first_step + step as u64 };
-                carried.update::<I>(network, activations, batch, factors, barrier, (index, threads));
+                barrier.wait();
+                timer.end(Pass::Wait);
+                let mut done = Batch { activations, scratch: &mut scratch, scale };
+                carried.update::<I>(network, &mut done, Factors { rate, step }, barrier, whose);
                 if let Some(losses) = &mut losses {
-                    losses[step] = mean_of_batch(activations.losses.read(), batch) as f32;
+                    losses[place] = mean_of_batch(numbers(activations.losses.read()), batch) as f32;
                 }
             }
             timer.end(Pass::ParametersUpdate);
@@ -266,8 +315,23 @@ impl Job for Worker<'_> {
     }
 }
 
+/// The examples of a step, drawn several at a time.
+struct Draw<'a> {
+    plan: &'a BatchPlan,
+    step: u64,
+    examples: &'a mut [u32],
+}
+
+impl Job for Draw<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: InstructionSet>(self) {
+        self.plan.fill(self.step, 0, self.examples);
+    }
+}
+
 /// Mean of the first `batch` numbers, summed in order.
-fn mean_of_batch(losses: &[Lanes], batch: usize) -> f64 {
-    let sum: f64 = losses.iter().flat_map(|lanes| lanes.0).take(batch).map(f64::from).sum();
-    sum / batch as f64
+fn mean_of_batch(losses: &[f32], batch: usize) -> f64 {
+    losses[..batch].iter().copied().map(f64::from).sum::<f64>() / batch as f64
 }

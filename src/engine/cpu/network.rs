@@ -1,7 +1,7 @@
-//! The parameters as the CPU engine keeps them, and the activations of a batch.
+//! The parameters as the CPU engine keeps them.
 //!
-//! A bias is the weight of one more input that is always one: the last column of its matrix. Rows are padded with zeros
-//! to a multiple of 8 numbers.
+//! Every matrix stands as its products read it, in rows of a multiple of 8 numbers; what a row or a column has beyond its
+//! parameters is zero and stays so.
 
 use std::ops::Range;
 
@@ -12,34 +12,65 @@ use super::threads::{Shared, aligned, part};
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 use crate::model::{Parameters, Shape};
 
+/// Rows of output weights that are worked on at a time, at most: with their logits for a few hundred examples they stay
+/// in the second-level cache. An odd number of cache lines, so that the logits of many examples do not meet in few sets.
+const MOST_CHUNK: usize = 9 * LANES;
+/// Rows of output weights in a part, about: the hidden gradient is summed part by part.
+const PART_ROWS: usize = 1024;
+/// Parts, at most: a machine with more cores splits their examples.
+pub(super) const MOST_PARTS: usize = 16;
+
 /// Sizes of the buffers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) shape: Shape,
-    /// Inputs and the constant one.
-    pub(super) input_rows: usize,
-    /// Numbers from one row of the hidden weights to the next.
-    pub(super) input_stride: usize,
-    /// Hidden units and the constant one.
-    pub(super) hidden_rows: usize,
-    /// Numbers from one row of the output weights to the next.
+    /// Numbers from one row of hidden units (h and the constant one) to the next.
     pub(super) hidden_stride: usize,
     /// Numbers from one row of the embeddings to the next: d, or where they serve as output weights the hidden stride.
     pub(super) embedding_stride: usize,
+    /// Numbers that a position's embedding takes in a row of inputs: d and what fills it up.
+    pub(super) position_stride: usize,
+    /// Output rows of a chunk, a multiple of 16.
+    pub(super) chunk: usize,
+    /// Chunks of the vocabulary.
+    pub(super) chunks: usize,
+    /// Parts of the vocabulary, each a run of chunks: the unit in which its sums are taken.
+    pub(super) parts: usize,
 }
 
 impl Layout {
     pub(super) fn new(shape: Shape) -> Self {
-        let (input_rows, hidden_rows) = (shape.input() + 1, shape.hidden + 1);
-        let hidden_stride = hidden_rows.next_multiple_of(8);
+        let hidden_stride = (shape.hidden + 1).next_multiple_of(8);
+        let chunk = MOST_CHUNK.min(shape.vocabulary.next_multiple_of(LANES));
         Layout {
             shape,
-            input_rows,
-            input_stride: input_rows.next_multiple_of(8),
-            hidden_rows,
             hidden_stride,
             embedding_stride: if shape.tied { hidden_stride } else { shape.embedding },
+            position_stride: shape.embedding.next_multiple_of(8),
+            chunk,
+            chunks: shape.vocabulary.div_ceil(chunk),
+            parts: (shape.vocabulary / PART_ROWS).clamp(1, MOST_PARTS),
         }
+    }
+
+    /// Numbers from one row of the direct weights to the next.
+    pub(super) fn direct_stride(&self) -> usize {
+        self.shape.context * self.position_stride
+    }
+
+    /// The output rows of a chunk.
+    pub(super) fn rows_of(&self, chunk: usize) -> Range<usize> {
+        chunk * self.chunk..((chunk + 1) * self.chunk).min(self.shape.vocabulary)
+    }
+
+    /// The part that has an output row.
+    pub(super) fn part_of(&self, row: usize) -> usize {
+        ((row / self.chunk + 1) * self.parts - 1) / self.chunks
+    }
+
+    /// The chunks of a part.
+    pub(super) fn chunks_of(&self, number: usize) -> Range<usize> {
+        part(self.chunks, number, self.parts)
     }
 }
 
@@ -48,11 +79,13 @@ pub(super) struct Network {
     pub(super) layout: Layout,
     /// [V, embedding stride]; where they serve as output weights, the output bias in column d.
     pub(super) embedding: Shared<Lanes>,
-    /// [h, input stride], the bias in column n*d.
+    /// By input, [n*d, hidden stride].
     pub(super) hidden: Shared<Lanes>,
+    /// [hidden stride].
+    pub(super) hidden_bias: Shared<Lanes>,
     /// [V, hidden stride], the bias in column h; empty where the embeddings serve.
     pub(super) output: Shared<Lanes>,
-    /// [V, input stride]; empty without direct connections. Nothing reads its columns from n*d on.
+    /// [V, n, position stride]; empty without direct connections.
     pub(super) direct: Shared<Lanes>,
 }
 
@@ -61,8 +94,6 @@ pub(super) struct Rows<'a> {
     pub(super) buffer: &'a Shared<Lanes>,
     pub(super) count: usize,
     pub(super) stride: usize,
-    /// Columns that are parameters; those after them mean nothing.
-    pub(super) columns: usize,
 }
 
 impl Rows<'_> {
@@ -76,34 +107,54 @@ impl Rows<'_> {
 impl Network {
     pub(super) fn zeros(shape: Shape) -> Self {
         let layout = Layout::new(shape);
-        let vocabulary = shape.vocabulary;
-        Network {
+        let Layout { hidden_stride, embedding_stride, position_stride, .. } = layout;
+        // Products read whole blocks of rows.
+        let vocabulary = shape.vocabulary.next_multiple_of(LANES);
+        let inputs = shape.input() - shape.embedding + position_stride;
+        let mut network = Network {
             layout,
-            embedding: aligned(vocabulary * layout.embedding_stride),
-            hidden: aligned(shape.hidden * layout.input_stride),
-            output: aligned(if shape.tied { 0 } else { vocabulary * layout.hidden_stride }),
-            direct: aligned(if shape.direct { vocabulary * layout.input_stride } else { 0 }),
+            embedding: aligned(vocabulary * embedding_stride),
+            hidden: aligned(inputs * hidden_stride),
+            hidden_bias: aligned(hidden_stride),
+            output: aligned(if shape.tied { 0 } else { vocabulary * hidden_stride }),
+            direct: aligned(if shape.direct { vocabulary * layout.direct_stride() } else { 0 }),
+        };
+        // The rows beyond the vocabulary are words that never come: the logit of their bias alone is minus infinity.
+        let output = if shape.tied { &mut network.embedding } else { &mut network.output };
+        let output: &mut [f32] = cast_slice_mut(output.get_mut());
+        for row in shape.vocabulary..vocabulary {
+            output[row * hidden_stride + shape.hidden] = f32::NEG_INFINITY;
         }
+        network
     }
 
-    /// Embedding, hidden, output and direct weights as rows.
-    pub(super) fn matrices(&self) -> [Rows<'_>; 4] {
-        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride, embedding_stride } = self.layout;
-        let rows = |buffer, count, stride, columns| Rows { buffer, count, stride, columns };
+    /// The output weights, wherever they stand.
+    pub(super) fn output_weights(&self) -> &Shared<Lanes> {
+        if self.layout.shape.tied { &self.embedding } else { &self.output }
+    }
+
+    /// Embedding, hidden weights, hidden bias, output and direct weights as rows.
+    pub(super) fn matrices(&self) -> [Rows<'_>; 5] {
+        let Layout { shape, hidden_stride, embedding_stride, .. } = self.layout;
+        let rows = |buffer, count, stride| Rows { buffer, count, stride };
         let vocabulary = shape.vocabulary;
         [
-            rows(&self.embedding, vocabulary, embedding_stride, shape.embedding + usize::from(shape.tied)),
-            rows(&self.hidden, shape.hidden, input_stride, input_rows),
-            rows(&self.output, if shape.tied { 0 } else { vocabulary }, hidden_stride, hidden_rows),
-            rows(&self.direct, if shape.direct { vocabulary } else { 0 }, input_stride, shape.input()),
+            rows(&self.embedding, vocabulary, embedding_stride),
+            rows(&self.hidden, shape.input(), hidden_stride),
+            rows(&self.hidden_bias, 1, hidden_stride),
+            rows(&self.output, if shape.tied { 0 } else { vocabulary }, hidden_stride),
+            rows(&self.direct, if shape.direct { vocabulary } else { 0 }, self.layout.direct_stride()),
         ]
     }
 
     pub(super) fn load(&mut self, parameters: &Parameters) {
         for (tensor, values) in parameters.tensors() {
-            let (to, stride, column, width) = self.find(tensor.name);
+            let (to, place) = self.find(tensor.name);
+            let width = *tensor.sizes.get(1).unwrap_or(&1);
             for (row, values) in values.chunks_exact(width).enumerate() {
-                to[row * stride + column..][..width].copy_from_slice(values);
+                for (column, &value) in values.iter().enumerate() {
+                    to[place.of(row, column)] = value;
+                }
             }
         }
     }
@@ -111,116 +162,83 @@ impl Network {
     pub(super) fn parameters(&mut self) -> Parameters {
         let mut parameters = Parameters::zeros(self.layout.shape);
         for tensor in self.layout.shape.tensors() {
-            let (from, stride, column, width) = self.find(tensor.name);
-            let values = &mut parameters.values[tensor.range];
-            for (row, values) in values.chunks_exact_mut(width).enumerate() {
-                values.copy_from_slice(&from[row * stride + column..][..width]);
+            let (from, place) = self.find(tensor.name);
+            let width = *tensor.sizes.get(1).unwrap_or(&1);
+            for (row, values) in parameters.values[tensor.range].chunks_exact_mut(width).enumerate() {
+                for (column, value) in values.iter_mut().enumerate() {
+                    *value = from[place.of(row, column)];
+                }
             }
         }
         parameters
     }
 
-    /// A tensor's buffer, the numbers from row to row, its first column and its width.
-    fn find(&mut self, name: &str) -> (&mut [f32], usize, usize, usize) {
-        let Layout { shape, input_stride, hidden_stride, embedding_stride, .. } = self.layout;
-        let (input, hidden) = (shape.input(), shape.hidden);
-        let (buffer, stride, column, width) = match name {
-            EMBEDDING_WEIGHT => (&mut self.embedding, embedding_stride, 0, shape.embedding),
-            HIDDEN_WEIGHT => (&mut self.hidden, input_stride, 0, input),
-            HIDDEN_BIAS => (&mut self.hidden, input_stride, input, 1),
-            OUTPUT_WEIGHT => (&mut self.output, hidden_stride, 0, hidden),
-            OUTPUT_BIAS if shape.tied => (&mut self.embedding, embedding_stride, hidden, 1),
-            OUTPUT_BIAS => (&mut self.output, hidden_stride, hidden, 1),
-            DIRECT_WEIGHT => (&mut self.direct, input_stride, 0, input),
+    /// A tensor's buffer, and where its elements stand there.
+    fn find(&mut self, name: &str) -> (&mut [f32], Place) {
+        let layout = self.layout;
+        let Layout { shape, hidden_stride, embedding_stride, position_stride, .. } = layout;
+        let rows = |stride: usize| Place { first: 0, row: stride, column: 1, block: (usize::MAX, 0) };
+        let (buffer, place) = match name {
+            EMBEDDING_WEIGHT => (&mut self.embedding, rows(embedding_stride)),
+            HIDDEN_WEIGHT => (&mut self.hidden, Place { row: 1, column: hidden_stride, ..rows(0) }),
+            HIDDEN_BIAS => (&mut self.hidden_bias, rows(1)),
+            OUTPUT_WEIGHT => (&mut self.output, rows(hidden_stride)),
+            OUTPUT_BIAS if shape.tied => (&mut self.embedding, Place { first: shape.hidden, ..rows(hidden_stride) }),
+            OUTPUT_BIAS => (&mut self.output, Place { first: shape.hidden, ..rows(hidden_stride) }),
+            DIRECT_WEIGHT => {
+                (&mut self.direct, Place { block: (shape.embedding, position_stride), ..rows(layout.direct_stride()) })
+            }
             name => unreachable!("a network has no tensor {name}"),
         };
-        (cast_slice_mut(buffer.get_mut()), stride, column, width)
+        (cast_slice_mut(buffer.get_mut()), place)
     }
 }
 
-/// The activations of a batch and their gradients, in groups of [`LANES`] examples.
-pub(super) struct Activations {
-    pub(super) groups: usize,
-    /// Token ids of the contexts, [groups * LANES, n].
-    pub(super) contexts: Shared<u32>,
-    /// [groups * LANES].
-    pub(super) targets: Shared<u32>,
-    /// [groups, input rows], the last row one.
-    pub(super) input: Shared<Lanes>,
-    /// The same by example, [groups * LANES, input stride]: the form in which the weights' gradient reads it.
-    pub(super) input_by_example: Shared<Lanes>,
-    /// [groups, hidden rows], the last row one.
-    pub(super) hidden: Shared<Lanes>,
-    /// By example, [groups * LANES, hidden stride].
-    pub(super) hidden_by_example: Shared<Lanes>,
-    /// Logits, then their gradient, [groups, V].
-    pub(super) logits: Shared<Lanes>,
-    /// Gradient before tanh, [groups, h].
-    pub(super) d_hidden: Shared<Lanes>,
-    /// [groups, n*d].
-    pub(super) d_input: Shared<Lanes>,
-    /// n*d, or 0 where no input is dropped.
-    pub(super) input_mask_rows: usize,
-    /// What dropout multiplies the input with, [groups, rows].
-    pub(super) input_mask: Shared<Lanes>,
-    /// h, or 0 where no hidden unit is dropped.
-    pub(super) hidden_mask_rows: usize,
-    /// What dropout multiplies the hidden units with, [groups, rows].
-    pub(super) hidden_mask: Shared<Lanes>,
-    /// Loss of each example, [groups].
-    pub(super) losses: Shared<Lanes>,
+/// Where the elements of a tensor stand in a buffer.
+struct Place {
+    first: usize,
+    /// Numbers from row to row, and from column to column.
+    row: usize,
+    column: usize,
+    /// Columns of a block, and the numbers from one block to the next.
+    block: (usize, usize),
 }
 
-impl Activations {
-    /// Room for `examples`, with masks for the dropout of the input and of the hidden units where it is on.
-    pub(super) fn new(layout: Layout, examples: usize, [drop_input, drop_hidden]: [bool; 2]) -> Self {
-        let Layout { shape, input_rows, input_stride, hidden_rows, hidden_stride, .. } = layout;
-        let groups = examples.div_ceil(LANES);
-        let input_mask_rows = if drop_input { shape.input() } else { 0 };
-        let hidden_mask_rows = if drop_hidden { shape.hidden } else { 0 };
-        let lines = |rows: usize| Shared::new(Lanes::ZERO, groups * rows);
-        let mut activations = Activations {
-            groups,
-            contexts: Shared::new(0, groups * LANES * shape.context),
-            targets: Shared::new(0, groups * LANES),
-            input: lines(input_rows),
-            input_by_example: aligned(groups * LANES * input_stride),
-            hidden: lines(hidden_rows),
-            hidden_by_example: aligned(groups * LANES * hidden_stride),
-            logits: lines(shape.vocabulary),
-            d_hidden: lines(shape.hidden),
-            d_input: lines(shape.input()),
-            input_mask_rows,
-            input_mask: lines(input_mask_rows),
-            hidden_mask_rows,
-            hidden_mask: lines(hidden_mask_rows),
-            losses: lines(1),
-        };
-        for group in activations.input.get_mut().chunks_exact_mut(input_rows) {
-            group[shape.input()] = Lanes::ONE;
-        }
-        for group in activations.hidden.get_mut().chunks_exact_mut(hidden_rows) {
-            group[shape.hidden] = Lanes::ONE;
-        }
-        let by_example: [(&mut Shared<Lanes>, usize, usize); 2] = [
-            (&mut activations.input_by_example, input_stride, shape.input()),
-            (&mut activations.hidden_by_example, hidden_stride, shape.hidden),
-        ];
-        for (buffer, stride, one) in by_example {
-            let numbers: &mut [f32] = cast_slice_mut(buffer.get_mut());
-            numbers.chunks_exact_mut(stride).for_each(|example| example[one] = 1.0);
-        }
-        activations
+impl Place {
+    fn of(&self, row: usize, column: usize) -> usize {
+        let (width, stride) = self.block;
+        let (block, column) = if column < width { (0, column) } else { (column / width, column % width) };
+        self.first + row * self.row + block * stride + column * self.column
     }
+}
 
-    /// [B, rows] from [groups, stored rows], for checks.
-    pub(super) fn by_example(groups: &[Lanes], stored: usize, rows: usize, examples: usize) -> Vec<f32> {
-        let mut values = Vec::with_capacity(examples * rows);
-        for example in 0..examples {
-            let group = &groups[example / LANES * stored..][..rows];
-            values.extend(group.iter().map(|lanes| lanes.0[example % LANES]));
+/// The parameters while nobody writes them.
+#[derive(Clone, Copy)]
+pub(super) struct Read<'a> {
+    pub(super) layout: Layout,
+    pub(super) embedding: &'a [f32],
+    pub(super) hidden: &'a [f32],
+    pub(super) hidden_bias: &'a [f32],
+    pub(super) output: &'a [f32],
+    pub(super) direct: &'a [f32],
+}
+
+impl<'a> Read<'a> {
+    /// # Safety
+    /// No thread may write parameters until a barrier after the last use.
+    #[allow(unsafe_code)]
+    pub(super) unsafe fn new(network: &'a Network) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Read {
+                layout: network.layout,
+                embedding: numbers(network.embedding.read()),
+                hidden: numbers(network.hidden.read()),
+                hidden_bias: numbers(network.hidden_bias.read()),
+                output: numbers(network.output_weights().read()),
+                direct: numbers(network.direct.read()),
+            }
         }
-        values
     }
 }
 
@@ -249,6 +267,28 @@ mod tests {
             let mut network = Network::zeros(shape);
             network.load(&parameters);
             assert_eq!(network.parameters(), parameters);
+        }
+    }
+
+    #[test]
+    fn parts_hold_all_chunks_and_chunks_all_rows() {
+        for vocabulary in [2, 27, 144, 145, 2047, 2048, 16_383, 120_000] {
+            let shape = Shape { vocabulary, context: 1, embedding: 1, hidden: 1, direct: false, tied: false };
+            let layout = Layout::new(shape);
+            let rows: Vec<usize> = (0..layout.parts)
+                .flat_map(|part| layout.chunks_of(part))
+                .flat_map(|chunk| layout.rows_of(chunk))
+                .collect();
+            assert_eq!(rows, (0..vocabulary).collect::<Vec<_>>());
+            for part in 0..layout.parts {
+                assert!(!layout.chunks_of(part).is_empty());
+                assert!(
+                    layout
+                        .chunks_of(part)
+                        .flat_map(|chunk| layout.rows_of(chunk))
+                        .all(|row| layout.part_of(row) == part)
+                );
+            }
         }
     }
 }

@@ -1,50 +1,59 @@
-//! The two matrix products of a step, as register tiles without packing.
+//! The matrix product of all passes, as register tiles.
 //!
-//! Both keep every operand in the order in which its pass reads it, so nothing is copied into panels first: on the
-//! small shapes that copying would cost as much as the product. Each element of a result is one sum in a fixed order,
-//! whatever the tiles and threads are.
+//! A pass keeps every operand in the order in which it reads it: the right one as rows of vectors, the left one as
+//! numbers that are spread over a vector. Each element of a result is one sum in the order of the inner index, whatever
+//! the tiles and threads are.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::lanes::{InstructionSet, Job, LANES, Lanes, tanh};
+use super::lanes::{InstructionSet, Job, LANES};
 use super::vector::Vector;
 
-/// A matrix of weights as the forward or the backward product reads it.
+/// `out[row][column] = sum over inner of left[row][inner] * right[inner][column]`, or what `change` makes of it.
+pub(super) struct Product<'a> {
+    pub(super) left: Left<'a>,
+    pub(super) rows: usize,
+    pub(super) inner: usize,
+    /// [inner, right stride], of which the first `columns` are read.
+    pub(super) right: &'a [f32],
+    pub(super) right_stride: usize,
+    /// A multiple of 8.
+    pub(super) columns: usize,
+    /// [rows, out stride].
+    pub(super) out: &'a mut [f32],
+    pub(super) out_stride: usize,
+    pub(super) change: Change<'a>,
+}
+
+/// The left operand.
 #[derive(Clone, Copy)]
-pub(super) struct Weights<'a> {
-    pub(super) values: &'a [f32],
-    /// Numbers from one stored row to the next.
-    pub(super) stride: usize,
-    /// Element (row, inner) stands at `row * stride + inner`, or transposed at `inner * stride + row`.
-    pub(super) transposed: bool,
+pub(super) enum Left<'a> {
+    /// Element (row, inner) stands at `row * stride + inner`.
+    Rows { values: &'a [f32], stride: usize },
+    /// Element (row, inner) stands at `inner * stride + row`.
+    Columns { values: &'a [f32], stride: usize },
 }
 
-impl Weights<'_> {
-    fn index(&self, row: usize, inner: usize) -> usize {
-        if self.transposed { inner * self.stride + row } else { row * self.stride + inner }
-    }
+/// What becomes of a sum.
+#[derive(Clone, Copy)]
+pub(super) enum Change<'a> {
+    /// It is written.
+    Write,
+    /// It is added.
+    Add,
+    /// A gradient step of weights: weight -= rate * (sum + decay * weight), with the decay of each column.
+    Step { rate: f32, decay: &'a [f32] },
 }
 
-/// Bytes of an operand block that should stay in the second-level cache while weights stream past it.
-const CACHE_BLOCK: usize = 192 * 1024;
-/// Inner elements of a block where the weights are read across their rows: so many rows stay in the first-level cache.
-const INNER_BLOCK: usize = 64;
-
-/// Calls `function::<I, ROWS>` with the number of rows as a constant, so that the tile stays in registers.
+/// Calls `function::<V, ROWS, ACROSS>` with the number of rows as a constant, so that the tile stays in registers.
 macro_rules! with_rows {
-    ($rows:expr, $function:ident::<$isa:ident $(, $extra:literal)?>($($argument:expr),*)) => {
-        with_rows!(@arms $rows, $function, $isa, [$($extra)?], ($($argument),*), 1 2 3 4 5 6 7 8 9 10 11 12)
+    ($rows:expr, $isa:ident, $function:ident::<$vector:ty, $across:ident>($($argument:expr),*)) => {
+        with_rows!(@arms $rows, $isa, $function, $vector, $across, ($($argument),*), 1 2 3 4 5 6 7 8 9 10 11 12)
     };
-    (@arms $rows:expr, $function:ident, $isa:ident, [], $arguments:tt, $($n:literal)*) => {
+    (@arms $rows:expr, $isa:ident, $function:ident, $vector:ty, $across:ident, $arguments:tt, $($n:literal)*) => {
         match $rows {
-            $($n if $n <= $isa::ROWS => with_rows!(@call $function::<$isa, $n>, $arguments),)*
-            rows => unreachable!("a tile of {rows} rows"),
-        }
-    };
-    (@arms $rows:expr, $function:ident, $isa:ident, [$extra:literal], $arguments:tt, $($n:literal)*) => {
-        match $rows {
-            $($n if $n <= $isa::ROWS => with_rows!(@call $function::<$isa, $n, $extra>, $arguments),)*
+            $($n if $n <= $isa::ROWS => with_rows!(@call $function::<$vector, $n, $across>, $arguments),)*
             rows => unreachable!("a tile of {rows} rows"),
         }
     };
@@ -53,128 +62,60 @@ macro_rules! with_rows {
     };
 }
 
-/// `result[group][row] = sum over inner of weights[row][inner] * input[group][inner]`, plus what `result` held where
-/// `accumulate` is set, with `finish` applied to each finished element.
-pub(super) struct ExamplesProduct<'a> {
-    pub(super) weights: Weights<'a>,
-    /// Terms of each sum; may be less than `input_rows`.
-    pub(super) inner: usize,
-    /// [groups, input rows].
-    pub(super) input: &'a [Lanes],
-    pub(super) input_rows: usize,
-    /// [groups, result rows], of which the first `rows` are computed.
-    pub(super) result: &'a mut [Lanes],
-    pub(super) result_rows: usize,
-    pub(super) rows: usize,
-    pub(super) accumulate: bool,
-    pub(super) finish: Finish<'a>,
-}
+impl Job for Product<'_> {
+    type Output = ();
 
-/// What becomes of a sum.
-pub(super) enum Finish<'a> {
-    /// It stays.
-    Keep,
-    /// tanh, and a copy by example: [groups * LANES, stride].
-    /// Where `mask`, [groups, rows], is not empty, it is multiplied with that.
-    Tanh { by_example: &'a mut [f32], stride: usize, mask: &'a [Lanes] },
-    /// Times the slope of tanh, 1 - tanh^2; `hidden` is [groups, hidden rows]. Where `mask` is not empty, `hidden` is tanh
-    /// times the mask, which is 0 or 1 / `share_kept`.
-    TanhBackward { hidden: &'a [Lanes], hidden_rows: usize, mask: &'a [Lanes], share_kept: f32 },
-}
-
-impl Finish<'_> {
     #[inline(always)]
-    fn apply<I: InstructionSet>(&mut self, rows: usize, group: usize, first_row: usize, values: &mut [Lanes]) {
-        match self {
-            Finish::Keep => {}
-            Finish::Tanh { by_example, stride, mask } => {
-                for (place, value) in values.iter_mut().enumerate() {
-                    *value = value.map(
-                        #[inline(always)]
-                        |x| tanh::<I>(x),
-                    );
-                    if !mask.is_empty() {
-                        *value = value.zip(
-                            mask[group * rows + first_row + place],
-                            #[inline(always)]
-                            |a, mask| a * mask,
-                        );
-                    }
-                    for lane in 0..LANES {
-                        by_example[(group * LANES + lane) * *stride + first_row + place] = value.0[lane];
-                    }
-                }
-            }
-            Finish::TanhBackward { hidden, hidden_rows, mask, share_kept } if !mask.is_empty() => {
-                let hidden = &hidden[group * *hidden_rows + first_row..][..values.len()];
-                let mask = &mask[group * rows + first_row..][..values.len()];
-                let share_kept = *share_kept;
-                for ((value, hidden), mask) in values.iter_mut().zip(hidden).zip(mask) {
-                    let slope = hidden.map(
-                        #[inline(always)]
-                        |a| 1.0 - (a * share_kept) * (a * share_kept),
-                    );
-                    let slope = slope.zip(
-                        *mask,
-                        #[inline(always)]
-                        |slope, mask| slope * mask,
-                    );
-                    *value = value.zip(
-                        slope,
-                        #[inline(always)]
-                        |d, slope| d * slope,
-                    );
-                }
-            }
-            Finish::TanhBackward { hidden, hidden_rows, .. } => {
-                let hidden = &hidden[group * *hidden_rows + first_row..][..values.len()];
-                for (value, hidden) in values.iter_mut().zip(hidden) {
-                    *value = value.zip(
-                        *hidden,
-                        #[inline(always)]
-                        |d, a| d * (1.0 - a * a),
-                    );
-                }
+    fn run<I: InstructionSet>(self) {
+        if self.rows > 0 && self.columns > 0 {
+            match self.left {
+                Left::Rows { values, stride } => self.tiles::<I, false>(values, stride),
+                Left::Columns { values, stride } => self.tiles::<I, true>(values, stride),
             }
         }
     }
 }
 
-impl Job for ExamplesProduct<'_> {
-    type Output = ();
-
+impl Product<'_> {
     #[inline(always)]
-    fn run<I: InstructionSet>(self) {
-        let ExamplesProduct { weights, inner, input, input_rows, result, result_rows, rows, .. } = self;
-        let mut finish = self.finish;
-        if inner == 0 {
-            // A network without hidden units.
-            return;
+    #[allow(unsafe_code)]
+    fn tiles<I: InstructionSet, const ACROSS: bool>(self, left: &[f32], left_stride: usize) {
+        let Product { rows, inner, right, right_stride, columns, out, out_stride, change, .. } = self;
+        // What the tiles read and write without further checks: one at each index would cost a fifth of the time.
+        let (major, minor) = if ACROSS { (inner, rows) } else { (rows, inner) };
+        assert!(columns.is_multiple_of(LANES / 2) && columns <= right_stride && columns <= out_stride);
+        assert!(minor <= left_stride && major.max(1) * left_stride <= left.len() + left_stride - minor);
+        assert!(inner.max(1) * right_stride <= right.len() + right_stride - columns);
+        assert!(rows * out_stride <= out.len() + out_stride - columns);
+        if let Change::Step { decay, .. } = change {
+            assert!(columns <= decay.len());
         }
-        let groups = input.len() / input_rows;
-        let inner_block = if weights.transposed { INNER_BLOCK.min(inner) } else { inner };
-        let group_block = (CACHE_BLOCK / (inner_block * size_of::<Lanes>()).max(1)).max(1);
-        for first_group in (0..groups).step_by(group_block) {
-            for first_inner in (0..inner).step_by(inner_block.max(1)) {
-                let inner_count = inner_block.min(inner - first_inner);
-                let continued = self.accumulate || first_inner > 0;
-                for (row, tile_rows) in even_tiles(rows, I::ROWS) {
-                    let start = weights.index(row, first_inner);
-                    let tile = &weights.values[start..];
-                    for group in first_group..groups.min(first_group + group_block) {
-                        let x = &input[group * input_rows + first_inner..][..inner_count];
-                        let out = &mut result[group * result_rows + row..][..tile_rows];
-                        if weights.transposed {
-                            with_rows!(tile_rows, examples_tile::<I, true>(tile, weights.stride, x, out, continued));
-                        } else {
-                            with_rows!(tile_rows, examples_tile::<I, false>(tile, weights.stride, x, out, continued));
-                        }
-                        if first_inner + inner_count == inner {
-                            finish.apply::<I>(rows, group, row, out);
-                        }
+        let out = out.as_mut_ptr();
+        let mut column = 0;
+        while column < columns {
+            let left_columns = (columns - column) / LANES;
+            let width = left_columns.min(I::COLUMNS);
+            for (row, tile_rows) in even_tiles(rows, I::ROWS) {
+                // SAFETY: the tile lies within what the asserts compared with the lengths.
+                unsafe {
+                    let place = Place {
+                        left: left.as_ptr().add(if ACROSS { row } else { row * left_stride }),
+                        left_stride,
+                        right: right.as_ptr().add(column),
+                        right_stride,
+                        inner,
+                        out: out.add(row * out_stride + column),
+                        out_stride,
+                        column,
+                    };
+                    match width {
+                        2 => with_rows!(tile_rows, I, tile::<[I::Full; 2], ACROSS>(place, change)),
+                        1 => with_rows!(tile_rows, I, tile::<I::Full, ACROSS>(place, change)),
+                        _ => with_rows!(tile_rows, I, tile::<I::Half, ACROSS>(place, change)),
                     }
                 }
             }
+            column += if width == 0 { LANES / 2 } else { width * LANES };
         }
     }
 }
@@ -190,144 +131,57 @@ fn even_tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> 
     })
 }
 
-/// A tile of sums in registers: each input is read once for all its rows.
+/// Where a tile's operands and its result begin.
+#[derive(Clone, Copy)]
+struct Place {
+    left: *const f32,
+    left_stride: usize,
+    right: *const f32,
+    right_stride: usize,
+    inner: usize,
+    out: *mut f32,
+    out_stride: usize,
+    column: usize,
+}
+
+/// A tile of sums in registers: each vector of the right operand is read once for all its rows.
+///
+/// # Safety
+/// All that the place and the number of rows name lies within its buffers.
 #[inline(always)]
 #[allow(unsafe_code)]
-fn examples_tile<I: InstructionSet, const ROWS: usize, const TRANSPOSED: bool>(
-    weights: &[f32],
-    stride: usize,
-    x: &[Lanes],
-    result: &mut [Lanes],
-    accumulate: bool,
-) {
-    let (rows, columns) = if TRANSPOSED { (x.len(), ROWS) } else { (ROWS, x.len()) };
-    assert!(!x.is_empty() && (rows - 1) * stride + columns <= weights.len() && result.len() == ROWS);
-    let mut sums = [I::Full::splat(0.0); ROWS];
-    // SAFETY: the largest index into the weights was compared with their length above (a check at each would cost a
-    // fifth of the time), and a `Lanes` holds as many numbers as a full vector.
+unsafe fn tile<V: Vector, const ROWS: usize, const ACROSS: bool>(place: Place, change: Change) {
+    let Place { left, left_stride, right, right_stride, inner, out, out_stride, column } = place;
+    let mut sums = [V::splat(0.0); ROWS];
+    // SAFETY: the caller's promise.
     unsafe {
-        if accumulate {
+        for inner in 0..inner {
+            let x = V::load(right.add(inner * right_stride));
             for row in 0..ROWS {
-                sums[row] = I::Full::load(result[row].0.as_ptr());
+                let index = if ACROSS { inner * left_stride + row } else { row * left_stride + inner };
+                sums[row] = V::mul_add(V::splat(*left.add(index)), x, sums[row]);
             }
         }
-        for (inner, x) in x.iter().enumerate() {
-            let x = I::Full::load(x.0.as_ptr());
-            for row in 0..ROWS {
-                let index = if TRANSPOSED { inner * stride + row } else { row * stride + inner };
-                sums[row] = I::Full::mul_add(I::Full::splat(*weights.get_unchecked(index)), x, sums[row]);
+        match change {
+            Change::Write => {}
+            Change::Add => {
+                for row in 0..ROWS {
+                    sums[row] = V::load(out.add(row * out_stride)).add(sums[row]);
+                }
+            }
+            Change::Step { rate, decay } => {
+                let (rate, decay) = (V::splat(-rate), V::load(decay.as_ptr().add(column)));
+                for row in 0..ROWS {
+                    let weight = V::load(out.add(row * out_stride));
+                    sums[row] = V::mul_add(rate, V::mul_add(decay, weight, sums[row]), weight);
+                }
             }
         }
         for row in 0..ROWS {
-            sums[row].store(result[row].0.as_mut_ptr());
+            sums[row].store(out.add(row * out_stride));
         }
     }
 }
-
-/// The gradient of some weights, `sum over the batch of delta[example][row] * input[example][column]`, and what it does to
-/// them while it is in registers.
-pub(super) struct ParametersProduct<'a> {
-    /// [rows, stride].
-    pub(super) weights: &'a mut [f32],
-    /// A multiple of 8.
-    pub(super) stride: usize,
-    pub(super) deltas: Deltas<'a>,
-    /// [batch, stride].
-    pub(super) input: &'a [f32],
-    pub(super) batch: usize,
-    pub(super) change: Change<'a>,
-}
-
-/// What becomes of a gradient.
-#[derive(Clone, Copy)]
-pub(super) enum Change<'a> {
-    /// It is written over the weights.
-    Write,
-    /// weight -= rate * (gradient + decay * weight), with the decay of each column.
-    Step { rate: f32, decay: &'a [f32] },
-}
-
-/// Gradients by group: [groups, rows], where row `first` belongs to the first row of the weights.
-#[derive(Clone, Copy)]
-pub(super) struct Deltas<'a> {
-    pub(super) values: &'a [Lanes],
-    pub(super) rows: usize,
-    pub(super) first: usize,
-}
-
-impl Job for ParametersProduct<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: InstructionSet>(self) {
-        let ParametersProduct { weights, stride, deltas, input, batch, change } = self;
-        let wide = stride / LANES * LANES;
-        for (row, tile_rows) in even_tiles(weights.len() / stride, I::ROWS) {
-            let weights = &mut weights[row * stride..][..tile_rows * stride];
-            let deltas = Deltas { first: deltas.first + row, ..deltas };
-            for column in (0..wide).step_by(LANES) {
-                with_rows!(tile_rows, full_tile::<I>(weights, stride, column, deltas, input, batch, change));
-            }
-            if wide < stride {
-                with_rows!(tile_rows, half_tile::<I>(weights, stride, wide, deltas, input, batch, change));
-            }
-        }
-    }
-}
-
-macro_rules! parameters_tile {
-    ($name:ident, $vector:ident) => {
-        #[inline(always)]
-        #[allow(unsafe_code)]
-        fn $name<I: InstructionSet, const ROWS: usize>(
-            weights: &mut [f32],
-            stride: usize,
-            column: usize,
-            deltas: Deltas,
-            input: &[f32],
-            batch: usize,
-            change: Change,
-        ) {
-            let mut sums = [I::$vector::splat(0.0); ROWS];
-            assert!(batch * stride <= input.len() && column + I::$vector::LANES <= stride);
-            assert!(weights.len() == ROWS * stride);
-            for group in 0..batch.div_ceil(LANES) {
-                let delta = &deltas.values[group * deltas.rows + deltas.first..][..ROWS];
-                for lane in 0..LANES.min(batch - group * LANES) {
-                    // SAFETY: the last row of `input` was compared with its length above; lanes are below LANES, rows
-                    // below the length of `delta`.
-                    unsafe {
-                        let x = I::$vector::load(input.as_ptr().add((group * LANES + lane) * stride + column));
-                        for row in 0..ROWS {
-                            let delta = *delta.get_unchecked(row).0.get_unchecked(lane);
-                            sums[row] = I::$vector::mul_add(I::$vector::splat(delta), x, sums[row]);
-                        }
-                    }
-                }
-            }
-            if let Change::Step { rate, decay } = change {
-                assert!(decay.len() == stride);
-                let rate = I::$vector::splat(-rate);
-                for row in 0..ROWS {
-                    // SAFETY: `weights` holds ROWS rows of `stride` numbers and `decay` one, compared above.
-                    unsafe {
-                        let weight = I::$vector::load(weights.as_ptr().add(row * stride + column));
-                        let decay = I::$vector::load(decay.as_ptr().add(column));
-                        let gradient = I::$vector::mul_add(decay, weight, sums[row]);
-                        sums[row] = I::$vector::mul_add(rate, gradient, weight);
-                    }
-                }
-            }
-            for row in 0..ROWS {
-                // SAFETY: as above.
-                unsafe { sums[row].store(weights.as_mut_ptr().add(row * stride + column)) };
-            }
-        }
-    };
-}
-
-parameters_tile!(full_tile, Full);
-parameters_tile!(half_tile, Half);
 
 /// Measures what the register tile of a product would reach if its operands cost nothing, in GFLOP/s of one thread.
 pub(super) struct Peak;
@@ -338,26 +192,72 @@ impl Job for Peak {
     #[inline(always)]
     fn run<I: InstructionSet>(self) -> f64 {
         const TURNS: usize = 20_000;
+        /// Accumulators: enough to keep all multipliers busy, and few enough for any set's registers.
+        const SUMS: usize = 12;
         let (start, mut best) = (Instant::now(), 0f64);
         // The best of many short loops: the machine may be busy for a while.
         while start.elapsed() < Duration::from_millis(150) {
             let turn = Instant::now();
-            with_rows!(I::ROWS, peak_tile::<I>(TURNS));
-            let operations = 2 * I::ROWS * LANES * TURNS;
+            let factor = I::Half::splat(black_box(0.999));
+            let mut sums = [factor; SUMS];
+            for _ in 0..TURNS {
+                for sum in &mut sums {
+                    *sum = I::Half::mul_add(*sum, factor, factor);
+                }
+            }
+            black_box(sums);
+            let operations = 2 * SUMS * LANES / 2 * TURNS;
             best = best.max(operations as f64 / turn.elapsed().as_secs_f64() / 1e9);
         }
         best
     }
 }
 
-#[inline(always)]
-fn peak_tile<I: InstructionSet, const ROWS: usize>(turns: usize) {
-    let factor = I::Full::splat(black_box(0.999));
-    let mut sums = [factor; ROWS];
-    for _ in 0..turns {
-        for row in 0..ROWS {
-            sums[row] = I::Full::mul_add(sums[row], factor, factor);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::cpu::lanes::{Level, dispatch};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn products_are_what_loops_give(rows in 1usize..40, inner in 1usize..9, eights in 1usize..9, across: bool) {
+            let columns = 8 * eights;
+            let number = |seed: usize| ((seed * 7919 + 13) % 101) as f32 / 50.0 - 1.0;
+            let left: Vec<f32> = (0..rows * inner).map(number).collect();
+            let right: Vec<f32> = (0..inner * columns).map(|place| number(place + 1)).collect();
+            let decay = vec![0.25; columns];
+            for level in Level::available() {
+                for change in [Change::Write, Change::Add, Change::Step { rate: 0.5, decay: &decay }] {
+                    let mut out: Vec<f32> = (0..rows * columns).map(|place| number(place + 2)).collect();
+                    let before = out.clone();
+                    let left = if across {
+                        Left::Columns { values: &left, stride: rows }
+                    } else {
+                        Left::Rows { values: &left, stride: inner }
+                    };
+                    dispatch(level, Product {
+                        left, rows, inner, right: &right, right_stride: columns, columns, out: &mut out,
+                        out_stride: columns, change,
+                    });
+                    for row in 0..rows {
+                        for column in 0..columns {
+                            let of_left = |k: usize| match left {
+                                Left::Columns { values, stride } => values[k * stride + row],
+                                Left::Rows { values, stride } => values[row * stride + k],
+                            };
+                            let sum: f32 = (0..inner).map(|k| of_left(k) * right[k * columns + column]).sum();
+                            let old = before[row * columns + column];
+                            let expected = match change {
+                                Change::Write => sum,
+                                Change::Add => old + sum,
+                                Change::Step { rate, .. } => old - rate * (sum + 0.25 * old),
+                            };
+                            prop_assert!((out[row * columns + column] - expected).abs() < 1e-5);
+                        }
+                    }
+                }
+            }
         }
     }
-    black_box(sums);
 }

@@ -21,6 +21,12 @@ impl<T: Copy> Shared<T> {
         Shared { values: UnsafeCell::new(vec![value; length]) }
     }
 
+    /// Whether there is nothing in it. Its length never changes.
+    pub(super) fn is_empty(&self) -> bool {
+        // SAFETY: the vector itself is only read.
+        unsafe { (*self.values.get()).is_empty() }
+    }
+
     /// The whole buffer, by the only one who holds it.
     pub(super) fn get_mut(&mut self) -> &mut [T] {
         self.values.get_mut()
@@ -32,6 +38,18 @@ impl<T: Copy> Shared<T> {
     /// No thread may write any part of it until a barrier after the last use.
     pub(super) unsafe fn read(&self) -> &[T] {
         unsafe { &*self.values.get() }
+    }
+
+    /// A part of the buffer for reading.
+    ///
+    /// # Safety
+    /// No thread may write this part until a barrier after the last use.
+    pub(super) unsafe fn read_part(&self, range: Range<usize>) -> &[T] {
+        let values = self.values.get();
+        // The vector itself is only read here: other threads may hold other parts of its buffer.
+        let (start, length) = unsafe { ((*values).as_ptr(), (*values).len()) };
+        assert!(range.start <= range.end && range.end <= length);
+        unsafe { std::slice::from_raw_parts(start.add(range.start), range.len()) }
     }
 
     /// A part of the buffer for writing.
@@ -55,7 +73,9 @@ impl Shared<Lanes> {
     /// # Safety
     /// No other thread may write this part until a barrier after the last use.
     pub(super) unsafe fn read_numbers(&self, range: Range<usize>) -> &[f32] {
-        unsafe { self.write_numbers(range) }
+        let (start, length) = self.numbers();
+        assert!(range.start <= range.end && range.end <= length);
+        unsafe { std::slice::from_raw_parts(start.add(range.start), range.len()) }
     }
 
     /// A part of the buffer, counted in plain numbers, for writing.
@@ -64,10 +84,18 @@ impl Shared<Lanes> {
     /// As for [`Shared::write`].
     #[allow(clippy::mut_from_ref)]
     pub(super) unsafe fn write_numbers(&self, range: Range<usize>) -> &mut [f32] {
-        let values = self.values.get();
-        let (start, length) = unsafe { ((*values).as_ptr().cast_mut().cast::<f32>(), (*values).len() * LANES) };
+        let (start, length) = self.numbers();
         assert!(range.start <= range.end && range.end <= length);
         unsafe { std::slice::from_raw_parts_mut(start.add(range.start), range.len()) }
+    }
+
+    /// Where the numbers begin, and how many there are.
+    fn numbers(&self) -> (*mut f32, usize) {
+        // SAFETY: the vector itself is only read: other threads may hold parts of its buffer.
+        unsafe {
+            let values = self.values.get();
+            ((*values).as_ptr().cast_mut().cast(), (*values).len() * LANES)
+        }
     }
 }
 

@@ -6,11 +6,17 @@
 
 use std::ops::Range;
 
-use super::lanes::{InstructionSet, LANES, Lanes};
-use super::network::{Activations, Layout, Network, numbers};
-use super::product::{Change, Deltas, ParametersProduct};
+use bytemuck::{cast_slice, cast_slice_mut};
+
+use super::activations::{Activations, Scratch};
+use super::hidden::PairSums;
+use super::lanes::{InstructionSet, Job};
+use super::network::{Layout, Network};
+use super::output::LogitsGradient;
+use super::pairs::Pairs;
+use super::product::{Change, Left, Product};
 use super::rule::{Average, Rule};
-use super::threads::{Barrier, Shared, aligned, part};
+use super::threads::{Barrier, Shared, part};
 use crate::engine::{Optimizer, Recipe, State};
 use crate::model::Parameters;
 
@@ -19,8 +25,6 @@ pub(super) struct Carried {
     recipe: Recipe,
     /// The whole gradient, where the rule needs it.
     gradients: Option<Network>,
-    /// The gradient of the embeddings, where nothing else is written down; zero between steps.
-    embedding_gradient: Shared<Lanes>,
     velocity: Option<Network>,
     squares: Option<Network>,
     average: Option<Network>,
@@ -33,8 +37,29 @@ pub(super) struct Carried {
 /// Weight decay by column: λ, and 0 where a row has its bias.
 struct Decay {
     embedding: Vec<f32>,
-    by_input: Vec<f32>,
-    by_hidden: Vec<f32>,
+    hidden: Vec<f32>,
+    hidden_bias: Vec<f32>,
+    output: Vec<f32>,
+    direct: Vec<f32>,
+}
+
+/// What the gradient of the weights is for.
+#[derive(Clone, Copy)]
+enum Purpose<'a> {
+    /// To be written down.
+    Gradient,
+    /// A step at once.
+    Step { rate: f32, decay: &'a Decay },
+}
+
+impl<'a> Purpose<'a> {
+    #[inline(always)]
+    fn change(self, row: impl Fn(&'a Decay) -> &'a [f32]) -> Change<'a> {
+        match self {
+            Purpose::Gradient => Change::Write,
+            Purpose::Step { rate, decay } => Change::Step { rate, decay: row(decay) },
+        }
+    }
 }
 
 /// What differs from step to step.
@@ -50,7 +75,6 @@ impl Carried {
         let shape = layout.shape;
         let zeros = || Network::zeros(shape);
         let writes_gradient = recipe.optimizer != Optimizer::Sgd || recipe.clip_norm > 0.0 || shape.tied;
-        let embeddings = if writes_gradient { 0 } else { shape.vocabulary * shape.embedding };
         let row_squares =
             if recipe.clip_norm > 0.0 { network.matrices().iter().map(|rows| rows.count).sum() } else { 0 };
         let row = |stride: usize, bias: Option<usize>| {
@@ -62,8 +86,10 @@ impl Carried {
         };
         let decay = Decay {
             embedding: row(layout.embedding_stride, shape.tied.then_some(shape.hidden)),
-            by_input: row(layout.input_stride, Some(shape.input())),
-            by_hidden: row(layout.hidden_stride, Some(shape.hidden)),
+            hidden: row(layout.hidden_stride, None),
+            hidden_bias: row(layout.hidden_stride, Some(0)),
+            output: row(layout.hidden_stride, Some(shape.hidden)),
+            direct: row(layout.direct_stride(), None),
         };
         let average = (recipe.average > 0.0).then(|| {
             let mut average = zeros();
@@ -73,7 +99,6 @@ impl Carried {
         Carried {
             recipe,
             gradients: writes_gradient.then(zeros),
-            embedding_gradient: aligned(embeddings),
             velocity: recipe.keeps_velocity().then(zeros),
             squares: recipe.keeps_squares().then(zeros),
             average,
@@ -107,7 +132,7 @@ impl Carried {
         }
     }
 
-    /// Phase 2 of a step for the rows of thread `index` of `threads`.
+    /// The update of a step for the rows of thread `index` of `threads`.
     ///
     /// # Safety
     /// All threads call it with the same buffers between two barriers, and nobody else uses them meanwhile.
@@ -116,23 +141,44 @@ impl Carried {
     pub(super) unsafe fn update<I: InstructionSet>(
         &self,
         network: &Network,
-        from: &Activations,
-        batch: usize,
+        batch: &mut Batch,
         factors: Factors,
         barrier: &Barrier,
         (index, threads): (usize, usize),
     ) {
+        let whose = (index, threads);
         // SAFETY: activations are only read in this phase, and each thread writes the rows that `part` gives to it alone.
         unsafe {
             match &self.gradients {
-                None => self.fused::<I>(network, from, batch, factors, (index, threads)),
+                None => {
+                    let purpose = Purpose::Step { rate: factors.rate, decay: &self.decay };
+                    weights_of_batch::<I>(network, network, batch, purpose, whose);
+                    if network.layout.shape.direct {
+                        barrier.wait();
+                    }
+                    let own = part(network.layout.shape.vocabulary, index, threads);
+                    let rows = network.embedding.write_numbers(network.matrices()[0].numbers(index, threads));
+                    if self.recipe.weight_decay > 0.0 {
+                        let keeps = 1.0 - factors.rate * self.recipe.weight_decay;
+                        rows.iter_mut().for_each(
+                            #[inline(always)]
+                            |value| *value *= keeps,
+                        );
+                    }
+                    I::call(Occurrences { layout: network.layout, batch, own, rows, factor: -factors.rate });
+                }
                 Some(gradients) => {
-                    gradients_of_batch::<I>(gradients, from, batch, (index, threads));
-                    let clip = self.clip_factor(gradients, barrier, (index, threads));
-                    self.apply_rule::<I>(network, gradients, factors, clip, (index, threads));
+                    gradients_of_batch::<I>(network, gradients, batch, barrier, whose);
+                    barrier.wait();
+                    let clip = self.clip_factor(gradients, barrier, whose);
+                    self.apply_rule::<I>(network, gradients, factors, clip, whose);
                 }
             }
             if let Some(average) = &self.average {
+                if self.gradients.is_none() {
+                    // Rows were stepped by others than those who average them.
+                    barrier.wait();
+                }
                 let keeps = self.recipe.average_keeps(factors.step);
                 for (to, from) in average.matrices().into_iter().zip(network.matrices()) {
                     let range = to.numbers(index, threads);
@@ -140,43 +186,6 @@ impl Carried {
                     I::call(Average { average: to.buffer.write_numbers(range), parameters, keeps });
                 }
             }
-        }
-    }
-
-    /// Gradient and plain step in one.
-    ///
-    /// # Safety
-    /// As for [`Carried::update`].
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn fused<I: InstructionSet>(
-        &self,
-        to: &Network,
-        from: &Activations,
-        batch: usize,
-        Factors { rate, .. }: Factors,
-        (index, threads): (usize, usize),
-    ) {
-        let shape = to.layout.shape;
-        // SAFETY: the caller's promise.
-        unsafe {
-            let by_input = Change::Step { rate, decay: &self.decay.by_input };
-            let by_hidden = Change::Step { rate, decay: &self.decay.by_hidden };
-            weights_of_batch::<I>(to, from, batch, (by_input, by_hidden), (index, threads));
-            let own = part(shape.vocabulary, index, threads);
-            let range = own.start * shape.embedding..own.end * shape.embedding;
-            let embedding = to.embedding.write_numbers(range.clone());
-            let gradient = self.embedding_gradient.write_numbers(range);
-            if self.recipe.weight_decay > 0.0 {
-                let keeps = 1.0 - rate * self.recipe.weight_decay;
-                embedding.iter_mut().for_each(
-                    #[inline(always)]
-                    |value| *value *= keeps,
-                );
-            }
-            let occurrences = Occurrences::new(from, to.layout, batch, own);
-            occurrences.sum(gradient, shape.embedding);
-            occurrences.step::<I>(embedding, gradient, rate);
         }
     }
 
@@ -199,7 +208,7 @@ impl Carried {
                 let rows = matrix.buffer.read_numbers(matrix.numbers(index, threads));
                 let sums = self.row_squares.write(first + own.start..first + own.end);
                 for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(matrix.stride)) {
-                    *sum = row[..matrix.columns].iter().map(|&g| f64::from(g) * f64::from(g)).sum();
+                    *sum = row.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
                 }
             }
             first += matrix.count;
@@ -223,7 +232,8 @@ impl Carried {
         (index, threads): (usize, usize),
     ) {
         let corrections = self.recipe.corrections(step);
-        let decays = [&self.decay.embedding, &self.decay.by_input, &self.decay.by_hidden, &self.decay.by_input];
+        let Decay { embedding, hidden, hidden_bias, output, direct } = &self.decay;
+        let decays = [embedding, hidden, hidden_bias, output, direct];
         for (number, matrix) in network.matrices().into_iter().enumerate() {
             let range = matrix.numbers(index, threads);
             // SAFETY: these rows are this thread's own in every buffer.
@@ -258,6 +268,14 @@ unsafe fn own_rows(network: &Option<Network>, number: usize, range: Range<usize>
     }
 }
 
+/// A batch after its examples were worked on.
+pub(super) struct Batch<'a> {
+    pub(super) activations: &'a Activations,
+    pub(super) scratch: &'a mut Scratch,
+    /// The gradient is that of `scale` times the loss.
+    pub(super) scale: f32,
+}
+
 /// The gradient of the batch, written over what `to` holds, for the rows of thread `index` of `threads`.
 ///
 /// # Safety
@@ -265,115 +283,348 @@ unsafe fn own_rows(network: &Option<Network>, number: usize, range: Range<usize>
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(super) unsafe fn gradients_of_batch<I: InstructionSet>(
+    network: &Network,
     to: &Network,
-    from: &Activations,
-    batch: usize,
+    batch: &mut Batch,
+    barrier: &Barrier,
     (index, threads): (usize, usize),
 ) {
-    let Layout { shape, embedding_stride, .. } = to.layout;
+    let layout = to.layout;
     // SAFETY: the caller's promise.
     unsafe {
-        let own = part(shape.vocabulary, index, threads);
-        let embedding = to.embedding.write_numbers(own.start * embedding_stride..own.end * embedding_stride);
-        if !shape.tied {
-            embedding.fill(0.0);
+        weights_of_batch::<I>(network, to, batch, Purpose::Gradient, (index, threads));
+        // Where the embeddings are the output weights, their gradient was written by whoever has the chunk.
+        barrier.wait();
+        let rows = to.embedding.write_numbers(to.matrices()[0].numbers(index, threads));
+        if !layout.shape.tied {
+            rows.fill(0.0);
         }
-        // Where the embeddings are the output weights, their gradient is written here, before the occurrences add theirs.
-        weights_of_batch::<I>(to, from, batch, (Change::Write, Change::Write), (index, threads));
-        Occurrences::new(from, to.layout, batch, own).sum(embedding, embedding_stride);
+        let own = part(layout.shape.vocabulary, index, threads);
+        I::call(Occurrences { layout, batch, own, rows, factor: 1.0 });
     }
 }
 
-/// All weights but the embeddings: the products of phase 2, with a change for the rows by input and one for those by
-/// hidden unit.
+/// All weights but the embeddings: `network` is read, `to` changed, which may be the same.
 ///
 /// # Safety
 /// As for [`gradients_of_batch`].
 #[inline(always)]
 #[allow(unsafe_code)]
 unsafe fn weights_of_batch<I: InstructionSet>(
+    network: &Network,
     to: &Network,
-    from: &Activations,
-    batch: usize,
-    (by_input, by_hidden): (Change, Change),
+    batch: &mut Batch,
+    purpose: Purpose,
     (index, threads): (usize, usize),
 ) {
-    let Layout { shape, input_stride, hidden_stride, .. } = to.layout;
-    // SAFETY: activations are only read in this phase; the rows are this thread's own. Rows are multiples of half a cache
-    // line, so the buffers are cut as numbers, not as lines.
+    let layout = network.layout;
+    // SAFETY: the caller's promise; each thread has rows, chunks or parts of its own.
     unsafe {
-        let (logits, d_hidden) = (from.logits.read(), from.d_hidden.read());
-        let input = numbers(from.input_by_example.read());
-        let hidden = numbers(from.hidden_by_example.read());
-        let own = part(shape.vocabulary, index, threads);
-        let output = if shape.tied { &to.embedding } else { &to.output };
-        let weights = output.write_numbers(own.start * hidden_stride..own.end * hidden_stride);
-        let deltas = Deltas { values: logits, rows: shape.vocabulary, first: own.start };
-        I::call(ParametersProduct { weights, stride: hidden_stride, deltas, input: hidden, batch, change: by_hidden });
-        if shape.direct {
-            let weights = to.direct.write_numbers(own.start * input_stride..own.end * input_stride);
-            I::call(ParametersProduct { weights, stride: input_stride, deltas, input, batch, change: by_input });
-        }
-        let own_units = part(shape.hidden, index, threads);
-        let weights = to.hidden.write_numbers(own_units.start * input_stride..own_units.end * input_stride);
-        let deltas = Deltas { values: d_hidden, rows: shape.hidden, first: own_units.start };
-        I::call(ParametersProduct { weights, stride: input_stride, deltas, input, batch, change: by_input });
-    }
-}
-
-/// Where the owned tokens stand in the contexts of a batch.
-struct Occurrences<'a> {
-    contexts: &'a [u32],
-    d_input: &'a [Lanes],
-    context: usize,
-    embedding: usize,
-    batch: usize,
-    own: Range<usize>,
-}
-
-impl<'a> Occurrences<'a> {
-    /// # Safety
-    /// Nobody writes the activations meanwhile.
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn new(from: &'a Activations, layout: Layout, batch: usize, own: Range<usize>) -> Self {
-        let Layout { shape, .. } = layout;
-        // SAFETY: the caller's promise.
-        let (contexts, d_input) = unsafe { (from.contexts.read(), from.d_input.read()) };
-        Occurrences { contexts, d_input, context: shape.context, embedding: shape.embedding, batch, own }
-    }
-
-    /// The row of an owned token.
-    #[inline(always)]
-    fn row(&self, token: u32) -> Option<usize> {
-        self.own.contains(&(token as usize)).then(|| token as usize - self.own.start)
-    }
-
-    /// Adds the gradient of each owned token over its occurrences, in order; rows are `stride` apart.
-    #[inline(always)]
-    fn sum(&self, gradient: &mut [f32], stride: usize) {
-        let inputs = self.context * self.embedding;
-        for (example, tokens) in self.contexts.chunks_exact(self.context).take(self.batch).enumerate() {
-            let d_input = &self.d_input[example / LANES * inputs..][..inputs];
-            for (place, &token) in tokens.iter().enumerate() {
-                let Some(row) = self.row(token) else { continue };
-                let d_row = &d_input[place * self.embedding..][..self.embedding];
-                for (sum, d) in gradient[row * stride..][..self.embedding].iter_mut().zip(d_row) {
-                    *sum += d.0[example % LANES];
+        hidden_weights::<I>(to, batch, purpose, (index, threads));
+        if layout.shape.direct {
+            for number in part(layout.parts, index, threads) {
+                for chunk in layout.chunks_of(number) {
+                    output_rows::<I>(to, batch, chunk, layout.rows_of(chunk), purpose);
+                    direct_rows::<I>(network, to, batch, (number, chunk), purpose);
                 }
+            }
+        } else if layout.parts > 1 {
+            for chunk in part(layout.chunks, index, threads) {
+                output_rows::<I>(to, batch, chunk, layout.rows_of(chunk), purpose);
+            }
+        } else {
+            let own = part(layout.shape.vocabulary, index, threads);
+            for chunk in 0..layout.chunks {
+                let rows = layout.rows_of(chunk);
+                output_rows::<I>(to, batch, chunk, rows.start.max(own.start)..rows.end.min(own.end), purpose);
             }
         }
     }
+}
 
-    /// A plain step of the rows that occurred; their gradient is zero again. A second visit of a row subtracts zero.
+/// The hidden weights and biases: what came back to the hidden units from each pair, times the pair's embedding.
+///
+/// # Safety
+/// As for [`gradients_of_batch`].
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn hidden_weights<I: InstructionSet>(
+    to: &Network,
+    batch: &mut Batch,
+    purpose: Purpose,
+    (index, threads): (usize, usize),
+) {
+    let Layout { shape, hidden_stride, position_stride, .. } = to.layout;
+    let Scratch { pairs, input, .. } = &*batch.scratch;
+    let input: &[f32] = cast_slice(input);
+    if shape.hidden == 0 {
+        return;
+    }
+    let [_, weights, bias, ..] = to.matrices();
+    let own = part(weights.count, index, threads);
+    for position in 0..shape.context {
+        let first = position * shape.embedding;
+        let rows = own.start.max(first)..own.end.min(first + shape.embedding);
+        if rows.is_empty() {
+            continue;
+        }
+        let here = pairs.starts[position]..pairs.starts[position + 1];
+        // SAFETY: these rows are this thread's own.
+        unsafe {
+            let d_pairs = &batch.activations.d_hidden_pairs;
+            I::call(Product {
+                left: Left::Columns {
+                    values: &input[here.start * position_stride + rows.start - first..],
+                    stride: position_stride,
+                },
+                rows: rows.len(),
+                inner: here.len(),
+                right: d_pairs.read_numbers(here.start * hidden_stride..here.end * hidden_stride),
+                right_stride: hidden_stride,
+                columns: hidden_stride,
+                out: weights.buffer.write_numbers(rows.start * hidden_stride..rows.end * hidden_stride),
+                out_stride: hidden_stride,
+                change: purpose.change(
+                    #[inline(always)]
+                    |decay| &decay.hidden,
+                ),
+            });
+        }
+    }
+    let range = bias.numbers(index, threads);
+    if !range.is_empty() {
+        // Each example has one pair in the first position.
+        let first = pairs.starts[1];
+        // SAFETY: as above.
+        unsafe {
+            I::call(Product {
+                left: Left::Rows { values: &batch.scratch.ones[..first], stride: first },
+                rows: 1,
+                inner: first,
+                right: batch.activations.d_hidden_pairs.read_numbers(0..first * hidden_stride),
+                right_stride: hidden_stride,
+                columns: hidden_stride,
+                out: bias.buffer.write_numbers(range),
+                out_stride: hidden_stride,
+                change: purpose.change(
+                    #[inline(always)]
+                    |decay| &decay.hidden_bias,
+                ),
+            });
+        }
+    }
+}
+
+/// Some output rows of a chunk, all of its rows where the logits' gradient is still to be made.
+///
+/// # Safety
+/// These rows, or the chunk, are this thread's own.
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn output_rows<I: InstructionSet>(
+    to: &Network,
+    batch: &mut Batch,
+    chunk: usize,
+    rows: Range<usize>,
+    purpose: Purpose,
+) {
+    let layout = to.layout;
+    let Layout { hidden_stride, chunk: stride, .. } = layout;
+    let Batch { activations, scratch, scale } = batch;
+    let count = activations.batch;
+    if rows.is_empty() {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        if layout.parts > 1 {
+            gradient_of_logits::<I>(layout, activations, &scratch.targets, chunk, 0..count, *scale);
+        }
+        let first = layout.rows_of(chunk).start;
+        I::call(Product {
+            left: Left::Columns {
+                values: activations
+                    .logits
+                    .read_numbers(chunk * count * stride + rows.start - first..(chunk + 1) * count * stride),
+                stride,
+            },
+            rows: rows.len(),
+            inner: count,
+            right: activations.hidden.read_numbers(0..count * hidden_stride),
+            right_stride: hidden_stride,
+            columns: hidden_stride,
+            out: to.output_weights().write_numbers(rows.start * hidden_stride..rows.end * hidden_stride),
+            out_stride: hidden_stride,
+            change: purpose.change(
+                #[inline(always)]
+                |decay| &decay.output,
+            ),
+        });
+    }
+}
+
+/// Makes the gradient of the logits of some examples in a chunk.
+///
+/// # Safety
+/// They are this thread's own, and what [`super::output::Finish`] leaves of these examples was written before a barrier or
+/// by this thread.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn gradient_of_logits<I: InstructionSet>(
+    layout: Layout,
+    activations: &Activations,
+    targets: &[u32],
+    chunk: usize,
+    examples: Range<usize>,
+    scale: f32,
+) {
+    let (batch, stride) = (activations.batch, layout.chunk);
+    let of = |first: usize, width: usize| (first + examples.start) * width..(first + examples.end) * width;
+    // SAFETY: the caller's promise.
+    unsafe {
+        I::call(LogitsGradient {
+            logits: activations.logits.write_numbers(of(chunk * batch, stride)),
+            stride,
+            rows: layout.rows_of(chunk),
+            targets: &targets[examples.clone()],
+            references: activations.references.read_numbers(of(chunk * batch, 1)),
+            largest: activations.normalizers.read_numbers(of(0, 1)),
+            inverse: activations.normalizers.read_numbers(of(batch, 1)),
+            scale,
+        });
+    }
+}
+
+/// The direct weights of a chunk, and before they change, what they add to the gradient of the input.
+///
+/// # Safety
+/// The part that has the chunk is this thread's own.
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn direct_rows<I: InstructionSet>(
+    network: &Network,
+    to: &Network,
+    batch: &mut Batch,
+    (number, chunk): (usize, usize),
+    purpose: Purpose,
+) {
+    let layout = network.layout;
+    let Layout { shape, position_stride, chunk: stride, .. } = layout;
+    let Batch { activations, scratch, .. } = batch;
+    let Scratch { pairs, input, pair_logits, .. } = &mut **scratch;
+    let (input, d_pairs): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(pair_logits));
+    let (direct_stride, count, rows) = (layout.direct_stride(), activations.batch, layout.rows_of(chunk));
+    let first = chunk == layout.chunks_of(number).start;
+    // SAFETY: the caller's promise.
+    unsafe {
+        I::call(PairSums {
+            pairs,
+            own: 0..pairs.len(),
+            from: activations.logits.read_numbers(chunk * count * stride..(chunk + 1) * count * stride),
+            from_stride: stride,
+            to: d_pairs,
+            width: stride,
+        });
+        let most = count * shape.context;
+        for position in 0..shape.context {
+            let here = pairs.starts[position]..pairs.starts[position + 1];
+            let own = rows.start * direct_stride + position * position_stride..rows.end * direct_stride;
+            let parts = number * most + here.start..number * most + here.end;
+            I::call(Product {
+                left: Left::Rows { values: &d_pairs[here.start * stride..], stride },
+                rows: here.len(),
+                inner: rows.len(),
+                right: network.direct.read_numbers(own.clone()),
+                right_stride: direct_stride,
+                columns: position_stride,
+                out: activations
+                    .d_input_parts
+                    .write_numbers(parts.start * position_stride..parts.end * position_stride),
+                out_stride: position_stride,
+                change: if first { Change::Write } else { Change::Add },
+            });
+            I::call(Product {
+                left: Left::Columns { values: &d_pairs[here.start * stride..], stride },
+                rows: rows.len(),
+                inner: here.len(),
+                right: &input[here.start * position_stride..],
+                right_stride: position_stride,
+                columns: position_stride,
+                out: to.direct.write_numbers(own),
+                out_stride: direct_stride,
+                change: purpose.change(
+                    #[inline(always)]
+                    |decay| &decay.direct,
+                ),
+            });
+        }
+    }
+}
+
+/// Adds to the rows of the owned tokens `factor` times what came back to their pairs, in the order of the pairs.
+struct Occurrences<'a, 'b> {
+    layout: Layout,
+    batch: &'a Batch<'b>,
+    own: Range<usize>,
+    /// [own tokens, embedding stride].
+    rows: &'a mut [f32],
+    factor: f32,
+}
+
+impl Job for Occurrences<'_, '_> {
+    type Output = ();
+
     #[inline(always)]
-    fn step<I: InstructionSet>(&self, rows: &mut [f32], gradient: &mut [f32], rate: f32) {
-        for &token in &self.contexts[..self.batch * self.context] {
-            let Some(row) = self.row(token) else { continue };
-            let range = row * self.embedding..(row + 1) * self.embedding;
-            for (value, sum) in rows[range.clone()].iter_mut().zip(&mut gradient[range]) {
-                *value = I::mul_add(-rate, *sum, *value);
-                *sum = 0.0;
+    #[allow(unsafe_code)]
+    fn run<I: InstructionSet>(self) {
+        let Occurrences { layout, batch: Batch { activations, scratch, .. }, own, rows, factor } = self;
+        let Layout { shape, embedding_stride, position_stride, parts, .. } = layout;
+        let (pairs, embedding): (&Pairs, usize) = (&scratch.pairs, shape.embedding);
+        let most = activations.batch * shape.context;
+        // SAFETY: nobody writes them in this phase.
+        let (d_input, d_parts, mask) = unsafe {
+            let direct = if shape.direct { parts * most * position_stride } else { 0 };
+            let mask = if activations.input_mask.is_empty() { 0 } else { activations.batch * shape.input() };
+            (
+                activations.d_input.read_numbers(0..pairs.len() * position_stride),
+                activations.d_input_parts.read_numbers(0..direct),
+                activations.input_mask.read_numbers(0..mask),
+            )
+        };
+        let mut gradient = vec![0.0; embedding];
+        for position in 0..shape.context {
+            for pair in pairs.starts[position]..pairs.starts[position + 1] {
+                let token = pairs.tokens[pair] as usize;
+                if !own.contains(&token) {
+                    continue;
+                }
+                let row = &mut rows[(token - own.start) * embedding_stride..][..embedding];
+                if shape.hidden > 0 {
+                    gradient.copy_from_slice(&d_input[pair * position_stride..][..embedding]);
+                } else {
+                    gradient.fill(0.0);
+                }
+                if shape.direct {
+                    for part in d_parts.chunks_exact(most * position_stride) {
+                        let part = &part[pair * position_stride..][..embedding];
+                        gradient.iter_mut().zip(part).for_each(
+                            #[inline(always)]
+                            |(sum, d)| *sum += d,
+                        );
+                    }
+                }
+                if !mask.is_empty() {
+                    let example = pair - pairs.starts[position];
+                    let mask = &mask[example * shape.input() + position * embedding..][..embedding];
+                    gradient.iter_mut().zip(mask).for_each(
+                        #[inline(always)]
+                        |(d, mask)| *d *= mask,
+                    );
+                }
+                row.iter_mut().zip(&gradient).for_each(
+                    #[inline(always)]
+                    |(value, d)| *value += factor * d,
+                );
             }
         }
     }

@@ -1,7 +1,8 @@
-//! Vector registers, for the tiles of the two products.
+//! Vector registers, for the products and the elementary functions.
 //!
-//! Loops over arrays become good code for functions of one number a lane, but not reliably for tiles: the compiler
-//! sometimes put the accumulators into memory, which was measured at a third of the speed.
+//! Loops over arrays become good code for simple functions of one number a lane, but not reliably: the compiler sometimes
+//! put a tile's accumulators into memory, or a function of two arrays into code for one number at a time; both were
+//! measured at a third of the speed.
 
 /// A fixed number of float32 lanes.
 pub(super) trait Vector: Copy {
@@ -23,9 +24,40 @@ pub(super) trait Vector: Copy {
 
     /// `a * b + c`.
     fn mul_add(a: Self, b: Self, c: Self) -> Self;
+
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+
+    /// The larger of the two; `self` where it is not a number.
+    fn at_least(self, bound: Self) -> Self;
+    /// The smaller of the two; `self` where it is not a number.
+    fn at_most(self, bound: Self) -> Self;
+
+    /// 2^i, where the low bits of the number hold the integer i.
+    fn power_of_two(self) -> Self;
+
+    /// Zero where `x < bound`, else `self`.
+    fn zero_where_less(self, x: Self, bound: Self) -> Self;
+
+    /// Sum of the lanes.
+    fn sum(self) -> f32;
+    /// The largest lane.
+    fn largest(self) -> f32;
 }
 
 /// Several registers side by side.
+macro_rules! each {
+    (|$part:ident| $value:expr, $like:expr) => {{
+        let mut result = $like;
+        for $part in 0..N {
+            result[$part] = $value;
+        }
+        result
+    }};
+}
+
 #[allow(unsafe_code)]
 impl<V: Vector, const N: usize> Vector for [V; N] {
     const LANES: usize = N * V::LANES;
@@ -37,12 +69,8 @@ impl<V: Vector, const N: usize> Vector for [V; N] {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        let mut vectors = Self::splat(0.0);
-        for part in 0..N {
-            // SAFETY: the caller's promise covers all parts.
-            vectors[part] = unsafe { V::load(from.add(part * V::LANES)) };
-        }
-        vectors
+        // SAFETY: the caller's promise covers all parts.
+        each!(|part| unsafe { V::load(from.add(part * V::LANES)) }, Self::splat(0.0))
     }
 
     #[inline(always)]
@@ -55,16 +83,70 @@ impl<V: Vector, const N: usize> Vector for [V; N] {
 
     #[inline(always)]
     fn mul_add(a: Self, b: Self, c: Self) -> Self {
-        let mut sums = c;
-        for part in 0..N {
-            sums[part] = V::mul_add(a[part], b[part], c[part]);
+        each!(|part| V::mul_add(a[part], b[part], c[part]), c)
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        each!(|part| self[part].add(other[part]), self)
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        each!(|part| self[part].sub(other[part]), self)
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        each!(|part| self[part].mul(other[part]), self)
+    }
+
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        each!(|part| self[part].div(other[part]), self)
+    }
+
+    #[inline(always)]
+    fn at_least(self, bound: Self) -> Self {
+        each!(|part| self[part].at_least(bound[part]), self)
+    }
+
+    #[inline(always)]
+    fn at_most(self, bound: Self) -> Self {
+        each!(|part| self[part].at_most(bound[part]), self)
+    }
+
+    #[inline(always)]
+    fn power_of_two(self) -> Self {
+        each!(|part| self[part].power_of_two(), self)
+    }
+
+    #[inline(always)]
+    fn zero_where_less(self, x: Self, bound: Self) -> Self {
+        each!(|part| self[part].zero_where_less(x[part], bound[part]), self)
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let mut total = self[0];
+        for part in 1..N {
+            total = total.add(self[part]);
         }
-        sums
+        total.sum()
+    }
+
+    #[inline(always)]
+    fn largest(self) -> f32 {
+        let mut largest = self[0];
+        for part in 1..N {
+            largest = self[part].at_least(largest);
+        }
+        largest.largest()
     }
 }
 
-/// A plain number: what a machine without a known instruction set has.
-#[cfg(not(target_arch = "aarch64"))]
+/// A plain number: what a machine without a known instruction set has, and what the functions are on one number. Its
+/// multiply-add is two instructions: a fused one would be a slow function there.
 #[allow(unsafe_code)]
 impl Vector for f32 {
     const LANES: usize = 1;
@@ -90,60 +172,294 @@ impl Vector for f32 {
     fn mul_add(a: Self, b: Self, c: Self) -> Self {
         a * b + c
     }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self + other
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self - other
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self * other
+    }
+
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self / other
+    }
+
+    #[inline(always)]
+    fn at_least(self, bound: Self) -> Self {
+        if self < bound { bound } else { self }
+    }
+
+    #[inline(always)]
+    fn at_most(self, bound: Self) -> Self {
+        if self > bound { bound } else { self }
+    }
+
+    #[inline(always)]
+    fn power_of_two(self) -> Self {
+        f32::from_bits((self.to_bits() << 23).wrapping_add(1.0f32.to_bits()))
+    }
+
+    #[inline(always)]
+    fn zero_where_less(self, x: Self, bound: Self) -> Self {
+        if x < bound { 0.0 } else { self }
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    fn largest(self) -> f32 {
+        self
+    }
 }
 
-/// A register with its four instructions. They are only reached through `InstructionSet::call`, which is only reached
-/// on a machine that has them.
+/// A register with its instructions. They are only reached through `InstructionSet::call`, which is only reached on a
+/// machine that has them.
 macro_rules! register {
-    ($register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, |$a:ident, $b:ident, $c:ident| $fused:expr) => {
+    (
+        $register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+        $div:ident, $max:ident, $min:ident, |$a:ident, $b:ident, $c:ident| $fused:expr, |$i:ident| $power:expr,
+        |$value:ident, $x:ident, $bound:ident| $zero:expr, |$s:ident| $sum:expr, |$l:ident| $largest:expr
+    ) => {
         #[allow(unsafe_code)]
         impl Vector for $register {
             const LANES: usize = $lanes;
 
             #[inline(always)]
             fn splat(value: f32) -> Self {
-                // SAFETY: the machine has the instruction, see above.
+                // SAFETY: the machine has the instruction, see above; so for all that follow.
                 unsafe { $splat(value) }
             }
 
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
-                // SAFETY: as above, and the caller's promise.
+                // SAFETY: the caller's promise.
                 unsafe { $load(from) }
             }
 
             #[inline(always)]
             unsafe fn store(self, to: *mut f32) {
-                // SAFETY: as above, and the caller's promise.
+                // SAFETY: the caller's promise.
                 unsafe { $store(to, self) }
             }
 
             #[inline(always)]
             fn mul_add($a: Self, $b: Self, $c: Self) -> Self {
-                // SAFETY: the machine has the instruction, see above.
                 unsafe { $fused }
+            }
+
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                unsafe { $add(self, other) }
+            }
+
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                unsafe { $sub(self, other) }
+            }
+
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                unsafe { $mul(self, other) }
+            }
+
+            #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                unsafe { $div(self, other) }
+            }
+
+            #[inline(always)]
+            fn at_least(self, bound: Self) -> Self {
+                // The second operand is the result where one is not a number.
+                unsafe { $max(bound, self) }
+            }
+
+            #[inline(always)]
+            fn at_most(self, bound: Self) -> Self {
+                unsafe { $min(bound, self) }
+            }
+
+            #[inline(always)]
+            fn power_of_two(self) -> Self {
+                let $i = self;
+                unsafe { $power }
+            }
+
+            #[inline(always)]
+            fn zero_where_less(self, $x: Self, $bound: Self) -> Self {
+                let $value = self;
+                unsafe { $zero }
+            }
+
+            #[inline(always)]
+            fn sum(self) -> f32 {
+                let $s = self;
+                unsafe { $sum }
+            }
+
+            #[inline(always)]
+            fn largest(self) -> f32 {
+                let $l = self;
+                unsafe { $largest }
             }
         }
     };
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use std::arch::x86_64::{__m256, __m512};
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_set1_ps, _mm512_storeu_ps,
-};
+mod x86 {
+    use super::Vector;
+    use std::arch::x86_64::*;
+    pub(in super::super) use std::arch::x86_64::{__m256, __m512};
 
+    const ONE: i32 = 1.0f32.to_bits() as i32;
+
+    register!(
+        __m512,
+        16,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_add_ps,
+        _mm512_sub_ps,
+        _mm512_mul_ps,
+        _mm512_div_ps,
+        _mm512_max_ps,
+        _mm512_min_ps,
+        |a, b, c| _mm512_fmadd_ps(a, b, c),
+        |i| _mm512_castsi512_ps(_mm512_add_epi32(
+            _mm512_slli_epi32::<23>(_mm512_castps_si512(i)),
+            _mm512_set1_epi32(ONE)
+        )),
+        |value, x, bound| _mm512_mask_mov_ps(value, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, bound), _mm512_setzero_ps()),
+        |s| _mm512_reduce_add_ps(s),
+        |l| _mm512_reduce_max_ps(l)
+    );
+
+    register!(
+        __m256,
+        8,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_add_ps,
+        _mm256_sub_ps,
+        _mm256_mul_ps,
+        _mm256_div_ps,
+        _mm256_max_ps,
+        _mm256_min_ps,
+        |a, b, c| _mm256_fmadd_ps(a, b, c),
+        |i| _mm256_castsi256_ps(_mm256_add_epi32(
+            _mm256_slli_epi32::<23>(_mm256_castps_si256(i)),
+            _mm256_set1_epi32(ONE)
+        )),
+        |value, x, bound| _mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(x, bound), value),
+        |s| {
+            let half = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps::<1>(s));
+            let pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
+            _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps::<1>(pair, pair)))
+        },
+        |l| {
+            let half = _mm_max_ps(_mm256_castps256_ps128(l), _mm256_extractf128_ps::<1>(l));
+            let pair = _mm_max_ps(half, _mm_movehl_ps(half, half));
+            _mm_cvtss_f32(_mm_max_ss(pair, _mm_shuffle_ps::<1>(pair, pair)))
+        }
+    );
+
+    /// Turns a block of 8 x 8 numbers in 24 shuffles.
+    ///
+    /// # Safety
+    /// Both blocks lie within their buffers, and the machine has AVX.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(in super::super) unsafe fn transpose_in_registers(
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            for side in 0..2 {
+                // Rows 0 to 3 in the low halves, rows 4 to 7 in the high ones.
+                let mut rows = [_mm256_setzero_ps(); 4];
+                for row in 0..4 {
+                    let low = _mm_loadu_ps(from.add(row * from_stride + 4 * side));
+                    let high = _mm_loadu_ps(from.add((row + 4) * from_stride + 4 * side));
+                    rows[row] = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+                }
+                let [a, b, c, d] = rows;
+                let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+                let columns = [
+                    _mm256_shuffle_ps::<0x44>(ab_low, cd_low),
+                    _mm256_shuffle_ps::<0xEE>(ab_low, cd_low),
+                    _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+                    _mm256_shuffle_ps::<0xEE>(ab_high, cd_high),
+                ];
+                for column in 0..4 {
+                    _mm256_storeu_ps(to.add((4 * side + column) * to_stride), columns[column]);
+                }
+            }
+        }
+    }
+}
 #[cfg(target_arch = "x86_64")]
-register!(__m512, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, |a, b, c| _mm512_fmadd_ps(a, b, c));
-#[cfg(target_arch = "x86_64")]
-register!(__m256, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, |a, b, c| _mm256_fmadd_ps(a, b, c));
+pub(super) use x86::{__m256, __m512, transpose_in_registers};
 
 #[cfg(target_arch = "aarch64")]
-pub(super) use std::arch::aarch64::float32x4_t;
-#[cfg(target_arch = "aarch64")]
-use std::arch::aarch64::{vdupq_n_f32, vfmaq_f32, vld1q_f32, vst1q_f32};
+mod neon {
+    use super::Vector;
+    pub(in super::super) use std::arch::aarch64::float32x4_t;
+    use std::arch::aarch64::*;
 
+    register!(
+        float32x4_t,
+        4,
+        vdupq_n_f32,
+        vld1q_f32,
+        vst1q_f32,
+        vaddq_f32,
+        vsubq_f32,
+        vmulq_f32,
+        vdivq_f32,
+        vmaxq_f32,
+        vminq_f32,
+        |a, b, c| vfmaq_f32(c, a, b),
+        |i| vreinterpretq_f32_u32(vaddq_u32(
+            vshlq_n_u32::<23>(vreinterpretq_u32_f32(i)),
+            vdupq_n_u32(1.0f32.to_bits())
+        )),
+        |value, x, bound| vbslq_f32(vcltq_f32(x, bound), vdupq_n_f32(0.0), value),
+        |s| vaddvq_f32(s),
+        |l| vmaxvq_f32(l)
+    );
+}
 #[cfg(target_arch = "aarch64")]
-register!(float32x4_t, 4, vdupq_n_f32, vld1q_f32, vst1q_f32, |a, b, c| vfmaq_f32(c, a, b));
+pub(super) use neon::float32x4_t;
+
+/// Turns a block of 8 x 8 numbers, one after the other.
+///
+/// # Safety
+/// Both blocks lie within their buffers.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn transpose_in_memory(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+    for row in 0..8 {
+        for column in 0..8 {
+            // SAFETY: the caller's promise.
+            unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) };
+        }
+    }
+}

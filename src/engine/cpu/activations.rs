@@ -1,0 +1,125 @@
+//! What a step computes for a batch: in buffers that the threads share, and in each thread's own.
+
+use bytemuck::cast_slice_mut;
+
+use super::lanes::{LANES, Lanes};
+use super::network::Layout;
+use super::pairs::Pairs;
+use super::threads::{Shared, aligned};
+use crate::text::Corpus;
+
+/// What the threads share. A pass writes its own rows or columns; what it reads was written before a barrier.
+pub(super) struct Activations {
+    pub(super) batch: usize,
+    /// [B, hidden stride], the constant one in column h.
+    pub(super) hidden: Shared<Lanes>,
+    /// What dropout multiplies the hidden units with, [B, hidden stride]; empty where none is dropped.
+    pub(super) hidden_mask: Shared<Lanes>,
+    /// What dropout multiplies the input with, [B, n*d]; empty where none is dropped.
+    pub(super) input_mask: Shared<Lanes>,
+    /// Logits, then exponentials, then the gradient of the logits, [chunks, B, chunk].
+    pub(super) logits: Shared<Lanes>,
+    /// The number that the logits of a chunk were lessened by before their exponentials were taken, [chunks, B].
+    pub(super) references: Shared<Lanes>,
+    /// The largest logit of each part, [parts, B].
+    pub(super) largest: Shared<Lanes>,
+    /// The sum of exp(logit - largest) of each part, lane by lane, [parts, B].
+    pub(super) sums: Shared<Lanes>,
+    /// The logit of the target, in the part that has it, [parts, B].
+    pub(super) at_target: Shared<Lanes>,
+    /// For each example the largest of all logits, and the loss's scale over the sum of their exponentials, [2, B].
+    pub(super) normalizers: Shared<Lanes>,
+    /// W2' exp(logits - largest) of each part, [parts, B, hidden stride].
+    pub(super) d_hidden_parts: Shared<Lanes>,
+    /// Gradient before tanh, [B, hidden stride].
+    pub(super) d_hidden: Shared<Lanes>,
+    /// The same summed for each pair, [pairs, hidden stride].
+    pub(super) d_hidden_pairs: Shared<Lanes>,
+    /// Gradient of the input of each pair, [pairs, position stride].
+    pub(super) d_input: Shared<Lanes>,
+    /// What each part of the direct weights adds to it, [parts, pairs, position stride].
+    pub(super) d_input_parts: Shared<Lanes>,
+    /// [B].
+    pub(super) losses: Shared<Lanes>,
+}
+
+impl Activations {
+    /// Room for a batch, with masks for the dropout of the input and of the hidden units where it is on.
+    pub(super) fn new(layout: Layout, batch: usize, [drop_input, drop_hidden]: [bool; 2]) -> Self {
+        let Layout { shape, hidden_stride, position_stride, chunk, chunks, parts, .. } = layout;
+        let pairs = batch * shape.context;
+        let if_on = |on: bool, numbers: usize| aligned(if on { numbers } else { 0 });
+        let mut activations = Activations {
+            batch,
+            hidden: aligned(batch * hidden_stride),
+            hidden_mask: if_on(drop_hidden, batch * hidden_stride),
+            input_mask: if_on(drop_input, batch * shape.input()),
+            logits: aligned(chunks * batch * chunk),
+            references: aligned(chunks * batch),
+            largest: aligned(parts * batch),
+            sums: Shared::new(Lanes::ZERO, parts * batch),
+            at_target: aligned(parts * batch),
+            normalizers: aligned(2 * batch),
+            d_hidden_parts: aligned(parts * batch * hidden_stride),
+            d_hidden: aligned(batch * hidden_stride),
+            d_hidden_pairs: aligned(pairs * hidden_stride),
+            d_input: aligned(pairs * position_stride),
+            d_input_parts: if_on(shape.direct, parts * pairs * position_stride),
+            losses: aligned(batch),
+        };
+        let hidden: &mut [f32] = cast_slice_mut(activations.hidden.get_mut());
+        hidden.chunks_exact_mut(hidden_stride).take(batch).for_each(|example| example[shape.hidden] = 1.0);
+        activations
+    }
+}
+
+/// What a thread has for itself.
+pub(super) struct Scratch {
+    /// Token ids of the contexts, [B, n].
+    pub(super) contexts: Vec<u32>,
+    /// [B].
+    pub(super) targets: Vec<u32>,
+    pub(super) pairs: Pairs,
+    /// The embedding of each pair, [pairs, position stride], filled up with zeros.
+    pub(super) input: Vec<Lanes>,
+    /// What each pair adds to some of the hidden units, [pairs, columns].
+    pub(super) terms: Vec<Lanes>,
+    /// Weights whose rows were turned into columns.
+    pub(super) panel: Vec<Lanes>,
+    /// What each pair adds to the logits of a chunk, or gets from their gradient, [pairs, chunk].
+    pub(super) pair_logits: Vec<Lanes>,
+    /// As many as there can be pairs.
+    pub(super) ones: Vec<f32>,
+}
+
+impl Scratch {
+    /// Room for a batch; `columns` is how many hidden columns the thread works on.
+    pub(super) fn new(layout: Layout, batch: usize, pairs: usize, columns: usize) -> Self {
+        let Layout { shape, hidden_stride, position_stride, chunk, .. } = layout;
+        let lines = |numbers: usize| vec![Lanes::ZERO; numbers.div_ceil(LANES)];
+        let direct = if shape.direct { layout.direct_stride() } else { 0 };
+        Scratch {
+            contexts: Vec::with_capacity(batch * shape.context),
+            targets: Vec::with_capacity(batch),
+            pairs: Pairs::new(shape.context, shape.vocabulary),
+            input: lines(pairs * position_stride),
+            terms: lines(pairs * columns),
+            panel: lines((chunk * hidden_stride.max(direct)).max(hidden_stride * position_stride)),
+            pair_logits: lines(if shape.direct { pairs * chunk } else { 0 }),
+            ones: vec![1.0; pairs],
+        }
+    }
+}
+
+impl Scratch {
+    /// Contexts and targets of some examples of a corpus.
+    #[inline(always)]
+    pub(super) fn set_examples(&mut self, corpus: &Corpus, examples: impl Iterator<Item = u32>) {
+        self.contexts.clear();
+        self.targets.clear();
+        for example in examples {
+            self.contexts.extend_from_slice(corpus.context_of(example as usize));
+            self.targets.push(corpus.target_of(example as usize));
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The passes between the tokens and the hidden layer.
+
+use std::ops::Range;
+
+use bytemuck::{cast_slice, cast_slice_mut};
+
+use super::activations::{Activations, Scratch};
+use super::functions::tanh;
+use super::lanes::{InstructionSet, Job, LANES, Lanes};
+use super::network::{Layout, Read};
+use super::pairs::Pairs;
+use super::panel::Panel;
+use super::product::{Change, Left, Product};
+use super::threads::Shared;
+use super::vector::Vector;
+
+/// The embedding of each pair of the batch; with a mask, [B, n*d], every place is a pair of its own and is multiplied by
+/// it.
+#[inline(always)]
+pub(super) fn embedding_gather(read: Read, scratch: &mut Scratch, mask: &[f32]) {
+    let Layout { shape, embedding_stride, position_stride, .. } = read.layout;
+    let Scratch { pairs, input, .. } = scratch;
+    let input: &mut [f32] = cast_slice_mut(input);
+    for (pair, &token) in pairs.tokens.iter().enumerate() {
+        let row = &read.embedding[token as usize * embedding_stride..][..shape.embedding];
+        input[pair * position_stride..][..shape.embedding].copy_from_slice(row);
+    }
+    if mask.is_empty() {
+        return;
+    }
+    for position in 0..shape.context {
+        for pair in pairs.starts[position]..pairs.starts[position + 1] {
+            let example = pair - pairs.starts[position];
+            let mask = &mask[example * shape.input() + position * shape.embedding..][..shape.embedding];
+            input[pair * position_stride..][..shape.embedding].iter_mut().zip(mask).for_each(
+                #[inline(always)]
+                |(value, mask)| *value *= mask,
+            );
+        }
+    }
+}
+
+/// hidden = tanh(W1 x + b1), for some columns of all examples: first what each pair adds, then the sums of the examples.
+///
+/// # Safety
+/// The columns of `hidden` and of its mask are this thread's own until a barrier.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn hidden_forward<I: InstructionSet>(
+    read: Read,
+    scratch: &mut Scratch,
+    columns: Range<usize>,
+    hidden: &Shared<Lanes>,
+    mask: &Shared<Lanes>,
+) {
+    hidden_terms::<I>(read, scratch, columns.clone());
+    // SAFETY: the caller's promise.
+    unsafe { hidden_units::<I>(read, scratch, columns, hidden, mask) };
+}
+
+/// What each pair adds to some of the hidden units.
+#[inline(always)]
+pub(super) fn hidden_terms<I: InstructionSet>(read: Read, scratch: &mut Scratch, columns: Range<usize>) {
+    let Layout { shape, hidden_stride, position_stride, .. } = read.layout;
+    let Scratch { pairs, input, terms, .. } = scratch;
+    let (input, terms): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(terms));
+    let width = columns.len();
+    for position in 0..shape.context {
+        let own = pairs.starts[position]..pairs.starts[position + 1];
+        I::call(Product {
+            left: Left::Rows { values: &input[own.start * position_stride..], stride: position_stride },
+            rows: own.len(),
+            inner: shape.embedding,
+            right: &read.hidden[position * shape.embedding * hidden_stride + columns.start..],
+            right_stride: hidden_stride,
+            columns: width,
+            out: &mut terms[own.start * width..],
+            out_stride: width,
+            change: Change::Write,
+        });
+    }
+}
+
+/// The hidden units from the terms of their pairs.
+///
+/// # Safety
+/// As for [`hidden_forward`].
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn hidden_units<I: InstructionSet>(
+    read: Read,
+    scratch: &Scratch,
+    columns: Range<usize>,
+    hidden: &Shared<Lanes>,
+    mask: &Shared<Lanes>,
+) {
+    let Layout { shape, hidden_stride, .. } = read.layout;
+    let terms = cast_slice(&scratch.terms);
+    let bias = &read.hidden_bias[columns.clone()];
+    let one = shape.hidden;
+    I::call(HiddenUnits {
+        pairs: &scratch.pairs,
+        context: shape.context,
+        terms,
+        bias,
+        columns,
+        one,
+        hidden,
+        mask,
+        hidden_stride,
+    });
+}
+
+/// tanh of the bias and the terms of each example's pairs.
+struct HiddenUnits<'a> {
+    pairs: &'a Pairs,
+    context: usize,
+    /// [pairs, columns].
+    terms: &'a [f32],
+    /// [columns].
+    bias: &'a [f32],
+    columns: Range<usize>,
+    /// The column of the constant one.
+    one: usize,
+    hidden: &'a Shared<Lanes>,
+    mask: &'a Shared<Lanes>,
+    hidden_stride: usize,
+}
+
+impl Job for HiddenUnits<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn run<I: InstructionSet>(self) {
+        let HiddenUnits { pairs, context, terms, bias, columns, one, hidden, mask, hidden_stride } = self;
+        let width = columns.len();
+        assert!(bias.len() == width && pairs.len() * width <= terms.len());
+        for (example, places) in pairs.of_example.chunks_exact(context).enumerate() {
+            let range = example * hidden_stride + columns.start..example * hidden_stride + columns.end;
+            // SAFETY: these columns are this thread's own.
+            let out = unsafe { hidden.write_numbers(range.clone()) };
+            let mut column = 0;
+            while column + LANES <= width {
+                units::<I::Full>(places, terms, bias, column, out);
+                column += LANES;
+            }
+            if column < width {
+                units::<I::Half>(places, terms, bias, column, out);
+            }
+            if !mask.is_empty() {
+                // SAFETY: these columns are this thread's own.
+                let mask = unsafe { mask.read_numbers(range) };
+                out.iter_mut().zip(mask).for_each(
+                    #[inline(always)]
+                    |(unit, mask)| *unit *= mask,
+                );
+            }
+            if columns.contains(&one) {
+                out[one - columns.start] = 1.0;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(unsafe_code)]
+fn units<V: Vector>(places: &[u32], terms: &[f32], bias: &[f32], column: usize, out: &mut [f32]) {
+    let width = out.len();
+    assert!(column + V::LANES <= width && bias.len() == width);
+    // SAFETY: the column was compared with the width above, and every pair has a row of the terms.
+    unsafe {
+        let mut sum = V::load(bias.as_ptr().add(column));
+        for &pair in places {
+            debug_assert!((pair as usize + 1) * width <= terms.len());
+            sum = sum.add(V::load(terms.as_ptr().add(pair as usize * width + column)));
+        }
+        tanh(sum).store(out.as_mut_ptr().add(column));
+    }
+}
+
+/// Gradient of the input of some pairs, W1' d_hidden, from the sum of d_hidden over each pair's examples.
+///
+/// # Safety
+/// The rows of these pairs are this thread's own until a barrier; nobody writes d_hidden.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn input_backward<I: InstructionSet>(
+    read: Read,
+    scratch: &mut Scratch,
+    activations: &Activations,
+    own: Range<usize>,
+) {
+    let Layout { shape, hidden_stride, position_stride, .. } = read.layout;
+    let Scratch { pairs, panel, .. } = scratch;
+    let panel: &mut [f32] = cast_slice_mut(panel);
+    let rows = |stride: usize| own.start * stride..own.end * stride;
+    // SAFETY: the caller's promise.
+    let (d_hidden, d_pairs, d_input) = unsafe {
+        (
+            activations.d_hidden.read_numbers(0..activations.batch * hidden_stride),
+            activations.d_hidden_pairs.write_numbers(rows(hidden_stride)),
+            activations.d_input.write_numbers(rows(position_stride)),
+        )
+    };
+    I::call(PairSums {
+        pairs,
+        own: own.clone(),
+        from: d_hidden,
+        from_stride: hidden_stride,
+        to: d_pairs,
+        width: hidden_stride,
+    });
+    for position in 0..shape.context {
+        let here = pairs.starts[position].max(own.start)..pairs.starts[position + 1].min(own.end);
+        if here.is_empty() {
+            continue;
+        }
+        // Columns from d on hold other positions' weights; what they give is not read.
+        I::call(Panel {
+            from: &read.hidden[position * shape.embedding * hidden_stride..],
+            row_stride: hidden_stride,
+            rows: position_stride,
+            columns: hidden_stride,
+            panel,
+            stride: position_stride,
+        });
+        let first = here.start - own.start;
+        I::call(Product {
+            left: Left::Rows { values: &d_pairs[first * hidden_stride..], stride: hidden_stride },
+            rows: here.len(),
+            inner: shape.hidden,
+            right: panel,
+            right_stride: position_stride,
+            columns: position_stride,
+            out: &mut d_input[first * position_stride..],
+            out_stride: position_stride,
+            change: Change::Write,
+        });
+    }
+}
+
+/// The sum of a row over the examples of each pair, in their order.
+pub(super) struct PairSums<'a> {
+    pub(super) pairs: &'a Pairs,
+    pub(super) own: Range<usize>,
+    /// [B, from stride].
+    pub(super) from: &'a [f32],
+    pub(super) from_stride: usize,
+    /// [own pairs, width].
+    pub(super) to: &'a mut [f32],
+    /// A multiple of 8.
+    pub(super) width: usize,
+}
+
+impl Job for PairSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: InstructionSet>(self) {
+        let PairSums { pairs, own, from, from_stride, to, width } = self;
+        for (pair, out) in own.zip(to.chunks_exact_mut(width)) {
+            let examples = pairs.examples_of(pair);
+            let mut column = 0;
+            while column < width {
+                match (width - column) / LANES {
+                    0 => column += pair_sum::<I::Half>(examples, from, from_stride, out, column),
+                    1 => column += pair_sum::<I::Full>(examples, from, from_stride, out, column),
+                    _ => column += pair_sum::<[I::Full; 2]>(examples, from, from_stride, out, column),
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(unsafe_code)]
+fn pair_sum<V: Vector>(examples: &[u32], from: &[f32], stride: usize, out: &mut [f32], column: usize) -> usize {
+    let mut sum = V::splat(0.0);
+    for &example in examples {
+        let row = &from[example as usize * stride + column..][..V::LANES];
+        // SAFETY: the slice has that many numbers.
+        sum = sum.add(unsafe { V::load(row.as_ptr()) });
+    }
+    let out = &mut out[column..][..V::LANES];
+    // SAFETY: as above.
+    unsafe { sum.store(out.as_mut_ptr()) };
+    V::LANES
+}

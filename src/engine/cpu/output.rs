@@ -1,0 +1,442 @@
+//! The output layer: logits, their softmax and the gradient of the hidden units, a chunk of the vocabulary at a time, so
+//! that logits are worked on while they are in the cache.
+//!
+//! Exponentials are taken before the largest of all logits is known: of the difference to the largest one so far. What was
+//! summed before a larger one came is rescaled, as in online softmax (Milakov and Gimelshein, arXiv:1805.02867); the rest
+//! of the correction is one factor for each example and chunk.
+
+use std::ops::Range;
+
+use bytemuck::{cast_slice, cast_slice_mut};
+
+use super::activations::{Activations, Scratch};
+use super::clock::{Pass, Timer};
+use super::functions::exp;
+use super::lanes::{InstructionSet, Job, LANES, Lanes};
+use super::network::{Layout, MOST_PARTS, Read};
+use super::panel::Panel;
+use super::product::{Change, Left, Product};
+use super::threads::part;
+use super::vector::Vector;
+
+/// The parts of the vocabulary, each with the examples, that thread `index` of `threads` has: all parts with all examples
+/// in a row, cut evenly.
+pub(super) fn segments(
+    layout: Layout,
+    batch: usize,
+    (index, threads): (usize, usize),
+) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let own = part(layout.parts * batch, index, threads);
+    let numbers = own.start / batch..own.end.div_ceil(batch);
+    let segment = move |number: usize| {
+        let first = number * batch;
+        (number, own.start.max(first) - first..own.end.min(first + batch) - first)
+    };
+    numbers.map(segment).filter(|(_, examples)| !examples.is_empty())
+}
+
+/// logits = W2 hidden + b2 (+ W_direct x) of a chunk: `hidden` is [examples, hidden stride], `logits` [examples, chunk], and
+/// `places` the pairs of the examples, [examples, n].
+#[inline(always)]
+pub(super) fn logits_forward<I: InstructionSet>(
+    read: Read,
+    scratch: &mut Scratch,
+    chunk: usize,
+    hidden: &[f32],
+    examples: Range<usize>,
+    logits: &mut [f32],
+) {
+    let Layout { shape, hidden_stride, position_stride, chunk: stride, .. } = read.layout;
+    let Scratch { pairs, input, panel, pair_logits, .. } = scratch;
+    let (input, panel): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(panel));
+    let pair_logits: &mut [f32] = cast_slice_mut(pair_logits);
+    let rows = read.layout.rows_of(chunk);
+    // Whole blocks: the rows beyond the vocabulary have logits of minus infinity.
+    let count = rows.len().next_multiple_of(LANES);
+    let output = &read.output[rows.start * hidden_stride..];
+    I::call(Panel { from: output, row_stride: hidden_stride, rows: count, columns: hidden_stride, panel, stride });
+    I::call(Product {
+        left: Left::Rows { values: hidden, stride: hidden_stride },
+        rows: examples.len(),
+        inner: shape.hidden + 1,
+        right: panel,
+        right_stride: stride,
+        columns: count,
+        out: logits,
+        out_stride: stride,
+        change: Change::Write,
+    });
+    if !shape.direct {
+        return;
+    }
+    let direct_stride = read.layout.direct_stride();
+    let direct = &read.direct[rows.start * direct_stride..];
+    I::call(Panel { from: direct, row_stride: direct_stride, rows: count, columns: direct_stride, panel, stride });
+    for position in 0..shape.context {
+        let here = pairs.starts[position]..pairs.starts[position + 1];
+        I::call(Product {
+            left: Left::Rows { values: &input[here.start * position_stride..], stride: position_stride },
+            rows: here.len(),
+            inner: shape.embedding,
+            right: &panel[position * position_stride * stride..],
+            right_stride: stride,
+            columns: count,
+            out: &mut pair_logits[here.start * stride..],
+            out_stride: stride,
+            change: Change::Write,
+        });
+    }
+    let places = &pairs.of_example[examples.start * shape.context..examples.end * shape.context];
+    I::call(AddPairs { places, context: shape.context, pair_logits, logits, stride });
+}
+
+/// Adds to the logits of each example those of its pairs.
+struct AddPairs<'a> {
+    places: &'a [u32],
+    context: usize,
+    pair_logits: &'a [f32],
+    logits: &'a mut [f32],
+    stride: usize,
+}
+
+impl Job for AddPairs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn run<I: InstructionSet>(self) {
+        let AddPairs { places, context, pair_logits, logits, stride } = self;
+        for (places, logits) in places.chunks_exact(context).zip(logits.chunks_exact_mut(stride)) {
+            for (block, logits) in logits.chunks_exact_mut(LANES).enumerate() {
+                // SAFETY: a block has that many numbers, and so has each slice.
+                unsafe {
+                    let mut sum = I::Full::load(logits.as_ptr());
+                    for &pair in places {
+                        let terms = &pair_logits[pair as usize * stride + block * LANES..][..LANES];
+                        sum = sum.add(I::Full::load(terms.as_ptr()));
+                    }
+                    sum.store(logits.as_mut_ptr());
+                }
+            }
+        }
+    }
+}
+
+/// What is known of the softmax of some examples after the chunks so far.
+pub(super) struct Softmax<'a> {
+    /// The largest logit.
+    pub(super) largest: &'a mut [f32],
+    /// The sum of exp(logit - largest), lane by lane.
+    pub(super) sums: &'a mut [Lanes],
+    /// The logit of the target, once its chunk was there.
+    pub(super) at_target: &'a mut [f32],
+    /// What was summed of the hidden gradient so far, [examples, hidden stride]; or nothing.
+    pub(super) d_hidden: &'a mut [f32],
+}
+
+/// Takes the exponentials of a chunk's logits.
+pub(super) struct Exponentials<'a> {
+    /// [examples, stride], of which the first `rows` numbers and those that fill up their block count.
+    pub(super) logits: &'a mut [f32],
+    pub(super) stride: usize,
+    pub(super) rows: Range<usize>,
+    pub(super) targets: &'a [u32],
+    pub(super) softmax: Softmax<'a>,
+    pub(super) hidden_stride: usize,
+    /// What the logits of each example were lessened by.
+    pub(super) references: &'a mut [f32],
+    /// Whether nothing was summed yet.
+    pub(super) first: bool,
+}
+
+impl Job for Exponentials<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn run<I: InstructionSet>(self) {
+        let Exponentials { logits, stride, rows, targets, softmax, hidden_stride, references, first } = self;
+        let Softmax { largest, sums, at_target, d_hidden } = softmax;
+        let width = rows.len().next_multiple_of(LANES);
+        for (example, logits) in logits.chunks_exact_mut(stride).enumerate() {
+            let target = (targets[example] as usize).wrapping_sub(rows.start);
+            if target < rows.len() {
+                at_target[example] = logits[target];
+            }
+            let logits = &mut logits[..width];
+            let place = logits.as_mut_ptr();
+            // SAFETY: blocks below the width lie within the logits.
+            unsafe {
+                let mut lanes = I::Full::load(place);
+                for block in (LANES..width).step_by(LANES) {
+                    lanes = I::Full::load(place.add(block)).at_least(lanes);
+                }
+                let most = lanes.largest();
+                let mut sum = I::Full::load(sums[example].0.as_ptr());
+                if first {
+                    largest[example] = most;
+                    sum = I::Full::splat(0.0);
+                } else if most > largest[example] {
+                    let factor = exp_of_one::<I>(largest[example] - most);
+                    largest[example] = most;
+                    sum = sum.mul(I::Full::splat(factor));
+                    if !d_hidden.is_empty() {
+                        d_hidden[example * hidden_stride..][..hidden_stride].iter_mut().for_each(
+                            #[inline(always)]
+                            |value| *value *= factor,
+                        );
+                    }
+                }
+                let reference = I::Full::splat(largest[example]);
+                for block in (0..width).step_by(LANES) {
+                    let e = exp(I::Full::load(place.add(block)).sub(reference));
+                    e.store(place.add(block));
+                    sum = sum.add(e);
+                }
+                sum.store(sums[example].0.as_mut_ptr());
+            }
+            references[example] = largest[example];
+        }
+    }
+}
+
+/// `e^x` of one number, with the same arithmetic as that of a vector.
+#[inline(always)]
+pub(super) fn exp_of_one<I: InstructionSet>(x: f32) -> f32 {
+    exp(I::Half::splat(x)).largest()
+}
+
+/// The forward pass over the output layer and the gradient of the hidden units, for the segments of one thread.
+///
+/// # Safety
+/// All threads call it between two barriers.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn output_layer<I: InstructionSet>(
+    read: Read,
+    scratch: &mut Scratch,
+    activations: &Activations,
+    timer: &mut Timer,
+    (index, threads): (usize, usize),
+) {
+    let layout = read.layout;
+    let Layout { hidden_stride, chunk: stride, .. } = layout;
+    let batch = activations.batch;
+    for (number, examples) in segments(layout, batch, (index, threads)) {
+        let of_part = number * batch + examples.start..number * batch + examples.end;
+        let rows = |first: usize, width: usize| (first + examples.start) * width..(first + examples.end) * width;
+        // SAFETY: these examples of this part are this thread's own.
+        let (hidden, largest, sums, at_target, d_hidden) = unsafe {
+            (
+                activations.hidden.read_numbers(rows(0, hidden_stride)),
+                activations.largest.write_numbers(of_part.clone()),
+                activations.sums.write(of_part.clone()),
+                activations.at_target.write_numbers(of_part),
+                activations.d_hidden_parts.write_numbers(rows(number * batch, hidden_stride)),
+            )
+        };
+        let chunks = layout.chunks_of(number);
+        for chunk in chunks.clone() {
+            let own = layout.rows_of(chunk);
+            // SAFETY: as above.
+            let (logits, references) = unsafe {
+                (
+                    activations.logits.write_numbers(rows(chunk * batch, stride)),
+                    activations.references.write_numbers(rows(chunk * batch, 1)),
+                )
+            };
+            logits_forward::<I>(read, scratch, chunk, hidden, examples.clone(), logits);
+            timer.end(Pass::LogitsForward);
+            let first = chunk == chunks.start;
+            I::call(Exponentials {
+                logits: &mut *logits,
+                stride,
+                rows: own.clone(),
+                targets: &scratch.targets[examples.clone()],
+                softmax: Softmax { largest, sums, at_target, d_hidden },
+                hidden_stride,
+                references,
+                first,
+            });
+            timer.end(Pass::SoftmaxCrossEntropy);
+            if layout.shape.hidden > 0 {
+                I::call(Product {
+                    left: Left::Rows { values: logits, stride },
+                    rows: examples.len(),
+                    inner: own.len(),
+                    right: &read.output[own.start * hidden_stride..],
+                    right_stride: hidden_stride,
+                    columns: hidden_stride,
+                    out: &mut *d_hidden,
+                    out_stride: hidden_stride,
+                    change: if first { Change::Write } else { Change::Add },
+                });
+            }
+            timer.end(Pass::HiddenBackward);
+        }
+    }
+}
+
+/// What the parts of the vocabulary say together of some examples: their loss, what their exponentials are to be
+/// multiplied with, and the gradient before tanh, (W2' d_logits) (1 - tanh^2) times what dropout multiplied with.
+pub(super) struct Finish<'a> {
+    pub(super) read: Read<'a>,
+    pub(super) activations: &'a Activations,
+    pub(super) targets: &'a [u32],
+    pub(super) examples: Range<usize>,
+    /// The gradient is that of `scale` times the loss.
+    pub(super) scale: f32,
+    /// What the dropout of hidden units keeps.
+    pub(super) share_kept: f32,
+}
+
+impl Job for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn run<I: InstructionSet>(self) {
+        let Finish { read, activations, targets, examples, scale, share_kept } = self;
+        let Layout { shape, hidden_stride, parts, .. } = read.layout;
+        let batch = activations.batch;
+        let mut weights = [0.0; MOST_PARTS];
+        let weights = &mut weights[..parts];
+        for example in examples {
+            let own = |first: usize, width: usize| (first + example) * width..(first + example + 1) * width;
+            // SAFETY: these examples are this thread's own, and their parts were written before a barrier.
+            unsafe {
+                let of = |number: usize| number * batch + example..number * batch + example + 1;
+                let mut most = f32::NEG_INFINITY;
+                for number in 0..parts {
+                    most = most.max(activations.largest.read_numbers(of(number))[0]);
+                }
+                let mut sum = 0.0;
+                for (number, weight) in weights.iter_mut().enumerate() {
+                    *weight = exp_of_one::<I>(activations.largest.read_numbers(of(number))[0] - most);
+                    let lanes = activations.sums.read_part(of(number));
+                    sum += *weight * I::Full::load(lanes[0].0.as_ptr()).sum();
+                }
+                let target = targets[example] as usize;
+                let at_target = activations.at_target.read_numbers(of(read.layout.part_of(target)))[0];
+                activations.losses.write_numbers(own(0, 1))[0] = sum.ln() + (most - at_target);
+                activations.normalizers.write_numbers(own(0, 1))[0] = most;
+                activations.normalizers.write_numbers(own(batch, 1))[0] = scale / sum;
+                if shape.hidden == 0 {
+                    continue;
+                }
+                weights.iter_mut().for_each(
+                    #[inline(always)]
+                    |weight| *weight *= scale / sum,
+                );
+                let d_hidden = activations.d_hidden.write_numbers(own(0, hidden_stride));
+                let row = BeforeTanh {
+                    parts: activations.d_hidden_parts.read_numbers(0..parts * batch * hidden_stride),
+                    part_stride: batch * hidden_stride,
+                    first: example * hidden_stride,
+                    weights,
+                    target: &read.output[target * hidden_stride..][..hidden_stride],
+                    scale,
+                    hidden: activations.hidden.read_numbers(own(0, hidden_stride)),
+                    mask: if activations.hidden_mask.is_empty() {
+                        &[]
+                    } else {
+                        activations.hidden_mask.read_numbers(own(0, hidden_stride))
+                    },
+                    share_kept,
+                };
+                let mut column = 0;
+                while column + LANES <= hidden_stride {
+                    row.columns::<I::Full>(column, d_hidden);
+                    column += LANES;
+                }
+                if column < hidden_stride {
+                    row.columns::<I::Half>(column, d_hidden);
+                }
+            }
+        }
+    }
+}
+
+/// The gradient before tanh of one example.
+struct BeforeTanh<'a> {
+    parts: &'a [f32],
+    part_stride: usize,
+    first: usize,
+    /// What each part is multiplied with.
+    weights: &'a [f32],
+    /// The target's row of output weights.
+    target: &'a [f32],
+    scale: f32,
+    /// tanh, times the mask where there is one.
+    hidden: &'a [f32],
+    mask: &'a [f32],
+    share_kept: f32,
+}
+
+impl BeforeTanh<'_> {
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn columns<V: Vector>(&self, column: usize, d_hidden: &mut [f32]) {
+        let mut sum = V::splat(0.0);
+        for (number, &weight) in self.weights.iter().enumerate() {
+            let part = load::<V>(self.parts, number * self.part_stride + self.first + column);
+            sum = V::mul_add(V::splat(weight), part, sum);
+        }
+        sum = V::mul_add(V::splat(-self.scale), load::<V>(self.target, column), sum);
+        let tanh = load::<V>(self.hidden, column).mul(V::splat(self.share_kept));
+        let mut slope = V::splat(1.0).sub(tanh.mul(tanh));
+        if !self.mask.is_empty() {
+            slope = slope.mul(load::<V>(self.mask, column));
+        }
+        let out = &mut d_hidden[column..][..V::LANES];
+        // SAFETY: as above.
+        unsafe { sum.mul(slope).store(out.as_mut_ptr()) };
+    }
+}
+
+#[inline(always)]
+#[allow(unsafe_code)]
+fn load<V: Vector>(values: &[f32], first: usize) -> V {
+    let values = &values[first..][..V::LANES];
+    // SAFETY: the slice has that many numbers.
+    unsafe { V::load(values.as_ptr()) }
+}
+
+/// Turns the exponentials of a chunk into the gradient of the logits, `scale` times (p - 1 at the target, p elsewhere).
+pub(super) struct LogitsGradient<'a> {
+    /// [examples, stride].
+    pub(super) logits: &'a mut [f32],
+    pub(super) stride: usize,
+    pub(super) rows: Range<usize>,
+    pub(super) targets: &'a [u32],
+    /// What the logits were lessened by.
+    pub(super) references: &'a [f32],
+    /// The largest logit of all, and the scale over the sum of the exponentials.
+    pub(super) largest: &'a [f32],
+    pub(super) inverse: &'a [f32],
+    pub(super) scale: f32,
+}
+
+impl Job for LogitsGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn run<I: InstructionSet>(self) {
+        let LogitsGradient { logits, stride, rows, targets, references, largest, inverse, scale } = self;
+        for (example, logits) in logits.chunks_exact_mut(stride).enumerate() {
+            // Where the largest logit came before this chunk, the exponential is that of zero.
+            let difference = references[example] - largest[example];
+            let factor = if difference == 0.0 { 1.0 } else { exp_of_one::<I>(difference) };
+            let factor = I::Full::splat(factor * inverse[example]);
+            for block in logits[..rows.len().next_multiple_of(LANES)].chunks_exact_mut(LANES) {
+                // SAFETY: a block has that many numbers.
+                unsafe { I::Full::load(block.as_ptr()).mul(factor).store(block.as_mut_ptr()) };
+            }
+            let target = (targets[example] as usize).wrapping_sub(rows.start);
+            if target < rows.len() {
+                logits[target] -= scale;
+            }
+        }
+    }
+}

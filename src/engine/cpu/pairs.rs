@@ -1,0 +1,159 @@
+//! The context of a batch as pairs of a position and a token.
+//!
+//! What a token adds to the hidden layer from a position, and what comes back to it, is the same for all examples that
+//! have it there. So the products that belong to the embeddings are taken once a pair, not once an example: a batch of
+//! 1,024 names has 216 pairs instead of 8,192 places, and a batch of 256 contexts of words about two thirds of its
+//! places.
+
+/// The pairs of a batch.
+pub(super) struct Pairs {
+    context: usize,
+    vocabulary: usize,
+    /// The first pair of each position, and the end, [n + 1].
+    pub(super) starts: Vec<usize>,
+    /// The token of each pair.
+    pub(super) tokens: Vec<u32>,
+    /// The pair of each place, [B, n].
+    pub(super) of_example: Vec<u32>,
+    /// Where the examples of each pair begin in `examples`, and the end.
+    pub(super) firsts: Vec<u32>,
+    /// The examples of each pair in their order, [B * n].
+    pub(super) examples: Vec<u32>,
+    /// For each position and token, when it was met last and its pair then, [n, V].
+    met: Vec<[u32; 2]>,
+    now: u32,
+}
+
+impl Pairs {
+    pub(super) fn new(context: usize, vocabulary: usize) -> Self {
+        Pairs {
+            context,
+            vocabulary,
+            starts: vec![0; context + 1],
+            tokens: Vec::new(),
+            of_example: Vec::new(),
+            firsts: Vec::new(),
+            examples: Vec::new(),
+            met: vec![[0; 2]; context * vocabulary],
+            now: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Takes the contexts of a batch, [B, n]; where `separate` is set, every place is a pair of its own.
+    pub(super) fn set(&mut self, contexts: &[u32], separate: bool) {
+        let (context, batch) = (self.context, contexts.len() / self.context);
+        if self.now == u32::MAX {
+            self.met.fill([0; 2]);
+            self.now = 0;
+        }
+        self.now += 1;
+        self.tokens.clear();
+        self.of_example.resize(contexts.len(), 0);
+        for position in 0..context {
+            self.starts[position] = self.tokens.len();
+            let met = &mut self.met[position * self.vocabulary..][..self.vocabulary];
+            let places = contexts.iter().zip(&mut self.of_example).skip(position).step_by(context);
+            for (&token, pair) in places {
+                let [when, known] = &mut met[token as usize];
+                if *when != self.now || separate {
+                    (*when, *known) = (self.now, self.tokens.len() as u32);
+                    self.tokens.push(token);
+                }
+                *pair = *known;
+            }
+        }
+        self.starts[context] = self.tokens.len();
+        self.list_examples(batch);
+    }
+
+    /// Takes every token of the vocabulary in every position, for any number of examples.
+    pub(super) fn set_all(&mut self) {
+        let tokens = 0..self.vocabulary as u32;
+        self.tokens = (0..self.context).flat_map(|_| tokens.clone()).collect();
+        self.starts = (0..=self.context).map(|position| position * self.vocabulary).collect();
+    }
+
+    /// The pairs of some contexts, after [`Pairs::set_all`].
+    pub(super) fn find(&mut self, contexts: &[u32]) {
+        let first = |place: usize| (place % self.context * self.vocabulary) as u32;
+        self.of_example.clear();
+        self.of_example.extend(contexts.iter().enumerate().map(|(place, token)| first(place) + token));
+    }
+
+    /// The examples of each pair, by counting.
+    fn list_examples(&mut self, batch: usize) {
+        self.firsts.clear();
+        self.firsts.resize(self.tokens.len() + 2, 0);
+        for &pair in &self.of_example {
+            self.firsts[pair as usize + 2] += 1;
+        }
+        for pair in 2..self.firsts.len() {
+            self.firsts[pair] += self.firsts[pair - 1];
+        }
+        self.examples.resize(self.of_example.len(), 0);
+        for example in 0..batch {
+            for &pair in &self.of_example[example * self.context..][..self.context] {
+                let next = &mut self.firsts[pair as usize + 1];
+                self.examples[*next as usize] = example as u32;
+                *next += 1;
+            }
+        }
+    }
+
+    /// The examples that have a pair, in their order.
+    #[inline(always)]
+    pub(super) fn examples_of(&self, pair: usize) -> &[u32] {
+        &self.examples[self.firsts[pair] as usize..self.firsts[pair + 1] as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_place_is_in_its_pair(
+            contexts in proptest::collection::vec(0u32..5, 1..60),
+            context in 1usize..4,
+            separate: bool,
+        ) {
+            let batch = contexts.len() / context;
+            let contexts = &contexts[..batch * context];
+            let mut pairs = Pairs::new(context, 5);
+            for _ in 0..2 {
+                pairs.set(contexts, separate);
+                let mut met = 0;
+                for position in 0..context {
+                    for pair in pairs.starts[position]..pairs.starts[position + 1] {
+                        let examples = pairs.examples_of(pair);
+                        prop_assert!(!examples.is_empty() && examples.is_sorted());
+                        prop_assert!(!separate || examples.len() == 1);
+                        for &example in examples {
+                            let place = example as usize * context + position;
+                            prop_assert_eq!(contexts[place], pairs.tokens[pair]);
+                            prop_assert_eq!(pairs.of_example[place] as usize, pair);
+                        }
+                        met += examples.len();
+                    }
+                    let own = &pairs.tokens[pairs.starts[position]..pairs.starts[position + 1]];
+                    let different: std::collections::HashSet<_> = own.iter().collect();
+                    prop_assert!(separate || different.len() == own.len());
+                }
+                prop_assert_eq!(met, contexts.len());
+            }
+            pairs.set_all();
+            pairs.find(contexts);
+            for (place, &token) in contexts.iter().enumerate() {
+                let pair = pairs.of_example[place] as usize;
+                prop_assert_eq!(pairs.tokens[pair], token);
+                prop_assert!((pairs.starts[place % context]..pairs.starts[place % context + 1]).contains(&pair));
+            }
+        }
+    }
+}
