@@ -17,6 +17,8 @@ pub(super) struct Activations {
     pub(super) hidden_mask: Shared<Lanes>,
     /// What dropout multiplies the input with, [B, n*d]; empty where none is dropped.
     pub(super) input_mask: Shared<Lanes>,
+    /// What each block of hidden units adds to the logits, [blocks, chunks, B, chunk].
+    pub(super) logits_blocks: Shared<Lanes>,
     /// Logits, then exponentials, then the gradient of the logits, [chunks, B, chunk].
     pub(super) logits: Shared<Lanes>,
     /// The number that the logits of a chunk were lessened by before their exponentials were taken, [chunks, B].
@@ -29,15 +31,15 @@ pub(super) struct Activations {
     pub(super) at_target: Shared<Lanes>,
     /// For each example the largest of all logits, and the loss's scale over the sum of their exponentials, [2, B].
     pub(super) normalizers: Shared<Lanes>,
-    /// W2' exp(logits - largest) of each part, [parts, B, hidden stride].
+    /// W2' exp(logits - largest) of each part, [parts, B, hidden stride]; empty where threads share out the hidden units.
     pub(super) d_hidden_parts: Shared<Lanes>,
     /// Gradient before tanh, [B, hidden stride].
     pub(super) d_hidden: Shared<Lanes>,
-    /// The same summed for each pair, [pairs, hidden stride].
+    /// The same summed for each pair, [pairs, hidden stride]; empty where threads share out the hidden units.
     pub(super) d_hidden_pairs: Shared<Lanes>,
-    /// Gradient of the input of each pair, [pairs, position stride].
+    /// Gradient of the input of each pair, [pairs, position stride]; empty where threads share out the hidden units.
     pub(super) d_input: Shared<Lanes>,
-    /// What each part of the direct weights adds to it, [parts, pairs, position stride].
+    /// What each block of hidden units, or each part of the direct weights, adds to it, [parts, pairs, position stride].
     pub(super) d_input_parts: Shared<Lanes>,
     /// [B].
     pub(super) losses: Shared<Lanes>,
@@ -46,25 +48,28 @@ pub(super) struct Activations {
 impl Activations {
     /// Room for a batch, with masks for the dropout of the input and of the hidden units where it is on.
     pub(super) fn new(layout: Layout, batch: usize, [drop_input, drop_hidden]: [bool; 2]) -> Self {
-        let Layout { shape, hidden_stride, position_stride, chunk, chunks, parts, .. } = layout;
+        let Layout { shape, hidden_stride, position_stride, chunk, chunks, parts, blocks, .. } = layout;
         let pairs = batch * shape.context;
+        let d_input_parts = if blocks > 0 { blocks } else { parts * usize::from(shape.direct) };
+        let by_vocabulary = blocks == 0;
         let if_on = |on: bool, numbers: usize| aligned(if on { numbers } else { 0 });
         let mut activations = Activations {
             batch,
             hidden: aligned(batch * hidden_stride),
             hidden_mask: if_on(drop_hidden, batch * hidden_stride),
             input_mask: if_on(drop_input, batch * shape.input()),
+            logits_blocks: aligned(blocks * chunks * batch * chunk),
             logits: aligned(chunks * batch * chunk),
             references: aligned(chunks * batch),
             largest: aligned(parts * batch),
             sums: Shared::new(Lanes::ZERO, parts * batch),
             at_target: aligned(parts * batch),
             normalizers: aligned(2 * batch),
-            d_hidden_parts: aligned(parts * batch * hidden_stride),
+            d_hidden_parts: if_on(by_vocabulary, parts * batch * hidden_stride),
             d_hidden: aligned(batch * hidden_stride),
-            d_hidden_pairs: aligned(pairs * hidden_stride),
-            d_input: aligned(pairs * position_stride),
-            d_input_parts: if_on(shape.direct, parts * pairs * position_stride),
+            d_hidden_pairs: if_on(by_vocabulary, pairs * hidden_stride),
+            d_input: if_on(by_vocabulary, pairs * position_stride),
+            d_input_parts: aligned(d_input_parts * pairs * position_stride),
             losses: aligned(batch),
         };
         let hidden: &mut [f32] = cast_slice_mut(activations.hidden.get_mut());
@@ -82,7 +87,7 @@ pub(super) struct Scratch {
     pub(super) pairs: Pairs,
     /// The embedding of each pair, [pairs, position stride], filled up with zeros.
     pub(super) input: Vec<Lanes>,
-    /// What each pair adds to some of the hidden units, [pairs, columns].
+    /// What each pair adds to some of the hidden units, or gets back from them, [pairs, columns].
     pub(super) terms: Vec<Lanes>,
     /// Weights whose rows were turned into columns.
     pub(super) panel: Vec<Lanes>,

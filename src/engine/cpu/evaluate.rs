@@ -4,14 +4,16 @@ use bytemuck::cast_slice_mut;
 
 use super::activations::{Activations, Scratch};
 use super::clock::Timer;
-use super::hidden::{embedding_gather, hidden_forward, hidden_terms, hidden_units, input_backward};
+use super::hidden::{embedding_gather, hidden_forward, hidden_terms, hidden_units};
 use super::lanes::{InstructionSet, Job, LANES, Lanes, dispatch};
 use super::network::{Layout, Network, Read, numbers};
-use super::output::{Exponentials, Finish, Softmax, exp_of_one, logits_forward, output_layer};
+use super::output::{Exponentials, Softmax, exp_of_one, logits_forward};
+use super::step::Turn;
 use super::threads::{Barrier, Shared, aligned, part};
-use super::update::{Batch, gradient_of_logits, gradients_of_batch};
+use super::update::{Batch, gradients_of_batch};
 use super::vector::Vector;
 use super::{Cpu, mean_of_batch};
+use crate::engine::Recipe;
 use crate::text::Corpus;
 
 /// Examples that a thread works on at a time, at most: the output weights are read once for all of them.
@@ -198,19 +200,11 @@ impl Job for Examine<'_> {
                     to[rows.clone()].copy_from_slice(&from[..rows.len()]);
                 }
             }
-            output_layer::<I>(read, &mut scratch, activations, &mut Timer::new(None), (0, 1));
-            let targets = &scratch.targets;
-            I::call(Finish { read, activations, targets, examples: 0..batch, scale, share_kept: 1.0 });
-            if layout.parts == 1 {
-                for chunk in 0..layout.chunks {
-                    gradient_of_logits::<I>(layout, activations, targets, chunk, 0..batch, scale);
-                }
-            }
-            if shape.hidden > 0 {
-                let own = 0..scratch.pairs.len();
-                input_backward::<I>(read, &mut scratch, activations, own);
-            }
             let barrier = Barrier::new(1);
+            let nothing = Recipe::default();
+            let masks = [nothing.input_mask(0), nothing.hidden_mask(0)];
+            let turn = Turn { network, activations, barrier: &barrier, masks, scale, whose: (0, 1) };
+            turn.examples::<I>(&mut scratch, &turn.share(), 0, &mut Timer::new(None));
             let mut examined = Batch { activations, scratch: &mut scratch, scale };
             gradients_of_batch::<I>(network, gradients, &mut examined, &barrier, (0, 1));
             let units = hidden.chunks_exact(hidden_stride).flat_map(|example| &example[..shape.hidden]);

@@ -11,7 +11,7 @@ use super::network::{Layout, Read};
 use super::pairs::Pairs;
 use super::panel::Panel;
 use super::product::{Change, Left, Product};
-use super::threads::Shared;
+use super::threads::{Numbers, Shared};
 use super::vector::Vector;
 
 /// The embedding of each pair of the batch; with a mask, [B, n*d], every place is a pair of its own and is multiplied by
@@ -68,13 +68,13 @@ pub(super) fn hidden_terms<I: InstructionSet>(read: Read, scratch: &mut Scratch,
     for position in 0..shape.context {
         let own = pairs.starts[position]..pairs.starts[position + 1];
         I::call(Product {
-            left: Left::Rows { values: &input[own.start * position_stride..], stride: position_stride },
+            left: Left::Rows { values: input[own.start * position_stride..].into(), stride: position_stride },
             rows: own.len(),
             inner: shape.embedding,
-            right: &read.hidden[position * shape.embedding * hidden_stride + columns.start..],
+            right: read.hidden[position * shape.embedding * hidden_stride + columns.start..].into(),
             right_stride: hidden_stride,
             columns: width,
-            out: &mut terms[own.start * width..],
+            out: (&mut terms[own.start * width..]).into(),
             out_stride: width,
             change: Change::Write,
         });
@@ -206,7 +206,7 @@ pub(super) unsafe fn input_backward<I: InstructionSet>(
     I::call(PairSums {
         pairs,
         own: own.clone(),
-        from: d_hidden,
+        from: d_hidden.into(),
         from_stride: hidden_stride,
         to: d_pairs,
         width: hidden_stride,
@@ -218,7 +218,7 @@ pub(super) unsafe fn input_backward<I: InstructionSet>(
         }
         // Columns from d on hold other positions' weights; what they give is not read.
         I::call(Panel {
-            from: &read.hidden[position * shape.embedding * hidden_stride..],
+            from: read.hidden[position * shape.embedding * hidden_stride..].into(),
             row_stride: hidden_stride,
             rows: position_stride,
             columns: hidden_stride,
@@ -227,13 +227,13 @@ pub(super) unsafe fn input_backward<I: InstructionSet>(
         });
         let first = here.start - own.start;
         I::call(Product {
-            left: Left::Rows { values: &d_pairs[first * hidden_stride..], stride: hidden_stride },
+            left: Left::Rows { values: d_pairs[first * hidden_stride..].into(), stride: hidden_stride },
             rows: here.len(),
             inner: shape.hidden,
-            right: panel,
+            right: (&*panel).into(),
             right_stride: position_stride,
             columns: position_stride,
-            out: &mut d_input[first * position_stride..],
+            out: (&mut d_input[first * position_stride..]).into(),
             out_stride: position_stride,
             change: Change::Write,
         });
@@ -245,7 +245,7 @@ pub(super) struct PairSums<'a> {
     pub(super) pairs: &'a Pairs,
     pub(super) own: Range<usize>,
     /// [B, from stride].
-    pub(super) from: &'a [f32],
+    pub(super) from: Numbers<'a>,
     pub(super) from_stride: usize,
     /// [own pairs, width].
     pub(super) to: &'a mut [f32],
@@ -275,12 +275,13 @@ impl Job for PairSums<'_> {
 
 #[inline(always)]
 #[allow(unsafe_code)]
-fn pair_sum<V: Vector>(examples: &[u32], from: &[f32], stride: usize, out: &mut [f32], column: usize) -> usize {
+fn pair_sum<V: Vector>(examples: &[u32], from: Numbers, stride: usize, out: &mut [f32], column: usize) -> usize {
     let mut sum = V::splat(0.0);
     for &example in examples {
-        let row = &from[example as usize * stride + column..][..V::LANES];
-        // SAFETY: the slice has that many numbers.
-        sum = sum.add(unsafe { V::load(row.as_ptr()) });
+        let place = example as usize * stride + column;
+        assert!(place + V::LANES <= from.length);
+        // SAFETY: the place was compared with the length.
+        sum = sum.add(unsafe { V::load(from.start.add(place)) });
     }
     let out = &mut out[column..][..V::LANES];
     // SAFETY: as above.

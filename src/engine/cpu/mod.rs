@@ -1,6 +1,7 @@
 //! The CPU engine: threads that live for a whole range of steps and meet at a spinning barrier twice a step.
 
 mod activations;
+mod by_hidden;
 mod clock;
 mod dropout;
 mod evaluate;
@@ -14,6 +15,7 @@ mod pairs;
 mod panel;
 mod product;
 mod rule;
+mod step;
 mod threads;
 mod update;
 mod vector;
@@ -28,16 +30,14 @@ use crate::text::{BatchPlan, Corpus};
 
 use activations::{Activations, Scratch};
 use clock::{Clock, Pass, SAMPLED_STEPS, Timer};
-use dropout::DrawMask;
 use evaluate::{Examine, Wanted};
-use hidden::{embedding_gather, hidden_forward, input_backward};
-use lanes::{InstructionSet, Job, LANES, Level, dispatch};
-use network::{Network, Read, numbers};
-use output::{Finish, output_layer};
+use lanes::{InstructionSet, Job, Level, dispatch};
+use network::{Network, numbers};
 use pace::Pace;
 use product::Peak;
-use threads::{Barrier, part};
-use update::{Batch, Carried, Factors, gradient_of_logits};
+use step::Turn;
+use threads::Barrier;
+use update::{Batch, Carried, Factors};
 
 /// The CPU engine. Its results are the same bits for any number of threads.
 pub struct Cpu {
@@ -219,15 +219,11 @@ impl Job for Worker<'_> {
         let Training { corpus, plan, activations, masks, carried } = training;
         let (mut losses, mut clock) = self.leader.unzip();
         let _guard = barrier.guard();
-        let layout = network.layout;
-        let (shape, hidden_stride) = (layout.shape, layout.hidden_stride);
-        let batch = plan.batch as usize;
-        let scale = 1.0 / batch as f32;
-        let whose = (index, threads);
-        let own = part(batch, index, threads);
-        let columns = part(hidden_stride.div_ceil(LANES), index, threads);
-        let columns = columns.start * LANES..(columns.end * LANES).min(hidden_stride);
-        let mut scratch = Scratch::new(layout, batch, batch * shape.context, columns.len());
+        let (layout, batch) = (network.layout, plan.batch as usize);
+        let (scale, whose) = (1.0 / batch as f32, (index, threads));
+        let turn = Turn { network, activations, barrier, masks: *masks, scale, whose };
+        let share = turn.share();
+        let mut scratch = Scratch::new(layout, batch, batch * layout.shape.context, share.columns.len());
         let mut examples = vec![0; batch];
         for (place, &rate) in rates.iter().enumerate() {
             let step = first_step + place as u64;
@@ -237,71 +233,9 @@ impl Job for Worker<'_> {
             scratch.set_examples(corpus, examples.iter().copied());
             scratch.pairs.set(&scratch.contexts, masks[0].is_on());
             timer.end(Pass::Draw);
-            // SAFETY: between the barriers each thread writes what `part` gives to it alone, and what it reads was written
-            // before a barrier; parameters are only read until the update.
+            // SAFETY: all threads are here between the same barriers.
             unsafe {
-                let read = Read::new(network);
-                if masks[0].is_on() {
-                    let (result, width) = (&activations.input_mask, shape.input());
-                    let examples = own.clone();
-                    I::call(DrawMask {
-                        mask: masks[0],
-                        step,
-                        examples,
-                        columns: 0..width,
-                        width,
-                        result,
-                        stride: width,
-                    });
-                    barrier.wait();
-                    timer.end(Pass::Wait);
-                    embedding_gather(read, &mut scratch, result.read_numbers(0..batch * width));
-                } else {
-                    embedding_gather(read, &mut scratch, &[]);
-                }
-                timer.end(Pass::EmbeddingGather);
-                if shape.hidden > 0 && !columns.is_empty() {
-                    let mask = &activations.hidden_mask;
-                    if masks[1].is_on() {
-                        let (examples, columns) = (0..batch, columns.clone());
-                        let (result, width) = (mask, shape.hidden);
-                        I::call(DrawMask {
-                            mask: masks[1],
-                            step,
-                            examples,
-                            columns,
-                            width,
-                            result,
-                            stride: hidden_stride,
-                        });
-                    }
-                    hidden_forward::<I>(read, &mut scratch, columns.clone(), &activations.hidden, mask);
-                }
-                timer.end(Pass::HiddenForward);
-                barrier.wait();
-                timer.end(Pass::Wait);
-                output_layer::<I>(read, &mut scratch, activations, &mut timer, whose);
-                if layout.parts > 1 {
-                    barrier.wait();
-                    timer.end(Pass::Wait);
-                }
-                let (targets, share_kept) = (&scratch.targets, 1.0 / masks[1].kept);
-                I::call(Finish { read, activations, targets, examples: own.clone(), scale, share_kept });
-                if layout.parts == 1 {
-                    for chunk in 0..layout.chunks {
-                        gradient_of_logits::<I>(layout, activations, targets, chunk, own.clone(), scale);
-                    }
-                }
-                timer.end(Pass::HiddenBackward);
-                barrier.wait();
-                timer.end(Pass::Wait);
-                if shape.hidden > 0 {
-                    let own = part(scratch.pairs.len(), index, threads);
-                    input_backward::<I>(read, &mut scratch, activations, own);
-                }
-                timer.end(Pass::InputBackward);
-                barrier.wait();
-                timer.end(Pass::Wait);
+                turn.examples::<I>(&mut scratch, &share, step, &mut timer);
                 let mut done = Batch { activations, scratch: &mut scratch, scale };
                 carried.update::<I>(network, &mut done, Factors { rate, step }, barrier, whose);
                 if let Some(losses) = &mut losses {

@@ -17,6 +17,10 @@ use crate::model::{Parameters, Shape};
 const MOST_CHUNK: usize = 9 * LANES;
 /// Rows of output weights in a part, about: the hidden gradient is summed part by part.
 const PART_ROWS: usize = 1024;
+/// Hidden columns of a block, about: the sums over hidden units are taken block by block.
+const BLOCK_COLUMNS: usize = 3 * LANES;
+/// Blocks, at most.
+const MOST_BLOCKS: usize = 16;
 /// Parts, at most: a machine with more cores splits their examples.
 pub(super) const MOST_PARTS: usize = 16;
 
@@ -36,11 +40,17 @@ pub(super) struct Layout {
     pub(super) chunks: usize,
     /// Parts of the vocabulary, each a run of chunks: the unit in which its sums are taken.
     pub(super) parts: usize,
+    /// Blocks of the hidden units where threads share them out, and 0 where they share out the vocabulary.
+    pub(super) blocks: usize,
 }
 
 impl Layout {
     pub(super) fn new(shape: Shape) -> Self {
-        let hidden_stride = (shape.hidden + 1).next_multiple_of(8);
+        let parts = (shape.vocabulary / PART_ROWS).clamp(1, MOST_PARTS);
+        let shares_hidden = parts == 1 && !shape.direct;
+        // Whole cache lines where columns have owners.
+        let hidden_stride = (shape.hidden + 1).next_multiple_of(if shares_hidden { LANES } else { LANES / 2 });
+        let blocks = (hidden_stride / BLOCK_COLUMNS).clamp(1, MOST_BLOCKS);
         let chunk = MOST_CHUNK.min(shape.vocabulary.next_multiple_of(LANES));
         Layout {
             shape,
@@ -49,13 +59,21 @@ impl Layout {
             position_stride: shape.embedding.next_multiple_of(8),
             chunk,
             chunks: shape.vocabulary.div_ceil(chunk),
-            parts: (shape.vocabulary / PART_ROWS).clamp(1, MOST_PARTS),
+            parts,
+            // A power of two, for as many threads.
+            blocks: if shares_hidden { 1 << blocks.ilog2() } else { 0 },
         }
     }
 
     /// Numbers from one row of the direct weights to the next.
     pub(super) fn direct_stride(&self) -> usize {
         self.shape.context * self.position_stride
+    }
+
+    /// The hidden columns of some blocks.
+    pub(super) fn columns_of(&self, blocks: Range<usize>) -> Range<usize> {
+        let lines = self.hidden_stride / LANES;
+        part(lines, blocks.start, self.blocks).start * LANES..part(lines, blocks.end, self.blocks).start * LANES
     }
 
     /// The output rows of a chunk.

@@ -53,16 +53,16 @@ pub(super) fn logits_forward<I: InstructionSet>(
     let rows = read.layout.rows_of(chunk);
     // Whole blocks: the rows beyond the vocabulary have logits of minus infinity.
     let count = rows.len().next_multiple_of(LANES);
-    let output = &read.output[rows.start * hidden_stride..];
+    let output = read.output[rows.start * hidden_stride..].into();
     I::call(Panel { from: output, row_stride: hidden_stride, rows: count, columns: hidden_stride, panel, stride });
     I::call(Product {
-        left: Left::Rows { values: hidden, stride: hidden_stride },
+        left: Left::Rows { values: hidden.into(), stride: hidden_stride },
         rows: examples.len(),
         inner: shape.hidden + 1,
-        right: panel,
+        right: (&*panel).into(),
         right_stride: stride,
         columns: count,
-        out: logits,
+        out: (&mut *logits).into(),
         out_stride: stride,
         change: Change::Write,
     });
@@ -70,18 +70,18 @@ pub(super) fn logits_forward<I: InstructionSet>(
         return;
     }
     let direct_stride = read.layout.direct_stride();
-    let direct = &read.direct[rows.start * direct_stride..];
+    let direct = read.direct[rows.start * direct_stride..].into();
     I::call(Panel { from: direct, row_stride: direct_stride, rows: count, columns: direct_stride, panel, stride });
     for position in 0..shape.context {
         let here = pairs.starts[position]..pairs.starts[position + 1];
         I::call(Product {
-            left: Left::Rows { values: &input[here.start * position_stride..], stride: position_stride },
+            left: Left::Rows { values: input[here.start * position_stride..].into(), stride: position_stride },
             rows: here.len(),
             inner: shape.embedding,
-            right: &panel[position * position_stride * stride..],
+            right: panel[position * position_stride * stride..].into(),
             right_stride: stride,
             columns: count,
-            out: &mut pair_logits[here.start * stride..],
+            out: (&mut pair_logits[here.start * stride..]).into(),
             out_stride: stride,
             change: Change::Write,
         });
@@ -261,13 +261,13 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
             timer.end(Pass::SoftmaxCrossEntropy);
             if layout.shape.hidden > 0 {
                 I::call(Product {
-                    left: Left::Rows { values: logits, stride },
+                    left: Left::Rows { values: (&*logits).into(), stride },
                     rows: examples.len(),
                     inner: own.len(),
-                    right: &read.output[own.start * hidden_stride..],
+                    right: read.output[own.start * hidden_stride..].into(),
                     right_stride: hidden_stride,
                     columns: hidden_stride,
-                    out: &mut *d_hidden,
+                    out: (&mut *d_hidden).into(),
                     out_stride: hidden_stride,
                     change: if first { Change::Write } else { Change::Add },
                 });
@@ -286,8 +286,8 @@ pub(super) struct Finish<'a> {
     pub(super) examples: Range<usize>,
     /// The gradient is that of `scale` times the loss.
     pub(super) scale: f32,
-    /// What the dropout of hidden units keeps.
-    pub(super) share_kept: f32,
+    /// What the dropout of hidden units keeps; nothing where no hidden gradient is asked for.
+    pub(super) hidden: Option<f32>,
 }
 
 impl Job for Finish<'_> {
@@ -296,8 +296,8 @@ impl Job for Finish<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let Finish { read, activations, targets, examples, scale, share_kept } = self;
-        let Layout { shape, hidden_stride, parts, .. } = read.layout;
+        let Finish { read, activations, targets, examples, scale, hidden } = self;
+        let Layout { hidden_stride, parts, .. } = read.layout;
         let batch = activations.batch;
         let mut weights = [0.0; MOST_PARTS];
         let weights = &mut weights[..parts];
@@ -321,9 +321,7 @@ impl Job for Finish<'_> {
                 activations.losses.write_numbers(own(0, 1))[0] = sum.ln() + (most - at_target);
                 activations.normalizers.write_numbers(own(0, 1))[0] = most;
                 activations.normalizers.write_numbers(own(batch, 1))[0] = scale / sum;
-                if shape.hidden == 0 {
-                    continue;
-                }
+                let Some(share_kept) = hidden else { continue };
                 weights.iter_mut().for_each(
                     #[inline(always)]
                     |weight| *weight *= scale / sum,
@@ -438,5 +436,37 @@ impl Job for LogitsGradient<'_> {
                 logits[target] -= scale;
             }
         }
+    }
+}
+
+/// Makes the gradient of the logits of some examples in a chunk.
+///
+/// # Safety
+/// They are this thread's own, and what [`Finish`] leaves of these examples was written before a barrier or
+/// by this thread.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn gradient_of_logits<I: InstructionSet>(
+    layout: Layout,
+    activations: &Activations,
+    targets: &[u32],
+    chunk: usize,
+    examples: Range<usize>,
+    scale: f32,
+) {
+    let (batch, stride) = (activations.batch, layout.chunk);
+    let of = |first: usize, width: usize| (first + examples.start) * width..(first + examples.end) * width;
+    // SAFETY: the caller's promise.
+    unsafe {
+        I::call(LogitsGradient {
+            logits: activations.logits.write_numbers(of(chunk * batch, stride)),
+            stride,
+            rows: layout.rows_of(chunk),
+            targets: &targets[examples.clone()],
+            references: activations.references.read_numbers(of(chunk * batch, 1)),
+            largest: activations.normalizers.read_numbers(of(0, 1)),
+            inverse: activations.normalizers.read_numbers(of(batch, 1)),
+            scale,
+        });
     }
 }

@@ -1,10 +1,11 @@
 //! Rows of weights turned into columns: what the product needs where a sum runs along a row.
 
 use super::lanes::{InstructionSet, Job};
+use super::threads::Numbers;
 
 /// Writes `panel[column * stride + row] = rows[row * row_stride + column]`. Rows and columns are multiples of 8.
 pub(super) struct Panel<'a> {
-    pub(super) from: &'a [f32],
+    pub(super) from: Numbers<'a>,
     pub(super) row_stride: usize,
     pub(super) rows: usize,
     pub(super) columns: usize,
@@ -23,13 +24,13 @@ impl Job for Panel<'_> {
     fn run<I: InstructionSet>(self) {
         let Panel { from, row_stride, rows, columns, panel, stride } = self;
         assert!(rows.is_multiple_of(BLOCK) && columns.is_multiple_of(BLOCK) && rows > 0 && columns > 0);
-        assert!(columns <= row_stride && (rows - 1) * row_stride + columns <= from.len());
+        assert!(columns <= row_stride && (rows - 1) * row_stride + columns <= from.length);
         assert!(rows <= stride && (columns - 1) * stride + rows <= panel.len());
         for column in (0..columns).step_by(BLOCK) {
             for row in (0..rows).step_by(BLOCK) {
                 // SAFETY: the block lies within both buffers, whose lengths were compared above.
                 unsafe {
-                    let from = from.as_ptr().add(row * row_stride + column);
+                    let from = from.start.add(row * row_stride + column);
                     I::transpose(from, row_stride, panel.as_mut_ptr().add(column * stride + row), stride);
                 }
             }
@@ -50,7 +51,7 @@ mod tests {
             let (row_stride, stride) = (columns + 3, rows + 5);
             let from: Vec<f32> = (0..rows * row_stride).map(|place| place as f32).collect();
             let mut panel = vec![-1.0; columns * stride];
-            dispatch(level, Panel { from: &from, row_stride, rows, columns, panel: &mut panel, stride });
+            dispatch(level, Panel { from: from[..].into(), row_stride, rows, columns, panel: &mut panel, stride });
             for (place, &value) in panel.iter().enumerate() {
                 let (column, row) = (place / stride, place % stride);
                 assert_eq!(value, if row < rows { from[row * row_stride + column] } else { -1.0 });

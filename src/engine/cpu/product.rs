@@ -8,6 +8,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::lanes::{InstructionSet, Job, LANES};
+use super::threads::{Numbers, NumbersMut};
 use super::vector::Vector;
 
 /// `out[row][column] = sum over inner of left[row][inner] * right[inner][column]`, or what `change` makes of it.
@@ -16,12 +17,12 @@ pub(super) struct Product<'a> {
     pub(super) rows: usize,
     pub(super) inner: usize,
     /// [inner, right stride], of which the first `columns` are read.
-    pub(super) right: &'a [f32],
+    pub(super) right: Numbers<'a>,
     pub(super) right_stride: usize,
     /// A multiple of 8.
     pub(super) columns: usize,
     /// [rows, out stride].
-    pub(super) out: &'a mut [f32],
+    pub(super) out: NumbersMut<'a>,
     pub(super) out_stride: usize,
     pub(super) change: Change<'a>,
 }
@@ -30,9 +31,9 @@ pub(super) struct Product<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Left<'a> {
     /// Element (row, inner) stands at `row * stride + inner`.
-    Rows { values: &'a [f32], stride: usize },
+    Rows { values: Numbers<'a>, stride: usize },
     /// Element (row, inner) stands at `inner * stride + row`.
-    Columns { values: &'a [f32], stride: usize },
+    Columns { values: Numbers<'a>, stride: usize },
 }
 
 /// What becomes of a sum.
@@ -79,18 +80,17 @@ impl Job for Product<'_> {
 impl Product<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
-    fn tiles<I: InstructionSet, const ACROSS: bool>(self, left: &[f32], left_stride: usize) {
+    fn tiles<I: InstructionSet, const ACROSS: bool>(self, left: Numbers, left_stride: usize) {
         let Product { rows, inner, right, right_stride, columns, out, out_stride, change, .. } = self;
         // What the tiles read and write without further checks: one at each index would cost a fifth of the time.
         let (major, minor) = if ACROSS { (inner, rows) } else { (rows, inner) };
         assert!(columns.is_multiple_of(LANES / 2) && columns <= right_stride && columns <= out_stride);
-        assert!(minor <= left_stride && major.max(1) * left_stride <= left.len() + left_stride - minor);
-        assert!(inner.max(1) * right_stride <= right.len() + right_stride - columns);
-        assert!(rows * out_stride <= out.len() + out_stride - columns);
+        assert!(minor <= left_stride && major.max(1) * left_stride <= left.length + left_stride - minor);
+        assert!(inner.max(1) * right_stride <= right.length + right_stride - columns);
+        assert!(rows * out_stride <= out.length + out_stride - columns);
         if let Change::Step { decay, .. } = change {
             assert!(columns <= decay.len());
         }
-        let out = out.as_mut_ptr();
         let mut column = 0;
         while column < columns {
             let left_columns = (columns - column) / LANES;
@@ -99,12 +99,12 @@ impl Product<'_> {
                 // SAFETY: the tile lies within what the asserts compared with the lengths.
                 unsafe {
                     let place = Place {
-                        left: left.as_ptr().add(if ACROSS { row } else { row * left_stride }),
+                        left: left.start.add(if ACROSS { row } else { row * left_stride }),
                         left_stride,
-                        right: right.as_ptr().add(column),
+                        right: right.start.add(column),
                         right_stride,
                         inner,
-                        out: out.add(row * out_stride + column),
+                        out: out.start.add(row * out_stride + column),
                         out_stride,
                         column,
                     };
@@ -231,21 +231,19 @@ mod tests {
                 for change in [Change::Write, Change::Add, Change::Step { rate: 0.5, decay: &decay }] {
                     let mut out: Vec<f32> = (0..rows * columns).map(|place| number(place + 2)).collect();
                     let before = out.clone();
-                    let left = if across {
-                        Left::Columns { values: &left, stride: rows }
+                    let of_tile = if across {
+                        Left::Columns { values: left[..].into(), stride: rows }
                     } else {
-                        Left::Rows { values: &left, stride: inner }
+                        Left::Rows { values: left[..].into(), stride: inner }
                     };
                     dispatch(level, Product {
-                        left, rows, inner, right: &right, right_stride: columns, columns, out: &mut out,
+                        left: of_tile, rows, inner, right: right[..].into(), right_stride: columns, columns,
+                        out: (&mut out[..]).into(),
                         out_stride: columns, change,
                     });
                     for row in 0..rows {
                         for column in 0..columns {
-                            let of_left = |k: usize| match left {
-                                Left::Columns { values, stride } => values[k * stride + row],
-                                Left::Rows { values, stride } => values[row * stride + k],
-                            };
+                            let of_left = |k: usize| left[if across { k * rows + row } else { row * inner + k }];
                             let sum: f32 = (0..inner).map(|k| of_left(k) * right[k * columns + column]).sum();
                             let old = before[row * columns + column];
                             let expected = match change {

@@ -1,6 +1,7 @@
 //! What the threads of the engine share: buffers with one owner for each part, and a barrier that spins.
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -89,6 +90,28 @@ impl Shared<Lanes> {
         unsafe { std::slice::from_raw_parts_mut(start.add(range.start), range.len()) }
     }
 
+    /// A part of the buffer, counted in plain numbers, of which the caller reads some columns.
+    ///
+    /// # Safety
+    /// No other thread may write these columns until a barrier after the last use.
+    pub(super) unsafe fn columns(&self, range: Range<usize>) -> Numbers<'_> {
+        let (start, length) = self.numbers();
+        assert!(range.start <= range.end && range.end <= length);
+        // SAFETY: the range was compared with the length.
+        Numbers { start: unsafe { start.add(range.start) }, length: range.len(), buffer: PhantomData }
+    }
+
+    /// The same for writing.
+    ///
+    /// # Safety
+    /// No other thread may read or write these columns until a barrier after the last use.
+    pub(super) unsafe fn columns_mut(&self, range: Range<usize>) -> NumbersMut<'_> {
+        let (start, length) = self.numbers();
+        assert!(range.start <= range.end && range.end <= length);
+        // SAFETY: as above.
+        NumbersMut { start: unsafe { start.add(range.start) }, length: range.len(), buffer: PhantomData }
+    }
+
     /// Where the numbers begin, and how many there are.
     fn numbers(&self) -> (*mut f32, usize) {
         // SAFETY: the vector itself is only read: other threads may hold parts of its buffer.
@@ -96,6 +119,33 @@ impl Shared<Lanes> {
             let values = self.values.get();
             ((*values).as_ptr().cast_mut().cast(), (*values).len() * LANES)
         }
+    }
+}
+
+/// Numbers to read while other threads may write other columns of the same rows: a slice would promise that nobody does.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers<'a> {
+    pub(super) start: *const f32,
+    pub(super) length: usize,
+    buffer: PhantomData<&'a [f32]>,
+}
+
+impl<'a> From<&'a [f32]> for Numbers<'a> {
+    fn from(numbers: &'a [f32]) -> Self {
+        Numbers { start: numbers.as_ptr(), length: numbers.len(), buffer: PhantomData }
+    }
+}
+
+/// Numbers to write, of which other threads may use other columns.
+pub(super) struct NumbersMut<'a> {
+    pub(super) start: *mut f32,
+    pub(super) length: usize,
+    buffer: PhantomData<&'a mut [f32]>,
+}
+
+impl<'a> From<&'a mut [f32]> for NumbersMut<'a> {
+    fn from(numbers: &'a mut [f32]) -> Self {
+        NumbersMut { start: numbers.as_mut_ptr(), length: numbers.len(), buffer: PhantomData }
     }
 }
 

@@ -9,10 +9,11 @@ use std::ops::Range;
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
+use super::by_hidden::{self, Share};
 use super::hidden::PairSums;
 use super::lanes::{InstructionSet, Job};
 use super::network::{Layout, Network};
-use super::output::LogitsGradient;
+use super::output::gradient_of_logits;
 use super::pairs::Pairs;
 use super::product::{Change, Left, Product};
 use super::rule::{Average, Rule};
@@ -35,17 +36,17 @@ pub(super) struct Carried {
 }
 
 /// Weight decay by column: λ, and 0 where a row has its bias.
-struct Decay {
+pub(super) struct Decay {
     embedding: Vec<f32>,
-    hidden: Vec<f32>,
-    hidden_bias: Vec<f32>,
-    output: Vec<f32>,
+    pub(super) hidden: Vec<f32>,
+    pub(super) hidden_bias: Vec<f32>,
+    pub(super) output: Vec<f32>,
     direct: Vec<f32>,
 }
 
 /// What the gradient of the weights is for.
 #[derive(Clone, Copy)]
-enum Purpose<'a> {
+pub(super) enum Purpose<'a> {
     /// To be written down.
     Gradient,
     /// A step at once.
@@ -54,7 +55,7 @@ enum Purpose<'a> {
 
 impl<'a> Purpose<'a> {
     #[inline(always)]
-    fn change(self, row: impl Fn(&'a Decay) -> &'a [f32]) -> Change<'a> {
+    pub(super) fn change(self, row: impl Fn(&'a Decay) -> &'a [f32]) -> Change<'a> {
         match self {
             Purpose::Gradient => Change::Write,
             Purpose::Step { rate, decay } => Change::Step { rate, decay: row(decay) },
@@ -153,7 +154,8 @@ impl Carried {
                 None => {
                     let purpose = Purpose::Step { rate: factors.rate, decay: &self.decay };
                     weights_of_batch::<I>(network, network, batch, purpose, whose);
-                    if network.layout.shape.direct {
+                    // What comes back to the embeddings was in parts until here.
+                    if network.layout.shape.direct || network.layout.blocks > 0 {
                         barrier.wait();
                     }
                     let own = part(network.layout.shape.vocabulary, index, threads);
@@ -320,6 +322,13 @@ unsafe fn weights_of_batch<I: InstructionSet>(
     let layout = network.layout;
     // SAFETY: the caller's promise; each thread has rows, chunks or parts of its own.
     unsafe {
+        if layout.blocks > 0 {
+            let share = Share::new(layout, (index, threads));
+            if !share.columns.is_empty() {
+                by_hidden::weights::<I>(to, batch.scratch, batch.activations, &share, purpose);
+            }
+            return;
+        }
         hidden_weights::<I>(to, batch, purpose, (index, threads));
         if layout.shape.direct {
             for number in part(layout.parts, index, threads) {
@@ -328,15 +337,9 @@ unsafe fn weights_of_batch<I: InstructionSet>(
                     direct_rows::<I>(network, to, batch, (number, chunk), purpose);
                 }
             }
-        } else if layout.parts > 1 {
+        } else {
             for chunk in part(layout.chunks, index, threads) {
                 output_rows::<I>(to, batch, chunk, layout.rows_of(chunk), purpose);
-            }
-        } else {
-            let own = part(layout.shape.vocabulary, index, threads);
-            for chunk in 0..layout.chunks {
-                let rows = layout.rows_of(chunk);
-                output_rows::<I>(to, batch, chunk, rows.start.max(own.start)..rows.end.min(own.end), purpose);
             }
         }
     }
@@ -374,15 +377,15 @@ unsafe fn hidden_weights<I: InstructionSet>(
             let d_pairs = &batch.activations.d_hidden_pairs;
             I::call(Product {
                 left: Left::Columns {
-                    values: &input[here.start * position_stride + rows.start - first..],
+                    values: input[here.start * position_stride + rows.start - first..].into(),
                     stride: position_stride,
                 },
                 rows: rows.len(),
                 inner: here.len(),
-                right: d_pairs.read_numbers(here.start * hidden_stride..here.end * hidden_stride),
+                right: d_pairs.read_numbers(here.start * hidden_stride..here.end * hidden_stride).into(),
                 right_stride: hidden_stride,
                 columns: hidden_stride,
-                out: weights.buffer.write_numbers(rows.start * hidden_stride..rows.end * hidden_stride),
+                out: weights.buffer.write_numbers(rows.start * hidden_stride..rows.end * hidden_stride).into(),
                 out_stride: hidden_stride,
                 change: purpose.change(
                     #[inline(always)]
@@ -398,13 +401,13 @@ unsafe fn hidden_weights<I: InstructionSet>(
         // SAFETY: as above.
         unsafe {
             I::call(Product {
-                left: Left::Rows { values: &batch.scratch.ones[..first], stride: first },
+                left: Left::Rows { values: batch.scratch.ones[..first].into(), stride: first },
                 rows: 1,
                 inner: first,
-                right: batch.activations.d_hidden_pairs.read_numbers(0..first * hidden_stride),
+                right: batch.activations.d_hidden_pairs.read_numbers(0..first * hidden_stride).into(),
                 right_stride: hidden_stride,
                 columns: hidden_stride,
-                out: bias.buffer.write_numbers(range),
+                out: bias.buffer.write_numbers(range).into(),
                 out_stride: hidden_stride,
                 change: purpose.change(
                     #[inline(always)]
@@ -445,52 +448,21 @@ unsafe fn output_rows<I: InstructionSet>(
             left: Left::Columns {
                 values: activations
                     .logits
-                    .read_numbers(chunk * count * stride + rows.start - first..(chunk + 1) * count * stride),
+                    .read_numbers(chunk * count * stride + rows.start - first..(chunk + 1) * count * stride)
+                    .into(),
                 stride,
             },
             rows: rows.len(),
             inner: count,
-            right: activations.hidden.read_numbers(0..count * hidden_stride),
+            right: activations.hidden.read_numbers(0..count * hidden_stride).into(),
             right_stride: hidden_stride,
             columns: hidden_stride,
-            out: to.output_weights().write_numbers(rows.start * hidden_stride..rows.end * hidden_stride),
+            out: to.output_weights().write_numbers(rows.start * hidden_stride..rows.end * hidden_stride).into(),
             out_stride: hidden_stride,
             change: purpose.change(
                 #[inline(always)]
                 |decay| &decay.output,
             ),
-        });
-    }
-}
-
-/// Makes the gradient of the logits of some examples in a chunk.
-///
-/// # Safety
-/// They are this thread's own, and what [`super::output::Finish`] leaves of these examples was written before a barrier or
-/// by this thread.
-#[inline(always)]
-#[allow(unsafe_code)]
-pub(super) unsafe fn gradient_of_logits<I: InstructionSet>(
-    layout: Layout,
-    activations: &Activations,
-    targets: &[u32],
-    chunk: usize,
-    examples: Range<usize>,
-    scale: f32,
-) {
-    let (batch, stride) = (activations.batch, layout.chunk);
-    let of = |first: usize, width: usize| (first + examples.start) * width..(first + examples.end) * width;
-    // SAFETY: the caller's promise.
-    unsafe {
-        I::call(LogitsGradient {
-            logits: activations.logits.write_numbers(of(chunk * batch, stride)),
-            stride,
-            rows: layout.rows_of(chunk),
-            targets: &targets[examples.clone()],
-            references: activations.references.read_numbers(of(chunk * batch, 1)),
-            largest: activations.normalizers.read_numbers(of(0, 1)),
-            inverse: activations.normalizers.read_numbers(of(batch, 1)),
-            scale,
         });
     }
 }
@@ -520,7 +492,7 @@ unsafe fn direct_rows<I: InstructionSet>(
         I::call(PairSums {
             pairs,
             own: 0..pairs.len(),
-            from: activations.logits.read_numbers(chunk * count * stride..(chunk + 1) * count * stride),
+            from: activations.logits.read_numbers(chunk * count * stride..(chunk + 1) * count * stride).into(),
             from_stride: stride,
             to: d_pairs,
             width: stride,
@@ -531,26 +503,27 @@ unsafe fn direct_rows<I: InstructionSet>(
             let own = rows.start * direct_stride + position * position_stride..rows.end * direct_stride;
             let parts = number * most + here.start..number * most + here.end;
             I::call(Product {
-                left: Left::Rows { values: &d_pairs[here.start * stride..], stride },
+                left: Left::Rows { values: d_pairs[here.start * stride..].into(), stride },
                 rows: here.len(),
                 inner: rows.len(),
-                right: network.direct.read_numbers(own.clone()),
+                right: network.direct.read_numbers(own.clone()).into(),
                 right_stride: direct_stride,
                 columns: position_stride,
                 out: activations
                     .d_input_parts
-                    .write_numbers(parts.start * position_stride..parts.end * position_stride),
+                    .write_numbers(parts.start * position_stride..parts.end * position_stride)
+                    .into(),
                 out_stride: position_stride,
                 change: if first { Change::Write } else { Change::Add },
             });
             I::call(Product {
-                left: Left::Columns { values: &d_pairs[here.start * stride..], stride },
+                left: Left::Columns { values: d_pairs[here.start * stride..].into(), stride },
                 rows: rows.len(),
                 inner: here.len(),
-                right: &input[here.start * position_stride..],
+                right: input[here.start * position_stride..].into(),
                 right_stride: position_stride,
                 columns: position_stride,
-                out: to.direct.write_numbers(own),
+                out: to.direct.write_numbers(own).into(),
                 out_stride: direct_stride,
                 change: purpose.change(
                     #[inline(always)]
@@ -578,16 +551,19 @@ impl Job for Occurrences<'_, '_> {
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
         let Occurrences { layout, batch: Batch { activations, scratch, .. }, own, rows, factor } = self;
-        let Layout { shape, embedding_stride, position_stride, parts, .. } = layout;
+        let Layout { shape, embedding_stride, position_stride, parts, blocks, .. } = layout;
         let (pairs, embedding): (&Pairs, usize) = (&scratch.pairs, shape.embedding);
         let most = activations.batch * shape.context;
         // SAFETY: nobody writes them in this phase.
         let (d_input, d_parts, mask) = unsafe {
-            let direct = if shape.direct { parts * most * position_stride } else { 0 };
+            let (whole, parts) = match blocks {
+                0 => (shape.hidden.min(1), if shape.direct { parts } else { 0 }),
+                blocks => (0, blocks),
+            };
             let mask = if activations.input_mask.is_empty() { 0 } else { activations.batch * shape.input() };
             (
-                activations.d_input.read_numbers(0..pairs.len() * position_stride),
-                activations.d_input_parts.read_numbers(0..direct),
+                activations.d_input.read_numbers(0..whole * pairs.len() * position_stride),
+                activations.d_input_parts.read_numbers(0..parts * most * position_stride),
                 activations.input_mask.read_numbers(0..mask),
             )
         };
@@ -599,19 +575,13 @@ impl Job for Occurrences<'_, '_> {
                     continue;
                 }
                 let row = &mut rows[(token - own.start) * embedding_stride..][..embedding];
-                if shape.hidden > 0 {
-                    gradient.copy_from_slice(&d_input[pair * position_stride..][..embedding]);
-                } else {
-                    gradient.fill(0.0);
-                }
-                if shape.direct {
-                    for part in d_parts.chunks_exact(most * position_stride) {
-                        let part = &part[pair * position_stride..][..embedding];
-                        gradient.iter_mut().zip(part).for_each(
-                            #[inline(always)]
-                            |(sum, d)| *sum += d,
-                        );
-                    }
+                gradient.fill(0.0);
+                for part in d_input.chunks(most * position_stride).chain(d_parts.chunks(most * position_stride)) {
+                    let part = &part[pair * position_stride..][..embedding];
+                    gradient.iter_mut().zip(part).for_each(
+                        #[inline(always)]
+                        |(sum, d)| *sum += d,
+                    );
                 }
                 if !mask.is_empty() {
                     let example = pair - pairs.starts[position];

@@ -1,0 +1,126 @@
+//! One thread's part of a step, from the tokens of the batch to the gradients before the weights.
+
+use super::activations::{Activations, Scratch};
+use super::by_hidden::{self, Share};
+use super::clock::{Pass, Timer};
+use super::dropout::DrawMask;
+use super::hidden::{embedding_gather, hidden_forward, input_backward};
+use super::lanes::{InstructionSet, LANES};
+use super::network::{Network, Read};
+use super::output::{Finish, gradient_of_logits, output_layer};
+use super::threads::{Barrier, part};
+use crate::engine::Mask;
+
+/// What the threads of a step have in common, and which of them this is.
+#[derive(Clone, Copy)]
+pub(super) struct Turn<'a> {
+    pub(super) network: &'a Network,
+    pub(super) activations: &'a Activations,
+    pub(super) barrier: &'a Barrier,
+    /// The dropout of the input and of the hidden units.
+    pub(super) masks: [Mask; 2],
+    /// The gradient is that of `scale` times the sum of the losses.
+    pub(super) scale: f32,
+    /// This thread, and all.
+    pub(super) whose: (usize, usize),
+}
+
+impl Turn<'_> {
+    /// What the thread has of the hidden layer.
+    pub(super) fn share(&self) -> Share {
+        let layout = self.network.layout;
+        if layout.blocks > 0 {
+            return Share::new(layout, self.whose);
+        }
+        let (index, threads) = self.whose;
+        let lines = part(layout.hidden_stride.div_ceil(LANES), index, threads);
+        Share { blocks: 0..0, columns: lines.start * LANES..(lines.end * LANES).min(layout.hidden_stride) }
+    }
+
+    /// Forward and back for the batch in the scratch, up to what the weights' gradients are made of. Parameters are only
+    /// read; after it comes a barrier, but for a thread's own share where threads share out the hidden units.
+    ///
+    /// # Safety
+    /// All threads call it with the same network and activations between two barriers, and nobody else uses them.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(super) unsafe fn examples<I: InstructionSet>(
+        &self,
+        scratch: &mut Scratch,
+        share: &Share,
+        step: u64,
+        timer: &mut Timer,
+    ) {
+        let Turn { network, activations, barrier, masks, scale, whose: (index, threads) } = *self;
+        let layout = network.layout;
+        let (shape, batch) = (layout.shape, activations.batch);
+        let own = part(batch, index, threads);
+        let share_kept = 1.0 / masks[1].kept;
+        // SAFETY: between the barriers each thread writes what `part` or its share gives to it alone, and what it reads was
+        // written before a barrier or by itself.
+        unsafe {
+            let read = Read::new(network);
+            if masks[0].is_on() {
+                let (result, width) = (&activations.input_mask, shape.input());
+                let (mask, examples) = (masks[0], own.clone());
+                I::call(DrawMask { mask, step, examples, columns: 0..width, width, result, stride: width });
+                barrier.wait();
+                timer.end(Pass::Wait);
+                embedding_gather(read, scratch, result.read_numbers(0..batch * width));
+            } else {
+                embedding_gather(read, scratch, &[]);
+            }
+            timer.end(Pass::EmbeddingGather);
+            if shape.hidden > 0 && !share.columns.is_empty() {
+                let (result, columns) = (&activations.hidden_mask, share.columns.clone());
+                if masks[1].is_on() {
+                    let (mask, examples, width) = (masks[1], 0..batch, shape.hidden);
+                    let (columns, stride) = (columns.clone(), layout.hidden_stride);
+                    I::call(DrawMask { mask, step, examples, columns, width, result, stride });
+                }
+                hidden_forward::<I>(read, scratch, columns, &activations.hidden, result);
+            }
+            timer.end(Pass::HiddenForward);
+            if layout.blocks > 0 {
+                if !share.columns.is_empty() {
+                    by_hidden::logits_forward::<I>(network, scratch, activations, share);
+                }
+                timer.end(Pass::LogitsForward);
+                barrier.wait();
+                timer.end(Pass::Wait);
+                by_hidden::softmax_cross_entropy::<I>(read, scratch, activations, own, scale);
+                timer.end(Pass::SoftmaxCrossEntropy);
+                barrier.wait();
+                timer.end(Pass::Wait);
+                if !share.columns.is_empty() {
+                    by_hidden::backward::<I>(network, scratch, activations, share, share_kept, timer);
+                }
+                return;
+            }
+            barrier.wait();
+            timer.end(Pass::Wait);
+            output_layer::<I>(read, scratch, activations, timer, (index, threads));
+            if layout.parts > 1 {
+                barrier.wait();
+                timer.end(Pass::Wait);
+            }
+            let (targets, hidden) = (&scratch.targets, (shape.hidden > 0).then_some(share_kept));
+            I::call(Finish { read, activations, targets, examples: own.clone(), scale, hidden });
+            if layout.parts == 1 {
+                for chunk in 0..layout.chunks {
+                    gradient_of_logits::<I>(layout, activations, targets, chunk, own.clone(), scale);
+                }
+            }
+            timer.end(Pass::HiddenBackward);
+            barrier.wait();
+            timer.end(Pass::Wait);
+            if shape.hidden > 0 {
+                let own = part(scratch.pairs.len(), index, threads);
+                input_backward::<I>(read, scratch, activations, own);
+            }
+            timer.end(Pass::InputBackward);
+            barrier.wait();
+            timer.end(Pass::Wait);
+        }
+    }
+}
