@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::cache::Cache;
 use super::options::{DeviceOptions, OutputOptions};
 use crate::bench::{self, BenchShape, SHAPES, Timing};
 use crate::engine::{gpu, open};
@@ -47,7 +48,7 @@ pub fn run(args: BenchArgs) -> Result<()> {
     let mut rows = Vec::new();
     for (index, shape) in shapes.into_iter().enumerate() {
         // An engine of its own for each shape: the first load fixes an engine's shape.
-        let opened = open(&args.device.choice(), args.device.thread_count(), gpu::Path::Automatic)?;
+        let opened = open(&args.device.choice(), args.device.thread_count(), gpu::Path::Automatic, Box::new(Cache))?;
         if index == 0 {
             output.message(format!("device: {}", opened.reason));
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::adapters::{Adapter, Limits};
 use super::kernels::{Access, Kernel};
+use super::tuning::{NoStore, Store, Tuning};
 use crate::engine::Hardware;
 use crate::{Error, Result};
 
@@ -31,6 +32,7 @@ pub struct Device {
     checked: bool,
     failure: Arc<Mutex<Option<String>>>,
     pipelines: RefCell<HashMap<String, Pipeline>>,
+    tuning: RefCell<Tuning>,
     in_flight: VecDeque<(wgpu::SubmissionIndex, usize)>,
 }
 
@@ -85,6 +87,11 @@ impl Part<'_> {
 impl Device {
     /// Opens a device. `checked`: kernels stay within their buffers even if they are wrong, which costs speed.
     pub fn open(adapter: Adapter, checked: bool) -> Result<Self> {
+        Self::open_with(adapter, checked, Box::new(NoStore))
+    }
+
+    /// Opens a device of which a store may know something.
+    pub fn open_with(adapter: Adapter, checked: bool, store: Box<dyn Store>) -> Result<Self> {
         let name = adapter.name.clone();
         if adapter.limits.storage_buffers < 8 || adapter.limits.invocations_per_workgroup < 256 {
             return Err(Error::Device(format!(
@@ -132,6 +139,7 @@ impl Device {
         Ok(Device {
             device,
             queue,
+            tuning: RefCell::new(Tuning::of(&adapter, store)),
             hardware: hardware(&adapter),
             software: adapter.is_software(),
             limits: adapter.limits,
@@ -161,6 +169,16 @@ impl Device {
     /// Whether it computes on the CPU.
     pub fn is_software(&self) -> bool {
         self.software
+    }
+
+    /// What was chosen for this device by measuring.
+    pub(super) fn choice(&self, key: &str) -> Option<String> {
+        self.tuning.borrow().get(key)
+    }
+
+    /// Keeps a choice for this run of the program and later ones.
+    pub(super) fn choose(&self, key: &str, value: &str) {
+        self.tuning.borrow_mut().set(key, value);
     }
 
     /// The first thing that went wrong on the device, if anything did.

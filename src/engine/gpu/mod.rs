@@ -12,6 +12,7 @@
 //! | `feed` | corpus, plan, cursor and rings on the device |
 //! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
 //! | `small` | the small path: two dispatches a step |
+//! | `tuning` | what was measured on an adapter, kept from run to run |
 //! | [`alone`] | any kernel by itself, for tests and checks |
 
 pub mod adapters;
@@ -27,6 +28,7 @@ mod pace;
 mod passes;
 mod small;
 mod step;
+mod tuning;
 pub mod uniforms;
 
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use crate::{Error, Result};
 
 pub use adapters::{Adapter, Kind, Limits, adapters};
 pub use device::Device;
+pub use tuning::{NoStore, Store};
 pub use passes::{cut_product, workgroups_for_each, workgroups_for_rows};
 
 use carried::Carried;
@@ -102,6 +105,11 @@ impl Gpu {
     /// Opens a device on an adapter. Kernels are trusted to stay within their buffers.
     pub fn open(adapter: Adapter, path: Path) -> Result<Self> {
         Ok(Self::on(Device::open(adapter, false)?, path))
+    }
+
+    /// The same; the store may know which kernels are the fastest on the adapter, or learns it.
+    pub fn open_with(adapter: Adapter, path: Path, store: Box<dyn Store>) -> Result<Self> {
+        Ok(Self::on(Device::open_with(adapter, false, store)?, path))
     }
 
     /// The same with runtime checks in every kernel, for tests and for a driver that is in doubt.
