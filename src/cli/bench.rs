@@ -55,6 +55,9 @@ pub fn run(args: BenchArgs) -> Result<()> {
         let mut engine = opened.engine;
         let timing = bench::run(engine.as_mut(), shape, args.seconds)?;
         output.event("bench", &timing)?;
+        for choice in engine.choices() {
+            output.detail(format!("{:<13} {choice}", timing.shape));
+        }
         for pass in &timing.passes {
             let bench::Pass { name, microseconds, share } = pass;
             output.detail(format!("{:<13} {name:<22} {microseconds:>10.2} us  {:>5.1} %", timing.shape, share * 100.0));

@@ -1,8 +1,8 @@
 //! What was found out about an adapter by measuring, kept from one run of the program to the next: which variant of a
-//! kernel is the fastest, and the driver's compiled pipelines. The engine does not know where it is kept; whoever opens
-//! it gives a [`Store`].
+//! kernel is the fastest. The engine does not know where it is kept; whoever opens it gives a [`Store`]. Compiled pipelines
+//! are not kept: drivers have caches of their own (Mesa's llvmpipe: 1.8 s to the first step at first, then 14 ms).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::adapters::Adapter;
 
@@ -28,44 +28,43 @@ impl Store for NoStore {
 }
 
 /// Choices by key, for one adapter with one driver.
-pub struct Tuning {
+pub(super) struct Tuning {
     store: Box<dyn Store>,
     name: String,
     choices: BTreeMap<String, String>,
+    used: BTreeSet<String>,
 }
 
 impl Tuning {
     /// What a store knows of an adapter.
-    pub fn of(adapter: &Adapter, store: Box<dyn Store>) -> Self {
+    pub(super) fn of(adapter: &Adapter, store: Box<dyn Store>) -> Self {
         // Another release of this program has other kernels.
         let version = env!("CARGO_PKG_VERSION");
         let name = file_name(&[adapter.backend, &adapter.name, &adapter.driver, version]);
         let text = store.load(&format!("{name}.toml")).and_then(|bytes| String::from_utf8(bytes).ok());
         let choices = text.and_then(|text| toml::from_str(&text).ok()).unwrap_or_default();
-        Tuning { store, name, choices }
+        Tuning { store, name, choices, used: BTreeSet::new() }
     }
 
     /// What was chosen under a key.
-    pub fn get(&self, key: &str) -> Option<String> {
+    pub(super) fn get(&mut self, key: &str) -> Option<String> {
+        self.used.insert(key.to_owned());
         self.choices.get(key).cloned()
     }
 
     /// Keeps a choice.
-    pub fn set(&mut self, key: &str, value: &str) {
+    pub(super) fn set(&mut self, key: &str, value: &str) {
+        self.used.insert(key.to_owned());
         self.choices.insert(key.to_owned(), value.to_owned());
         if let Ok(text) = toml::to_string(&self.choices) {
             self.store.save(&format!("{}.toml", self.name), text.as_bytes());
         }
     }
 
-    /// The driver's compiled pipelines, as it gave them.
-    pub(super) fn pipelines(&self) -> Option<Vec<u8>> {
-        self.store.load(&format!("{}.pipelines", self.name))
-    }
-
-    /// Keeps the driver's compiled pipelines.
-    pub(super) fn keep_pipelines(&self, bytes: &[u8]) {
-        self.store.save(&format!("{}.pipelines", self.name), bytes);
+    /// Every choice that was made or looked up, for people.
+    pub(super) fn used(&self) -> Vec<String> {
+        let choice = |key: &String| Some(format!("{key}: {}", self.choices.get(key)?));
+        self.used.iter().filter_map(choice).collect()
     }
 }
 
@@ -104,7 +103,9 @@ mod tests {
         let kept = Kept::default();
         let mut tuning = Tuning::of(&adapter, Box::new(kept.clone()));
         assert_eq!(tuning.get("small"), None);
+        assert!(tuning.used().is_empty());
         tuning.set("small", "wide");
+        assert_eq!(tuning.used(), ["small: wide"]);
         assert_eq!(Tuning::of(&adapter, Box::new(kept.clone())).get("small").as_deref(), Some("wide"));
         kept.0.borrow_mut().values_mut().for_each(|bytes| *bytes = b"small = [".to_vec());
         assert_eq!(Tuning::of(&adapter, Box::new(kept)).get("small"), None);
