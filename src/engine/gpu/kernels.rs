@@ -166,12 +166,12 @@ pub const SMALL_EXAMPLES: Kernel = Kernel {
     constants: SMALL_SIZES,
 };
 
-/// The same, an invocation two examples.
+/// The same, `PARTS` invocations four examples.
 pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
     name: "small_examples_across",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_examples_across"),
     bindings: SMALL_EXAMPLES.bindings,
-    constants: SMALL_SIZES,
+    constants: &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS"],
 };
 
 /// The small path's second dispatch, an invocation a parameter.
