@@ -2,8 +2,7 @@
 // logits and loss, and the gradients back to the input. Parameters are only read.
 // Expects shared/random.wgsl, shared/batch.wgsl and shared/small.wgsl before it.
 
-// Invocations that share one long sum: of a logit over the hidden units, of an input's gradient over them.
-override LANES: u32 = 4u;
+// Outputs that are summed at a time, each by LANES invocations: logits, or gradients of the input.
 override OUTPUTS: u32 = WORKGROUP / LANES;
 
 @group(0) @binding(0) var<uniform> plan: Plan;
@@ -28,6 +27,11 @@ fn sum_of_lanes(output: u32) -> f32 {
         sum += partial[output * LANES + lane];
     }
     return sum;
+}
+
+// The term after term `k` in the same part of a long sum.
+fn next_of_lane(k: u32) -> u32 {
+    return select(k + 1u, k + 4u * LANES - 3u, k % 4u == 3u);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -68,11 +72,11 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         var sum = 0.0;
         let v = first + output;
         if v < VOCABULARY {
-            for (var j = lane; j < HIDDEN; j += LANES) {
+            for (var j = 4u * lane; j < HIDDEN; j = next_of_lane(j)) {
                 sum += parameters[OUTPUT_WEIGHT + v * HIDDEN_STRIDE + j] * hidden[j];
             }
             if DIRECT {
-                for (var i = lane; i < INPUT; i += LANES) {
+                for (var i = 4u * lane; i < INPUT; i = next_of_lane(i)) {
                     sum += parameters[DIRECT_WEIGHT + v * INPUT_STRIDE + i] * input[i];
                 }
             }
@@ -125,11 +129,11 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         var sum = 0.0;
         let i = first + output;
         if i < INPUT {
-            for (var j = lane; j < HIDDEN; j += LANES) {
+            for (var j = 4u * lane; j < HIDDEN; j = next_of_lane(j)) {
                 sum += parameters[HIDDEN_WEIGHT + j * INPUT_STRIDE + i] * d_sum[j];
             }
             if DIRECT {
-                for (var v = lane; v < VOCABULARY; v += LANES) {
+                for (var v = 4u * lane; v < VOCABULARY; v = next_of_lane(v)) {
                     sum += parameters[DIRECT_WEIGHT + v * INPUT_STRIDE + i] * logits[v];
                 }
             }

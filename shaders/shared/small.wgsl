@@ -20,11 +20,15 @@ override OUTPUT_WEIGHT: u32 = HIDDEN_BIAS + (HIDDEN + 63u) / 64u * 64u;
 override OUTPUT_BIAS: u32 = OUTPUT_WEIGHT + (VOCABULARY * HIDDEN_STRIDE + 63u) / 64u * 64u;
 override DIRECT_WEIGHT: u32 = OUTPUT_BIAS + (VOCABULARY + 63u) / 64u * 64u;
 
-// An example's record begins with x.
-override RECORD_HIDDEN: u32 = INPUT;
-override RECORD_LOGITS: u32 = RECORD_HIDDEN + HIDDEN;
-override RECORD_D_LOGITS: u32 = RECORD_LOGITS + VOCABULARY;
-override RECORD_D_SUM: u32 = RECORD_D_LOGITS + VOCABULARY; // of the hidden units, before tanh
-override RECORD_D_INPUT: u32 = RECORD_D_SUM + HIDDEN;
-override RECORD_LOSS: u32 = RECORD_D_INPUT + INPUT;
-override RECORD: u32 = RECORD_LOSS + 1u;
+// An example's record begins with x; each part begins at a multiple of 4 numbers, and zeros fill it up.
+override VOCABULARY_STRIDE: u32 = (VOCABULARY + 3u) / 4u * 4u;
+override RECORD_HIDDEN: u32 = INPUT_STRIDE;
+override RECORD_LOGITS: u32 = RECORD_HIDDEN + HIDDEN_STRIDE;
+override RECORD_D_LOGITS: u32 = RECORD_LOGITS + VOCABULARY_STRIDE;
+override RECORD_D_SUM: u32 = RECORD_D_LOGITS + VOCABULARY_STRIDE; // of the hidden units, before tanh
+override RECORD_D_INPUT: u32 = RECORD_D_SUM + HIDDEN_STRIDE;
+override RECORD_LOSS: u32 = RECORD_D_INPUT + INPUT_STRIDE;
+override RECORD: u32 = RECORD_LOSS + 4u;
+
+// Long sums are made of so many parts: part l has the terms 4 l to 4 l + 3, 4 (l + LANES) to 4 (l + LANES) + 3, ...
+const LANES = 8u;

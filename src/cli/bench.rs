@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::cache::Cache;
 use super::options::{DeviceOptions, OutputOptions};
 use crate::bench::{self, BenchShape, SHAPES, Timing};
 use crate::engine::{gpu, open};
@@ -47,13 +48,16 @@ pub fn run(args: BenchArgs) -> Result<()> {
     let mut rows = Vec::new();
     for (index, shape) in shapes.into_iter().enumerate() {
         // An engine of its own for each shape: the first load fixes an engine's shape.
-        let opened = open(&args.device.choice(), args.device.thread_count(), gpu::Path::Automatic)?;
+        let opened = open(&args.device.choice(), args.device.thread_count(), gpu::Path::Automatic, Box::new(Cache))?;
         if index == 0 {
             output.message(format!("device: {}", opened.reason));
         }
         let mut engine = opened.engine;
         let timing = bench::run(engine.as_mut(), shape, args.seconds)?;
         output.event("bench", &timing)?;
+        for choice in engine.choices() {
+            output.detail(format!("{:<13} {choice}", timing.shape));
+        }
         for pass in &timing.passes {
             let bench::Pass { name, microseconds, share } = pass;
             output.detail(format!("{:<13} {name:<22} {microseconds:>10.2} us  {:>5.1} %", timing.shape, share * 100.0));

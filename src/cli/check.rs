@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::cache::Cache;
 use super::options::{DeviceOptions, OutputOptions};
 use crate::check::{Case, Comparison, Expected, built_in_cases, compare, expected_of_reference, golden};
 use crate::engine::gpu::Path;
@@ -36,7 +37,7 @@ Examples:
 pub fn run(args: CheckArgs) -> Result<()> {
     let output = args.output.output();
     let cases = args.cases()?;
-    let first = open(&args.device.choice(), args.device.thread_count(), Path::Automatic)?;
+    let first = open(&args.device.choice(), args.device.thread_count(), Path::Automatic, Box::new(Cache))?;
     output.message(format!("device: {}", first.reason));
     let hardware = first.engine.hardware();
     drop(first);
@@ -59,7 +60,7 @@ pub fn run(args: CheckArgs) -> Result<()> {
 
 /// The comparisons of a case on one path; `None` where the case is too large for the small path.
 fn check_case(args: &CheckArgs, case: &Case, expected: &Expected, path: Path) -> Result<Option<Vec<Comparison>>> {
-    let mut engine = open(&args.device.choice(), args.device.thread_count(), path)?.engine;
+    let mut engine = open(&args.device.choice(), args.device.thread_count(), path, Box::new(Cache))?.engine;
     match compare(engine.as_mut(), case, expected) {
         Err(Error::Usage(_)) if path == Path::Small => Ok(None),
         comparisons => comparisons.map(Some),

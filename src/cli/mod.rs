@@ -2,6 +2,7 @@
 //! command does the work.
 
 pub mod bench;
+mod cache;
 pub mod check;
 pub mod devices;
 pub mod eval;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::cache::Cache;
 use crate::engine::gpu;
 use crate::engine::{DeviceChoice, Engine, open};
 use crate::model::ModelFile;
@@ -56,7 +57,7 @@ impl DeviceOptions {
 
     /// Opens the engine of a choice and says which it is.
     pub fn open_choice(&self, choice: &DeviceChoice, output: &Output) -> Result<Box<dyn Engine>> {
-        let opened = open(choice, self.thread_count(), gpu::Path::Automatic)?;
+        let opened = open(choice, self.thread_count(), gpu::Path::Automatic, Box::new(Cache))?;
         output.message(format!("device: {}", opened.reason));
         Ok(opened.engine)
     }

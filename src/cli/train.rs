@@ -279,6 +279,9 @@ fn done(output: &Output, engine: &mut dyn Engine, begun: &Begun, done: &Done) ->
         run: String,
         model: String,
     }
+    for choice in engine.choices() {
+        output.detail(format!("measured on this device: {choice}"));
+    }
     let Begun { directory, settings, data, state, .. } = begun;
     let steps_per_second = if done.steps == 0 { 0.0 } else { done.steps as f64 / done.seconds };
     let best_step = done.progress.best.map_or(0, |best| best.step);

@@ -97,6 +97,11 @@ pub trait Engine {
     /// One forward and backward pass over all of a corpus as one batch. The parameters stay as they are.
     fn examine(&mut self, corpus: &Corpus) -> Result<Examination>;
 
+    /// What the engine chose by measuring, where it measures: a line for each choice.
+    fn choices(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Mean times of the passes of the steps taken since the last call, where the engine measures them.
     fn pass_times(&mut self) -> Vec<PassTime> {
         Vec::new()

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::Engine;
 use super::cpu::Cpu;
-use super::gpu::{self, Adapter, Gpu, Path};
+use super::gpu::{self, Adapter, Gpu, Path, Store};
 use crate::reference::Reference;
 use crate::{Error, Result};
 
@@ -97,8 +97,9 @@ pub struct Opened {
     pub reason: String,
 }
 
-/// Opens the engine that a user asks for. `threads` is for the CPU engine; 0 is the physical cores.
-pub fn open(choice: &DeviceChoice, threads: usize, path: Path) -> Result<Opened> {
+/// Opens the engine that a user asks for. `threads` is for the CPU engine; 0 is the physical cores. `store` keeps what is
+/// measured on a GPU.
+pub fn open(choice: &DeviceChoice, threads: usize, path: Path, store: Box<dyn Store>) -> Result<Opened> {
     match choice {
         DeviceChoice::Reference => Ok(Opened {
             engine: Box::new(Reference::default()),
@@ -108,7 +109,7 @@ pub fn open(choice: &DeviceChoice, threads: usize, path: Path) -> Result<Opened>
         DeviceChoice::Auto => {
             let best = gpu::adapters(None).into_iter().find(|adapter| !adapter.is_software());
             match best {
-                Some(adapter) => open_gpu(adapter, path, "the best hardware adapter"),
+                Some(adapter) => open_gpu(adapter, path, store, "the best hardware adapter"),
                 None => Ok(open_cpu(threads, "no hardware GPU was found; see `gpu-mlp devices`")),
             }
         }
@@ -120,7 +121,7 @@ pub fn open(choice: &DeviceChoice, threads: usize, path: Path) -> Result<Opened>
                 Selector::Name(part) => adapters.iter().position(|adapter| adapter.name.to_lowercase().contains(part)),
             };
             match found {
-                Some(place) => open_gpu(adapters.swap_remove(place), path, "as asked"),
+                Some(place) => open_gpu(adapters.swap_remove(place), path, store, "as asked"),
                 None => Err(Error::Device(format!(
                     "there is no device {choice} on this machine. It has: {}",
                     list(&gpu::adapters(None))
@@ -143,9 +144,9 @@ fn open_cpu(threads: usize, why: &str) -> Opened {
     Opened { engine: Box::new(engine), reason }
 }
 
-fn open_gpu(adapter: Adapter, path: Path, why: &str) -> Result<Opened> {
+fn open_gpu(adapter: Adapter, path: Path, store: Box<dyn Store>, why: &str) -> Result<Opened> {
     let reason = format!("{}:{} {} ({why})", adapter.backend, adapter.index, adapter.name);
-    Ok(Opened { engine: Box::new(Gpu::open(adapter, path)?), reason })
+    Ok(Opened { engine: Box::new(Gpu::open_with(adapter, path, store)?), reason })
 }
 
 fn list(adapters: &[Adapter]) -> String {

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use super::adapters::{Adapter, Limits};
+pub(super) use super::buffer::{Buffer, Part};
 use super::kernels::{Access, Kernel};
+use super::tuning::{NoStore, Store, Tuning};
 use crate::engine::Hardware;
 use crate::{Error, Result};
 
@@ -31,6 +33,7 @@ pub struct Device {
     checked: bool,
     failure: Arc<Mutex<Option<String>>>,
     pipelines: RefCell<HashMap<String, Pipeline>>,
+    tuning: RefCell<Tuning>,
     in_flight: VecDeque<(wgpu::SubmissionIndex, usize)>,
 }
 
@@ -49,42 +52,14 @@ pub(super) struct Dispatch {
     workgroups: [u32; 3],
 }
 
-/// A buffer of float32 numbers or 32-bit words.
-#[derive(Clone)]
-pub(super) struct Buffer {
-    handle: wgpu::Buffer,
-    words: usize,
-}
-
-/// Some words of a buffer; where they begin must be a multiple of 64.
-#[derive(Clone)]
-pub(super) struct Part<'a> {
-    buffer: &'a Buffer,
-    words: Range<usize>,
-}
-
-impl Buffer {
-    /// All of it.
-    pub(super) fn all(&self) -> Part<'_> {
-        Part { buffer: self, words: 0..self.words }
-    }
-
-    /// Some of it.
-    pub(super) fn part(&self, words: Range<usize>) -> Part<'_> {
-        Part { buffer: self, words }
-    }
-}
-
-impl Part<'_> {
-    /// Words in it.
-    pub(super) fn len(&self) -> usize {
-        self.words.len()
-    }
-}
-
 impl Device {
     /// Opens a device. `checked`: kernels stay within their buffers even if they are wrong, which costs speed.
     pub fn open(adapter: Adapter, checked: bool) -> Result<Self> {
+        Self::open_with(adapter, checked, Box::new(NoStore))
+    }
+
+    /// Opens a device of which a store may know something.
+    pub fn open_with(adapter: Adapter, checked: bool, store: Box<dyn Store>) -> Result<Self> {
         let name = adapter.name.clone();
         if adapter.limits.storage_buffers < 8 || adapter.limits.invocations_per_workgroup < 256 {
             return Err(Error::Device(format!(
@@ -132,6 +107,7 @@ impl Device {
         Ok(Device {
             device,
             queue,
+            tuning: RefCell::new(Tuning::of(&adapter, store)),
             hardware: hardware(&adapter),
             software: adapter.is_software(),
             limits: adapter.limits,
@@ -158,9 +134,19 @@ impl Device {
         if self.software { 64 } else { 256 }
     }
 
-    /// Whether it computes on the CPU.
-    pub fn is_software(&self) -> bool {
-        self.software
+    /// What was chosen for this device by measuring.
+    pub(super) fn choice(&self, key: &str) -> Option<String> {
+        self.tuning.borrow_mut().get(key)
+    }
+
+    /// Keeps a choice for this run of the program and later ones.
+    pub(super) fn choose(&self, key: &str, value: &str) {
+        self.tuning.borrow_mut().set(key, value);
+    }
+
+    /// Every choice that counted so far.
+    pub(super) fn choices(&self) -> Vec<String> {
+        self.tuning.borrow().used()
     }
 
     /// The first thing that went wrong on the device, if anything did.
@@ -342,6 +328,15 @@ impl Device {
         let Some((oldest, steps)) = self.in_flight.pop_front() else { return Ok(None) };
         self.wait(oldest)?;
         Ok(Some(steps))
+    }
+
+    /// How long some dispatches take so many times, in seconds.
+    pub(super) fn measure(&self, dispatches: &[Dispatch], times: usize) -> Result<f64> {
+        let mut recording = self.record();
+        recording.pass("measured", dispatches, times);
+        let begin = Instant::now();
+        self.wait(self.queue.submit([recording.encoder.finish()]))?;
+        Ok(begin.elapsed().as_secs_f64())
     }
 
     /// Some words of a buffer, after all that was submitted.

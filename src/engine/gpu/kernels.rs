@@ -163,7 +163,15 @@ pub const SMALL_EXAMPLES: Kernel = Kernel {
     name: "small_examples",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_examples"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
-    constants: &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "LANES"],
+    constants: SMALL_SIZES,
+};
+
+/// The same, `PARTS` invocations four examples.
+pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
+    name: "small_examples_across",
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "small_examples_across"),
+    bindings: SMALL_EXAMPLES.bindings,
+    constants: &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS"],
 };
 
 /// The small path's second dispatch, an invocation a parameter.
@@ -174,8 +182,16 @@ pub const SMALL_PARAMETERS: Kernel = Kernel {
     constants: SMALL_SIZES,
 };
 
+/// The same, an invocation a tile of parameters.
+pub const SMALL_PARAMETERS_TILED: Kernel = Kernel {
+    name: "small_parameters_tiled",
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "small_parameters_tiled"),
+    bindings: SMALL_PARAMETERS.bindings,
+    constants: SMALL_SIZES,
+};
+
 /// Every kernel.
-pub const KERNELS: [&Kernel; 14] = [
+pub const KERNELS: [&Kernel; 16] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -189,5 +205,7 @@ pub const KERNELS: [&Kernel; 14] = [
     &UPDATE_RULE,
     &LOSS_MEAN,
     &SMALL_EXAMPLES,
+    &SMALL_EXAMPLES_ACROSS,
     &SMALL_PARAMETERS,
+    &SMALL_PARAMETERS_TILED,
 ];

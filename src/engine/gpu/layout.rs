@@ -49,9 +49,9 @@ impl Layout {
         Layout { tensors: shape.tensors().into_iter().map(place).collect() }
     }
 
-    /// Numbers in the whole buffer.
+    /// Numbers in the whole buffer: four can be read at once up to its end.
     pub(super) fn len(&self) -> usize {
-        self.tensors.last().map_or(0, |placed| placed.range.end)
+        self.tensors.last().map_or(0, |placed| placed.range.end.next_multiple_of(4))
     }
 
     /// The tensors with their places.
@@ -119,9 +119,10 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn new(shape: Shape) -> Self {
-        let hidden = shape.input();
-        let logits = hidden + shape.hidden;
-        Record { hidden, logits, len: logits + 2 * shape.vocabulary + shape.hidden + shape.input() + 1 }
+        let hidden = padded(shape.input());
+        let logits = hidden + padded(shape.hidden);
+        let len = logits + 2 * padded(shape.vocabulary) + padded(shape.hidden) + padded(shape.input()) + 4;
+        Record { hidden, logits, len }
     }
 }
 

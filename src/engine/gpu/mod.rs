@@ -4,18 +4,21 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`mod@adapters`] | the machine's adapters |
-//! | `device` | buffers, pipelines, submissions, and the only waits |
+//! | `buffer` | memory on the device |
+//! | `device` | pipelines, submissions, and the only waits |
 //! | [`kernels`] | the table of the WGSL kernels |
 //! | [`uniforms`] | the structs that kernels read |
 //! | `layout` | where the parameters lie on the device |
 //! | `carried` | what the update rule carries from step to step |
 //! | `feed` | corpus, plan, cursor and rings on the device |
 //! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
-//! | `small` | the small path: two dispatches a step |
+//! | `small` | the small path: two dispatches a step, in variants of which the fastest is taken |
+//! | `tuning` | what was measured on an adapter, kept from run to run |
 //! | [`alone`] | any kernel by itself, for tests and checks |
 
 pub mod adapters;
 pub mod alone;
+mod buffer;
 mod carried;
 mod cut;
 mod device;
@@ -27,6 +30,7 @@ mod pace;
 mod passes;
 mod small;
 mod step;
+mod tuning;
 pub mod uniforms;
 
 use std::sync::Arc;
@@ -39,6 +43,7 @@ use crate::{Error, Result};
 pub use adapters::{Adapter, Kind, Limits, adapters};
 pub use device::Device;
 pub use passes::{cut_product, workgroups_for_each, workgroups_for_rows};
+pub use tuning::{NoStore, Store};
 
 use carried::Carried;
 use cut::Cut;
@@ -48,6 +53,7 @@ use general::General;
 use kernels::SoftmaxResult;
 use layout::{Layout, padded};
 use pace::Pace;
+use small::Small;
 use step::{Readable, Step};
 use uniforms::Factors;
 
@@ -104,6 +110,11 @@ impl Gpu {
         Ok(Self::on(Device::open(adapter, false)?, path))
     }
 
+    /// The same; the store may know which kernels are the fastest on the adapter, or learns it.
+    pub fn open_with(adapter: Adapter, path: Path, store: Box<dyn Store>) -> Result<Self> {
+        Ok(Self::on(Device::open_with(adapter, false, store)?, path))
+    }
+
     /// The same with runtime checks in every kernel, for tests and for a driver that is in doubt.
     pub fn open_checked(adapter: Adapter, path: Path) -> Result<Self> {
         Ok(Self::on(Device::open(adapter, true)?, path))
@@ -117,8 +128,9 @@ impl Gpu {
         self.model.as_ref().ok_or_else(no_parameters)
     }
 
-    /// The step of the path that fits a batch and a recipe; it updates `destination`.
-    fn step(&self, feed: &Feed, destination: &Buffer, carried: &Carried) -> Result<Step> {
+    /// The step of the path that fits a batch and a recipe; it updates `destination`. `measures`: it will be taken so often
+    /// that it pays to measure which variant is the fastest.
+    fn step(&self, feed: &Feed, destination: &Buffer, carried: &Carried, measures: bool) -> Result<Step> {
         let model = self.model()?;
         let Model { shape, parameters, .. } = model;
         let unfit = small::unfit(&self.device, *shape, feed.batch(), carried.recipe());
@@ -126,7 +138,10 @@ impl Gpu {
             (Path::Small, Some(reason)) => Err(Error::Usage(format!(
                 "the small GPU path cannot be taken: {reason}. Choose the general path, or let it be chosen"
             ))),
-            (Path::Small | Path::Automatic, None) => small::step(&self.device, *shape, parameters, destination, feed),
+            (Path::Small | Path::Automatic, None) => {
+                let small = Small { device: &self.device, shape: *shape, parameters, destination, feed };
+                small.step(small.chosen(measures)?)
+            }
             (Path::General, _) | (Path::Automatic, Some(_)) => {
                 general::step(&self.device, model, destination, feed, self.cut, carried)
             }
@@ -183,6 +198,10 @@ impl Engine for Gpu {
         self.device.hardware()
     }
 
+    fn choices(&self) -> Vec<String> {
+        self.device.choices()
+    }
+
     fn load(&mut self, parameters: &Parameters) -> Result<()> {
         let shape = parameters.shape();
         if let Some(model) = &self.model {
@@ -209,7 +228,7 @@ impl Engine for Gpu {
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
         let feed = self.feed(&corpus, plan)?;
         let carried = self.carried(recipe)?;
-        let step = self.step(&feed, &self.model()?.parameters, &carried)?;
+        let step = self.step(&feed, &self.model()?.parameters, &carried, true)?;
         self.training = Some(Training { feed, carried, step });
         self.device.check()
     }
@@ -289,7 +308,7 @@ impl Engine for Gpu {
         let gradients = self.device.tensors("gradients", layout.len())?;
         let plain = Recipe::default();
         let carried = self.carried(plain)?;
-        let step = self.step(&feed, &gradients, &carried)?;
+        let step = self.step(&feed, &gradients, &carried, false)?;
         feed.seek(&self.device, 0, &[Factors::new(&plain, 0, -1.0)]);
 
         let (mut hidden, mut logits, mut done) = (Vec::new(), Vec::new(), 0);

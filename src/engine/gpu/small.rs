@@ -1,7 +1,8 @@
-//! The small path: two dispatches a step, for networks so small that starting a dispatch costs more than its work.
+//! The small path: two dispatches a step, for networks so small that starting a dispatch costs more than its work. Which
+//! kernels take it is measured once for each shape and device.
 
 use super::device::{Buffer, Device};
-use super::feed::Feed;
+use super::feed::{Feed, RING};
 use super::kernels;
 use super::layout::{Layout, Record};
 use super::step::{Readable, Rows, Step};
@@ -24,7 +25,8 @@ pub(super) fn unfit(device: &Device, shape: Shape, batch: usize, recipe: &Recipe
         return Some("it takes networks with hidden units and output weights of their own only".to_owned());
     }
     let memory = WORKGROUP_BYTES.min(device.limits().workgroup_storage_bytes) as usize;
-    let needed = 4 * (shape.input() + 2 * shape.hidden + 2 * shape.vocabulary + device.workgroup() as usize);
+    // Of the widest variant.
+    let needed = 4 * (shape.input() + 2 * shape.hidden + 2 * shape.vocabulary + WIDE);
     if needed > memory {
         Some(format!("the activations of an example need {needed} bytes of workgroup memory; there are {memory}"))
     } else if shape.parameters() > MOST_PARAMETERS {
@@ -36,42 +38,165 @@ pub(super) fn unfit(device: &Device, shape: Shape, batch: usize, recipe: &Recipe
     }
 }
 
-/// A whole step: forward with `parameters`, then `destination` -= rate * gradient.
-pub(super) fn step(
-    device: &Device,
-    shape: Shape,
-    parameters: &Buffer,
-    destination: &Buffer,
-    feed: &Feed,
-) -> Result<Step> {
-    let record = Record::new(shape);
-    let contexts = device.tensor("contexts", feed.batch() * feed.context())?;
-    let activations = device.tensor("activations", feed.batch() * record.len)?;
+/// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Variant {
+    /// A workgroup an example, then an invocation a parameter: as many invocations as there can be, for a GPU.
+    Wide,
+    /// So many invocations for every four examples, then one for a tile of parameters: few invocations that read little,
+    /// for a device that computes on the CPU (Mesa's llvmpipe on two cores, makemore: 2,600 steps a second in two
+    /// parts, 2,000 in four, 300 with the wide one). More parts are more workgroups, for more cores.
+    Across(u32),
+}
 
-    let workgroup = device.workgroup();
-    let sizes = [
-        ("WORKGROUP", f64::from(workgroup)),
-        ("VOCABULARY", shape.vocabulary as f64),
-        ("CONTEXT", shape.context as f64),
-        ("EMBEDDING", shape.embedding as f64),
-        ("HIDDEN", shape.hidden as f64),
-        ("DIRECT", f64::from(u8::from(shape.direct))),
-    ];
-    let lanes = if device.is_software() { 2.0 } else { 8.0 };
-    let examples = device.pipeline(&kernels::SMALL_EXAMPLES, &[&sizes[..], &[("LANES", lanes)]].concat())?;
-    let update = device.pipeline(&kernels::SMALL_PARAMETERS, &sizes)?;
+impl Variant {
+    /// Those that are tried; the first is taken where it does not matter.
+    pub(super) const ALL: [Variant; 3] = [Variant::Wide, Variant::Across(2), Variant::Across(4)];
 
-    let first = [&feed.plan, &feed.tokens, &feed.places, parameters, &feed.cursor, &contexts, &activations];
-    let second = [&feed.plan, &contexts, &activations, &feed.factors, &feed.cursor, destination, &feed.losses];
-    // One workgroup more than the parameters need: it has the loss and the cursor.
-    let workgroups = Layout::new(shape).len().div_ceil(workgroup as usize) as u32 + 1;
-    Ok(Step {
-        dispatches: vec![
-            device.dispatch(&examples, &first.map(Buffer::all), [feed.batch() as u32, 1, 1])?,
-            device.dispatch(&update, &second.map(Buffer::all), [workgroups, 1, 1])?,
-        ],
-        readable: vec![Readable { ready: 1, examples: feed.batch() }],
-        hidden: Rows { buffer: activations.clone(), first: record.hidden, stride: record.len, columns: shape.hidden },
-        logits: Rows { buffer: activations, first: record.logits, stride: record.len, columns: shape.vocabulary },
-    })
+    /// The name under which a choice is kept.
+    pub(super) fn name(self) -> String {
+        match self {
+            Variant::Wide => "wide".to_owned(),
+            Variant::Across(parts) => format!("across {parts}"),
+        }
+    }
+
+    /// Invocations in a workgroup: for a CPU those of one vector register.
+    fn workgroup(self) -> usize {
+        match self {
+            Variant::Wide => WIDE,
+            Variant::Across(_) => 8,
+        }
+    }
+}
+
+/// Invocations in a workgroup of [`Variant::Wide`].
+const WIDE: usize = 256;
+/// The buffers have room for a multiple of so many examples, which is what a workgroup takes at most.
+const EXAMPLES_ROOM: usize = 16;
+
+/// How long a variant is measured, at least, in seconds.
+const MEASURED: f64 = 5e-3;
+/// How often; the shortest time counts.
+const REPEATS: usize = 3;
+
+/// What a step is made of: forward with `parameters`, then `destination` -= rate * gradient.
+pub(super) struct Small<'a> {
+    pub(super) device: &'a Device,
+    pub(super) shape: Shape,
+    pub(super) parameters: &'a Buffer,
+    pub(super) destination: &'a Buffer,
+    pub(super) feed: &'a Feed,
+}
+
+impl Small<'_> {
+    /// The fastest variant, as it was measured at some time. Without such a choice it is measured now, or, where
+    /// measuring does not pay, the first one is taken.
+    pub(super) fn chosen(&self, measures: bool) -> Result<Variant> {
+        let key = key(self.shape, self.feed.batch());
+        let kept = self.device.choice(&key);
+        if let Some(variant) = Variant::ALL.into_iter().find(|variant| Some(variant.name()) == kept) {
+            return Ok(variant);
+        }
+        if !measures {
+            return Ok(Variant::ALL[0]);
+        }
+        let scratch = self.device.tensors("parameters of a trial", Layout::new(self.shape).len())?;
+        let trial = Small { destination: &scratch, ..*self };
+        let mut fastest = (f64::INFINITY, Variant::ALL[0]);
+        for variant in Variant::ALL {
+            let seconds = trial.seconds(variant)?;
+            if seconds < fastest.0 {
+                fastest = (seconds, variant);
+            }
+        }
+        self.device.choose(&key, &fastest.1.name());
+        Ok(fastest.1)
+    }
+
+    /// The time of a step.
+    fn seconds(&self, variant: Variant) -> Result<f64> {
+        let step = self.step(variant)?;
+        let run = |steps| {
+            self.feed.seek(self.device, 0, &[]);
+            self.device.measure(&step.dispatches, steps)
+        };
+        // The first step waits for the driver's compiler.
+        run(1)?;
+        let mut steps = 1;
+        while steps < RING / 2 && run(steps)? < MEASURED {
+            steps *= 2;
+        }
+        let mut shortest = f64::INFINITY;
+        for _ in 0..REPEATS {
+            shortest = shortest.min(run(steps)?);
+        }
+        Ok(shortest / steps as f64)
+    }
+
+    /// A whole step.
+    pub(super) fn step(&self, variant: Variant) -> Result<Step> {
+        let Small { device, shape, parameters, destination, feed } = *self;
+        let record = Record::new(shape);
+        let room = feed.batch().next_multiple_of(EXAMPLES_ROOM);
+        let contexts = device.tensor("contexts", room * feed.context())?;
+        let activations = device.tensor("activations", room * record.len)?;
+
+        let workgroup = variant.workgroup();
+        let sizes = [
+            ("WORKGROUP", workgroup as f64),
+            ("VOCABULARY", shape.vocabulary as f64),
+            ("CONTEXT", shape.context as f64),
+            ("EMBEDDING", shape.embedding as f64),
+            ("HIDDEN", shape.hidden as f64),
+            ("DIRECT", f64::from(u8::from(shape.direct))),
+        ];
+        let workgroups = |invocations: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
+        let (first, examples, second, update) = match variant {
+            Variant::Wide => (
+                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes)?,
+                [feed.batch() as u32, 1, 1],
+                device.pipeline(&kernels::SMALL_PARAMETERS, &sizes)?,
+                // One workgroup more than the parameters need: it has the loss and the cursor.
+                workgroups(Layout::new(shape).len() + workgroup),
+            ),
+            Variant::Across(parts) => (
+                device.pipeline(
+                    &kernels::SMALL_EXAMPLES_ACROSS,
+                    &[&sizes[..], &[("PARTS", f64::from(parts))]].concat(),
+                )?,
+                workgroups(feed.batch().div_ceil(4) * parts as usize),
+                device.pipeline(&kernels::SMALL_PARAMETERS_TILED, &sizes)?,
+                workgroups(tiles(shape)),
+            ),
+        };
+        let bound = [&feed.plan, &feed.tokens, &feed.places, parameters, &feed.cursor, &contexts, &activations];
+        let draw = device.dispatch(&first, &bound.map(Buffer::all), examples)?;
+        let bound = [&feed.plan, &contexts, &activations, &feed.factors, &feed.cursor, destination, &feed.losses];
+        let update = device.dispatch(&second, &bound.map(Buffer::all), update)?;
+        let rows = |first, columns| Rows { buffer: activations.clone(), first, stride: record.len, columns };
+        Ok(Step {
+            dispatches: vec![draw, update],
+            readable: vec![Readable { ready: 1, examples: feed.batch() }],
+            hidden: rows(record.hidden, shape.hidden),
+            logits: rows(record.logits, shape.vocabulary),
+        })
+    }
+}
+
+/// The key of the choice of a variant.
+pub(super) fn key(shape: Shape, batch: usize) -> String {
+    let Shape { vocabulary, context, embedding, hidden, direct, .. } = shape;
+    let direct = if direct { " direct" } else { "" };
+    let batch = batch.next_power_of_two();
+    format!("small V {vocabulary} n {context} d {embedding} h {hidden}{direct} B {batch}")
+}
+
+/// Invocations of `small_parameters_tiled.wgsl`: tiles of weights, quads of biases and of the embedding, and one that has
+/// the loss and the cursor.
+fn tiles(shape: Shape) -> usize {
+    let [inputs, units, vocabulary] = [shape.input(), shape.hidden, shape.vocabulary].map(|count| count.div_ceil(8));
+    let direct = if shape.direct { vocabulary * inputs } else { 0 };
+    let quads = [shape.hidden, shape.vocabulary, shape.vocabulary * shape.embedding].map(|count| count.div_ceil(4));
+    units * inputs + vocabulary * units + direct + quads.iter().sum::<usize>() + 1
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::cut::Cut;
+use super::small::{self, Variant};
 use super::{Gpu, Path, adapters};
 use crate::check::{built_in_cases, expected_of_reference};
 use crate::engine::cpu::Cpu;
@@ -289,6 +290,28 @@ fn a_run_is_the_same_in_pieces_and_follows_the_reference() {
             }
             differences.of_parameters("parameters", &whole.1, &reference.parameters().unwrap(), AFTER_10);
             differences.check(&format!("{path:?} path, {order:?} order"));
+        }
+    }
+}
+
+#[test]
+fn variants_of_the_small_path_give_the_same_bits() {
+    let tiny = Shape { vocabulary: 5, context: 1, embedding: 3, hidden: 1, direct: false, tied: false };
+    for (shape, batch) in [(LECTURE, 32), (ODD, 13), (DIRECT, 37), (tiny, 1)] {
+        let run = |variant: Variant| {
+            let mut gpu = engine(Path::Small, true)?;
+            gpu.device.choose(&small::key(shape, batch as usize), &variant.name());
+            let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
+            gpu.load(&parameters(shape)).unwrap();
+            let plan = BatchPlan { order: Order::Shuffled, seed: 4, batch, examples: corpus.len() as u32 };
+            gpu.prepare(corpus, plan, Recipe::default()).unwrap();
+            let losses = gpu.train(0, &[0.1; 7]).unwrap();
+            let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
+            Some((losses, gpu.parameters().unwrap(), examination.hidden, examination.logits, examination.gradients))
+        };
+        let Some(expected) = run(Variant::ALL[0]) else { return };
+        for variant in &Variant::ALL[1..] {
+            assert!(run(*variant).unwrap() == expected, "{variant:?} {shape:?}");
         }
     }
 }
