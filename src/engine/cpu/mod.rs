@@ -1,5 +1,6 @@
 //! The CPU engine: threads that live for a whole range of steps and meet at a spinning barrier twice a step.
 
+mod bandwidth;
 mod clock;
 mod dropout;
 mod evaluate;
@@ -192,6 +193,10 @@ impl Engine for Cpu {
             workers.into_iter().map(|worker| worker.join().expect("the peak loop does not panic")).sum()
         });
         Some(total)
+    }
+
+    fn peak_gigabytes_per_second(&mut self) -> Option<f64> {
+        Some(bandwidth::gigabytes_per_second(self.threads))
     }
 }
 
