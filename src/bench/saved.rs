@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
 use super::{Spread, Task, Timing, Unit};
+use crate::engine::Hardware;
 use crate::train::files::write_whole;
 use crate::{Error, Result};
 
@@ -40,10 +41,9 @@ pub struct Change {
     pub task: Task,
     /// The shape's name.
     pub shape: &'static str,
-    /// The device's name.
-    pub device: String,
-    /// Threads of the CPU engine, else 1.
-    pub threads: usize,
+    /// Where it ran, now.
+    #[serde(flatten)]
+    pub hardware: Hardware,
     /// What is counted.
     pub unit: Unit,
     /// Units a second in the earlier file, median.
@@ -123,8 +123,7 @@ fn change(earlier: &SavedTiming, timing: &Timing) -> Change {
     Change {
         task: timing.task,
         shape: timing.shape,
-        device: timing.hardware.device.clone(),
-        threads: timing.hardware.threads,
+        hardware: timing.hardware.clone(),
         unit: timing.unit,
         old,
         new,
@@ -136,7 +135,6 @@ fn change(earlier: &SavedTiming, timing: &Timing) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Hardware;
 
     fn timing(shape: &'static str, driver: &str, speeds: [f64; 3]) -> Timing {
         let hardware = Hardware { device: "cpu".into(), backend: "cpu".into(), driver: driver.into(), threads: 2 };

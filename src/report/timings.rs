@@ -29,7 +29,6 @@ pub fn print(output: &Output, timings: &[Timing], passes: bool) -> Result<()> {
 pub fn print_changes(output: &Output, changes: &[Change], earlier: &Machine) -> Result<()> {
     let row = |change: &Change| {
         let [old, new] = [change.old, change.new].map(|speed| speed_in(change.unit, speed));
-        let hardware = (change.device.as_str(), change.threads);
         let verdict = match change.apart {
             true if change.ratio > 1.0 => "faster",
             true => "slower",
@@ -38,7 +37,7 @@ pub fn print_changes(output: &Output, changes: &[Change], earlier: &Machine) -> 
         vec![
             task_name(change.task).to_owned(),
             change.shape.to_owned(),
-            if hardware.1 > 1 { format!("{}, {} threads", hardware.0, hardware.1) } else { hardware.0.to_owned() },
+            device(&change.hardware),
             old,
             new,
             unit_name(change.unit).to_owned(),
@@ -171,9 +170,11 @@ fn peaks(timings: &[Timing]) -> Option<String> {
 /// A device in a column: `cpu, 2 threads`, `vulkan llvmpipe`.
 fn device(hardware: &Hardware) -> String {
     let Hardware { device, backend, threads, .. } = hardware;
-    match backend.as_str() {
-        "cpu" if *threads > 1 => format!("{device}, {threads} threads"),
-        "cpu" | "host" => device.clone(),
+    match (backend.as_str(), threads) {
+        _ if device == "reference" => device.clone(),
+        ("cpu", 1) => format!("{device}, 1 thread"),
+        ("cpu", _) => format!("{device}, {threads} threads"),
+        ("host", _) => device.clone(),
         // What stands in brackets is the driver's.
         _ => format!("{backend} {}", device.split(" (").next().unwrap_or(device)),
     }
@@ -231,6 +232,7 @@ mod tests {
             threads,
         };
         assert_eq!(device(&hardware("cpu", "cpu", 2)), "cpu, 2 threads");
+        assert_eq!(device(&hardware("cpu", "cpu", 1)), "cpu, 1 thread");
         assert_eq!(device(&hardware("reference", "cpu", 1)), "reference");
         assert_eq!(device(&hardware("llvmpipe (LLVM 15.0.6, 256 bits)", "vulkan", 1)), "vulkan llvmpipe");
     }
