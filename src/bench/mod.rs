@@ -1,41 +1,86 @@
-//! How fast an engine is on named shapes. Nothing is timed before it is checked.
+//! How fast engines are on named shapes. Nothing is timed before it is checked.
+//!
+//! Engines that are compared take turns within one run, so that whatever else the machine does meets all of them.
 
+pub mod floor;
+pub mod machine;
+pub mod saved;
 pub mod shapes;
+pub mod spread;
+mod verify;
+pub mod work;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::check::compare::largest_error;
-use crate::engine::{Engine, Hardware, PassTime, Recipe};
+use crate::Result;
+use crate::engine::{Engine, Hardware, PassTime};
+use crate::language_model::Network;
+use crate::model::Init;
 use crate::model::initial::initial;
-use crate::model::{Init, Parameters};
-use crate::reference::Reference;
-use crate::text::{BatchPlan, Corpus, Order};
-use crate::{Error, Result};
 
+pub use floor::{Distance, Limits};
+pub use saved::{Change, Saved};
 pub use shapes::{BenchShape, SHAPES};
+pub use spread::Spread;
+pub use work::{Task, Unit};
 
-/// Examples on which an engine is compared with the reference before it is timed.
-const CHECKED_EXAMPLES: usize = 16;
-/// Largest relative error of logits and gradients (the design's figures, the larger for all).
-const TOLERANCE: f64 = 5e-6;
+use verify::Check;
+use work::{Eval, Read, Sample, Score, Train, Work};
+
 /// A measurement is the median of at least so many repeats.
 const REPEATS: usize = 5;
-/// The learning rate; it is small, so that no timed run leaves the range of ordinary numbers.
-const RATE: f32 = 0.01;
+/// The row that makes the passes add up to the step.
+const UNACCOUNTED: &str = "unaccounted";
 
-/// The result for one shape.
+/// An engine that takes its turn, with what it reaches at most.
+pub struct Lane {
+    /// The engine.
+    pub engine: Box<dyn Engine>,
+    /// Its limits, where it can measure them.
+    pub limits: Limits,
+}
+
+impl Lane {
+    /// An engine whose limits are not measured yet.
+    pub fn measured(mut engine: Box<dyn Engine>) -> Self {
+        let limits =
+            Limits { peak_gflops: engine.peak_gflops(), peak_gigabytes_per_second: engine.peak_gigabytes_per_second() };
+        Lane { engine, limits }
+    }
+}
+
+/// The result for one task on one shape and one device.
 #[derive(Clone, Debug, Serialize)]
 pub struct Timing {
+    /// What was timed.
+    pub task: Task,
     /// The shape's name.
     pub shape: &'static str,
     /// Where it ran.
     #[serde(flatten)]
     pub hardware: Hardware,
-    /// Whether gradients agreed with the reference before the timing; always true, since nothing else is timed.
+    /// Whether results agreed with the reference before the timing; always true, since nothing else is timed.
     pub checked: bool,
+    /// What is counted.
+    pub unit: Unit,
+    /// Units a second.
+    pub per_second: Spread,
+    /// The median over that of the first device of the same run.
+    pub ratio: f64,
+    /// What only training has.
+    #[serde(flatten)]
+    pub steps: Option<Steps>,
+    /// How far that is from what the device can reach; reading a text has no such limit.
+    #[serde(flatten)]
+    pub distance: Option<Distance>,
+}
+
+/// The speed of training.
+#[derive(Clone, Debug, Serialize)]
+pub struct Steps {
     /// Median.
     pub steps_per_second: f64,
     /// The fastest repeat.
@@ -44,13 +89,9 @@ pub struct Timing {
     pub worst_steps_per_second: f64,
     /// Median.
     pub examples_per_second: f64,
-    /// 6 operations a weight and example.
-    pub gflops: f64,
-    /// What the hardware reaches on numbers in registers, where that is measured.
-    pub peak_gflops: Option<f64>,
-    /// `gflops` over `peak_gflops`.
-    pub fraction_of_peak: Option<f64>,
-    /// Mean times of the passes of a step, where the engine measures them.
+    /// Mean time of a step over all repeats, which is what the passes add up to.
+    pub step_microseconds: f64,
+    /// Mean times of the passes of a step, where the engine measures them, and last what they leave unaccounted.
     pub passes: Vec<Pass>,
 }
 
@@ -61,88 +102,181 @@ pub struct Pass {
     pub name: String,
     /// Mean time a step.
     pub microseconds: f64,
-    /// Its share of the passes' sum.
+    /// Its share of the step.
     pub share: f64,
 }
 
-/// Checks an engine on a shape, then times whole steps for about `seconds`.
-pub fn run(engine: &mut dyn Engine, shape: &'static BenchShape, seconds: f64) -> Result<Timing> {
+/// Checks a task on each engine, then times it for about `seconds` an engine.
+pub fn run(task: Task, shape: &'static BenchShape, lanes: &mut [Lane], seconds: f64) -> Result<Vec<Timing>> {
     let parameters = initial(shape.shape, Init::Scaled, 1, &[]);
-    let corpus = Arc::new(shape.corpus());
-    check(engine, shape, &parameters, &corpus)?;
-    engine.load(&parameters)?;
-    let plan = BatchPlan { order: Order::Sampled, seed: 1, batch: shape.batch as u32, examples: corpus.len() as u32 };
-    engine.prepare(corpus, plan, Recipe::default())?;
-
-    let repeat_time = Duration::from_secs_f64(seconds / REPEATS as f64);
-    let mut step = 0;
-    let mut take = |engine: &mut dyn Engine, count: u64| -> Result<f64> {
-        let start = Instant::now();
-        engine.train(step, &vec![RATE; count as usize])?;
-        step += count;
-        Ok(start.elapsed().as_secs_f64())
-    };
-    // Warm-up: doubles the range until it takes a good part of a repeat.
-    let mut count = 1;
-    while take(engine, count)? < repeat_time.as_secs_f64() / 4.0 {
-        count *= 2;
+    let (corpus, text) = (Arc::new(shape.corpus()), shape.text());
+    let check = Check { shape, parameters: &parameters, corpus: &corpus, text: &text };
+    // No engine takes part in reading: whichever is first stands for it.
+    let count = if task == Task::Read { 1 } else { lanes.len() };
+    let lanes = &mut lanes[..count];
+    for lane in lanes.iter_mut() {
+        check.engine(task, lane.engine.as_mut())?;
     }
-    engine.pass_times();
-    let mut speeds = Vec::new();
-    let start = Instant::now();
-    while speeds.len() < REPEATS || start.elapsed().as_secs_f64() < seconds {
-        speeds.push(count as f64 / take(engine, count)?);
+    let hardware: Vec<(Hardware, Limits)> = lanes
+        .iter()
+        .map(|lane| (if task == Task::Read { host() } else { lane.engine.hardware() }, lane.limits))
+        .collect();
+    let context = shape.shape.context;
+    let mut works: Vec<Box<dyn Work + '_>> = Vec::new();
+    for lane in lanes {
+        let engine = lane.engine.as_mut();
+        let text = &text;
+        works.push(match task {
+            Task::Train => Box::new(Train::new(engine, shape, &parameters, &corpus)?),
+            Task::Eval => Box::new(Eval { network: Network::new(engine, &parameters)?, text, context, corpus: None }),
+            Task::Score => {
+                Box::new(Score { network: Network::new(engine, &parameters)?, text, written: String::new() })
+            }
+            Task::Sample => {
+                let network = Network::new(engine, &parameters)?;
+                Box::new(Sample { network, sampler: work::sampler(text), items: 0 })
+            }
+            Task::Read => Box::new(Read { text, context, written: Arc::from([]) }),
+        });
     }
-    speeds.sort_by(f64::total_cmp);
-    let steps_per_second = speeds[speeds.len() / 2];
-    let gflops = shape.shape.step_flops(shape.batch) * steps_per_second / 1e9;
-    let passes = shares(engine.pass_times());
-    let peak_gflops = engine.peak_gflops();
-    Ok(Timing {
-        shape: shape.name,
-        hardware: engine.hardware(),
-        checked: true,
-        steps_per_second,
-        best_steps_per_second: speeds[speeds.len() - 1],
-        worst_steps_per_second: speeds[0],
-        examples_per_second: steps_per_second * shape.batch as f64,
-        gflops,
-        peak_gflops,
-        fraction_of_peak: peak_gflops.map(|peak| gflops / peak),
-        passes,
-    })
+    let measured = measure(&mut works, task.few(), seconds)?;
+    let mut timings: Vec<Timing> = Vec::new();
+    for (measured, (hardware, limits)) in measured.into_iter().zip(hardware) {
+        let per_second = Spread::of(measured.speeds.clone());
+        let demand = task.demand(shape);
+        timings.push(Timing {
+            task,
+            shape: shape.name,
+            hardware,
+            checked: true,
+            unit: task.unit(),
+            per_second,
+            ratio: per_second.median / timings.first().map_or(per_second.median, |first| first.per_second.median),
+            steps: (task == Task::Train).then(|| measured.steps(per_second, shape.batch)),
+            distance: demand.map(|demand| Distance::new(demand, limits, per_second.median)),
+        });
+    }
+    Ok(timings)
 }
 
-fn shares(times: Vec<PassTime>) -> Vec<Pass> {
-    let sum: f64 = times.iter().map(|time| time.microseconds).sum();
-    let pass =
-        |time: PassTime| Pass { share: time.microseconds / sum, name: time.name, microseconds: time.microseconds };
-    times.into_iter().map(pass).collect()
+/// Where a text is read: on a thread that reads and digests, and one that takes it apart.
+fn host() -> Hardware {
+    Hardware { device: "host".into(), backend: "host".into(), driver: String::new(), threads: 2 }
 }
 
-/// The shape's logits and gradients on a few examples against the reference.
-fn check(engine: &mut dyn Engine, shape: &BenchShape, parameters: &Parameters, corpus: &Corpus) -> Result<()> {
-    let examples = 0..CHECKED_EXAMPLES.min(corpus.len());
-    let contexts: Vec<u32> = examples.clone().flat_map(|example| corpus.context_of(example).to_vec()).collect();
-    let targets: Vec<u32> = examples.map(|example| corpus.target_of(example)).collect();
-    let batch = Corpus::from_examples(&contexts, &targets, corpus.context());
-    let mut reference = Reference::default();
-    reference.load(parameters)?;
-    engine.load(parameters)?;
-    let (expected, found) = (reference.examine(&batch)?, engine.examine(&batch)?);
-    let mut errors = vec![("logits", largest_error(&found.logits, &expected.logits))];
-    for (tensor, values) in expected.gradients.tensors() {
-        errors.push((tensor.name, largest_error(found.gradients.tensor(tensor.name), values)));
-    }
-    for (tensor, error) in errors {
-        // Written so that an error which is not a number fails too.
-        if !matches!(error.partial_cmp(&TOLERANCE), Some(std::cmp::Ordering::Less)) {
-            return Err(Error::Check(format!(
-                "{}: {tensor} is off by {error:.1e}, tolerance {TOLERANCE:.0e}: this device does not compute right, \
-                 so it is not timed. See `gpu-mlp check`",
-                shape.name
-            )));
+/// What the repeats of one engine took.
+struct Measured {
+    /// Units a second of each repeat.
+    speeds: Vec<f64>,
+    /// Units and seconds of all of them.
+    units: usize,
+    seconds: f64,
+    passes: Vec<PassTime>,
+}
+
+impl Measured {
+    fn steps(&self, per_second: Spread, batch: usize) -> Steps {
+        let step_microseconds = self.seconds * 1e6 / self.units as f64;
+        Steps {
+            steps_per_second: per_second.median,
+            best_steps_per_second: per_second.fastest,
+            worst_steps_per_second: per_second.slowest,
+            examples_per_second: per_second.median * batch as f64,
+            step_microseconds,
+            passes: adding_up(&self.passes, step_microseconds),
         }
     }
-    Ok(())
+}
+
+/// Passes as parts of a step, and what they leave of it; nothing where no pass was measured.
+fn adding_up(times: &[PassTime], step_microseconds: f64) -> Vec<Pass> {
+    if times.is_empty() {
+        return Vec::new();
+    }
+    let sum: f64 = times.iter().map(|time| time.microseconds).sum();
+    let pass = |name: &str, microseconds: f64| Pass {
+        name: name.to_owned(),
+        microseconds,
+        share: microseconds / step_microseconds,
+    };
+    let measured = times.iter().map(|time| pass(&time.name, time.microseconds));
+    measured.chain([pass(UNACCOUNTED, step_microseconds - sum)]).collect()
+}
+
+/// Repeats each work in turn until each had its seconds.
+fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64) -> Result<Vec<Measured>> {
+    let repeat = Duration::from_secs_f64(seconds / REPEATS as f64);
+    let timed = |work: &mut dyn Work| -> Result<(usize, f64)> {
+        let start = Instant::now();
+        let units = work.run()?;
+        Ok((units, start.elapsed().as_secs_f64()))
+    };
+    let mut all = Vec::new();
+    for work in works.iter_mut() {
+        // Warm-up: doubles the work until it takes a good part of a repeat.
+        let mut units = few;
+        work.prepare(units)?;
+        while timed(work.as_mut())?.1 < repeat.as_secs_f64() / 4.0 {
+            units *= 2;
+            work.prepare(units)?;
+        }
+        work.pass_times();
+        all.push(Measured { speeds: Vec::new(), units: 0, seconds: 0.0, passes: Vec::new() });
+    }
+    let start = Instant::now();
+    let total = seconds * works.len() as f64;
+    while all[0].speeds.len() < REPEATS || start.elapsed().as_secs_f64() < total {
+        for (work, measured) in works.iter_mut().zip(&mut all) {
+            let (units, seconds) = timed(work.as_mut())?;
+            measured.speeds.push(units as f64 / seconds);
+            measured.units += units;
+            measured.seconds += seconds;
+        }
+    }
+    for (work, measured) in works.iter_mut().zip(&mut all) {
+        measured.passes = work.pass_times();
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    /// Notes whose turn it is.
+    struct Turn(char, Rc<RefCell<String>>);
+
+    impl Work for Turn {
+        fn prepare(&mut self, _: usize) -> Result<()> {
+            Ok(())
+        }
+
+        fn run(&mut self) -> Result<usize> {
+            std::thread::sleep(Duration::from_millis(2));
+            self.1.borrow_mut().push(self.0);
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn engines_take_turns() {
+        let order = Rc::new(RefCell::new(String::new()));
+        let mut works: Vec<Box<dyn Work>> =
+            vec![Box::new(Turn('a', order.clone())), Box::new(Turn('b', order.clone()))];
+        let measured = measure(&mut works, 1, 0.01).unwrap();
+        let order = order.borrow();
+        assert!(order.starts_with("abababababab"), "{order}");
+        assert!(measured.iter().all(|one| one.speeds.len() >= REPEATS && one.units == one.speeds.len()));
+    }
+
+    #[test]
+    fn passes_add_up_to_the_step() {
+        let time = |name: &str, microseconds| PassTime { name: name.into(), microseconds };
+        let passes = adding_up(&[time("a", 3.0), time("b", 5.0)], 10.0);
+        let found: Vec<_> = passes.iter().map(|pass| (pass.name.as_str(), pass.microseconds, pass.share)).collect();
+        assert_eq!(found, [("a", 3.0, 0.3), ("b", 5.0, 0.5), (UNACCOUNTED, 2.0, 0.2)]);
+        assert!(adding_up(&[], 10.0).is_empty());
+    }
 }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::mix::{MixOptions, weights_table};
 use super::options::{DeviceOptions, LoadedModel, OutputOptions};
+use crate::language_model::sample::AT_ONCE;
 use crate::language_model::{LanguageModel, Network, Sampler};
 use crate::report::summary::{describe, known_lines};
 use crate::{Error, Result};
@@ -61,9 +62,6 @@ Examples:
   gpu-mlp sample runs/first --prompt ma --temperature 0.8 --json
   gpu-mlp sample runs/first --mix kneser-ney:0.5
       from the network and a count model of its training part, half and half";
-
-/// Items that are drawn side by side.
-const AT_ONCE: usize = 1024;
 
 /// Runs the command.
 pub fn run(args: SampleArgs) -> Result<()> {

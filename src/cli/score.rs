@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::options::{DeviceOptions, LoadedModel, OutputOptions};
 use crate::language_model::{Network, Score, Scorer};
 use crate::report::Output;
-use crate::text::blocks::Failure;
 use crate::text::{Token, TokenReader, Vocabulary};
 use crate::{Error, Result};
 
@@ -62,10 +61,7 @@ pub fn run(args: ScoreArgs) -> Result<()> {
     let mut reader = TokenReader::new(source, vocabulary.clone());
     let mut line = Line::default();
     loop {
-        let tokens = reader.read().map_err(|failure| match failure {
-            Failure::Read(source) => Error::file(&name, "read", source),
-            Failure::Content(reason) => Error::content(&name, reason),
-        })?;
+        let tokens = reader.read().map_err(|failure| failure.of(&name))?;
         if tokens.is_empty() {
             break;
         }

@@ -112,6 +112,12 @@ pub trait Engine {
     fn peak_gflops(&mut self) -> Option<f64> {
         None
     }
+
+    /// Bytes a second that a copy of arrays too large for the caches reads and writes, in thousand millions, where the
+    /// engine can measure it: the limit of what does not stay in a cache.
+    fn peak_gigabytes_per_second(&mut self) -> Option<f64> {
+        None
+    }
 }
 
 /// Mean loss of a corpus in nats per predicted token.

@@ -8,6 +8,9 @@ use rand_chacha::ChaCha12Rng;
 use super::{LanguageModel, log_of};
 use crate::Result;
 
+/// Items that are drawn side by side where there are many.
+pub const AT_ONCE: usize = 1024;
+
 /// How to draw.
 #[derive(Clone, Copy, Debug)]
 pub struct Sampler {

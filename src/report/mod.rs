@@ -4,6 +4,7 @@ pub mod output;
 pub mod paper;
 pub mod progress;
 pub mod summary;
+pub mod timings;
 
 pub use output::Output;
 pub use progress::Display;

@@ -1,9 +1,12 @@
 //! Reading UTF-8 in blocks: memory stays bounded, and an error says exactly where the text stops being UTF-8.
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::mpsc;
 
 use sha2::{Digest, Sha256};
+
+use crate::Error;
 
 /// Bytes that are read at once.
 const BLOCK: usize = 1 << 20;
@@ -18,6 +21,16 @@ pub enum Failure {
     Read(io::Error),
     /// What is wrong with the content, without the file's name.
     Content(String),
+}
+
+impl Failure {
+    /// The error of a text by its name.
+    pub fn of(self, name: &Path) -> Error {
+        match self {
+            Failure::Read(source) => Error::file(name, "read", source),
+            Failure::Content(reason) => Error::content(name, reason),
+        }
+    }
 }
 
 impl From<String> for Failure {

@@ -42,10 +42,7 @@ impl Source {
             return Err(Error::content(path, "is a device without end, not a text file"));
         }
         let file = File::open(path).map_err(|source| Error::file(path, "read", source))?;
-        Self::from_reader(file, kind, types).map_err(|failure| match failure {
-            Failure::Read(source) => Error::file(path, "read", source),
-            Failure::Content(reason) => Error::content(path, reason),
-        })
+        Self::from_reader(file, kind, types).map_err(|failure| failure.of(path))
     }
 
     /// The same from any reader.

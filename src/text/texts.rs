@@ -1,7 +1,8 @@
 //! The files of a run, and what they hold in memory.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,13 @@ pub struct Texts {
 }
 
 impl Texts {
+    /// A text from any reader, by this name in messages.
+    pub fn from_reader(reader: impl Read + Send, kind: Kind, name: &Path) -> Result<Self> {
+        let mut types = Types::default();
+        let text = Source::from_reader(reader, kind, &mut types).map_err(|failure| failure.of(name))?;
+        Ok(Texts { kind, types, sources: [Some(text), None, None], name: name.to_owned() })
+    }
+
     /// What tells these texts from others.
     pub fn sha256(&self) -> Vec<String> {
         self.sources.iter().flatten().map(|source| source.sha256.clone()).collect()

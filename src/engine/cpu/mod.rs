@@ -1,6 +1,7 @@
 //! The CPU engine: threads that live for a whole range of steps and meet at a spinning barrier twice a step.
 
 mod activations;
+mod bandwidth;
 mod by_hidden;
 mod clock;
 mod dropout;
@@ -189,6 +190,10 @@ impl Engine for Cpu {
             workers.into_iter().map(|worker| worker.join().expect("the peak loop does not panic")).sum()
         });
         Some(total)
+    }
+
+    fn peak_gigabytes_per_second(&mut self) -> Option<f64> {
+        Some(bandwidth::gigabytes_per_second(self.threads))
     }
 }
 

@@ -50,6 +50,8 @@ pub(super) struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     workgroups: [u32; 3],
+    /// Bytes of the buffers' parts that it sees.
+    pub(super) bytes: u64,
 }
 
 impl Device {
@@ -308,7 +310,8 @@ impl Device {
             layout: &pipeline.layout,
             entries: &entries,
         });
-        Ok(Dispatch { pipeline: pipeline.pipeline.clone(), bindings, workgroups })
+        let bytes = parts.iter().map(|part| part.words.len() as u64 * 4).sum();
+        Ok(Dispatch { pipeline: pipeline.pipeline.clone(), bindings, workgroups, bytes })
     }
 
     /// Starts to record commands.

@@ -43,6 +43,7 @@ use crate::{Error, Result};
 pub use adapters::{Adapter, Kind, Limits, adapters};
 pub use device::Device;
 pub use passes::{cut_product, workgroups_for_each, workgroups_for_rows};
+pub use step::StepCost;
 pub use tuning::{NoStore, Store};
 
 use carried::Carried;
@@ -122,6 +123,11 @@ impl Gpu {
 
     fn on(device: Device, path: Path) -> Self {
         Gpu { device, path, cut: Cut::default(), model: None, training: None, pace: Pace::new() }
+    }
+
+    /// What a step of the prepared training costs.
+    pub fn step_cost(&self) -> Option<StepCost> {
+        self.training.as_ref().map(|training| training.step.cost())
     }
 
     fn model(&self) -> Result<&Model> {

@@ -15,6 +15,24 @@ pub(super) struct Step {
     pub(super) logits: Rows,
 }
 
+/// What a step costs whatever the device is doing: what tests hold it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepCost {
+    /// Dispatches of a step.
+    pub dispatches: u64,
+    /// Bytes of the parts of buffers that each dispatch sees, summed: at most so many does it read or write.
+    pub bytes: u64,
+}
+
+impl Step {
+    pub(super) fn cost(&self) -> StepCost {
+        StepCost {
+            dispatches: self.dispatches.len() as u64,
+            bytes: self.dispatches.iter().map(|dispatch| dispatch.bytes).sum(),
+        }
+    }
+}
+
 /// A chunk of the batch whose activations can be read.
 pub(super) struct Readable {
     /// After so many dispatches; a later one may overwrite them.
