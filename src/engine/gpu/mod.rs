@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | [`mod@adapters`] | the machine's adapters |
 //! | `device` | buffers, pipelines, submissions, and the only waits |
-//! | [`kernels`] | the table of the WGSL kernels |
+//! | [`kernels`], `unroll` | the table of the WGSL kernels, and how lines of some stand for several |
+//! | [`product`] | the ways to make matrix products |
 //! | [`uniforms`] | the structs that kernels read |
 //! | `layout` | where the parameters lie on the device |
 //! | `carried` | what the update rule carries from step to step |
@@ -25,9 +26,11 @@ pub mod kernels;
 mod layout;
 mod pace;
 mod passes;
+pub mod product;
 mod small;
 mod step;
 pub mod uniforms;
+mod unroll;
 
 use std::sync::Arc;
 
@@ -38,7 +41,7 @@ use crate::{Error, Result};
 
 pub use adapters::{Adapter, Kind, Limits, adapters};
 pub use device::Device;
-pub use passes::{cut_product, workgroups_for_each, workgroups_for_rows};
+pub use passes::{workgroups_for_each, workgroups_for_rows};
 
 use carried::Carried;
 use cut::Cut;
@@ -48,6 +51,7 @@ use general::General;
 use kernels::SoftmaxResult;
 use layout::{Layout, padded};
 use pace::Pace;
+use product::{VARIANTS, Variant};
 use step::{Readable, Step};
 use uniforms::Factors;
 
@@ -73,6 +77,8 @@ pub struct Gpu {
     device: Device,
     path: Path,
     cut: Cut,
+    /// How the general path makes matrix products.
+    product: Variant,
     model: Option<Model>,
     training: Option<Training>,
     pace: Pace,
@@ -110,7 +116,7 @@ impl Gpu {
     }
 
     fn on(device: Device, path: Path) -> Self {
-        Gpu { device, path, cut: Cut::default(), model: None, training: None, pace: Pace::new() }
+        Gpu { device, path, cut: Cut::default(), product: VARIANTS[0], model: None, training: None, pace: Pace::new() }
     }
 
     fn model(&self) -> Result<&Model> {
@@ -128,7 +134,7 @@ impl Gpu {
             ))),
             (Path::Small | Path::Automatic, None) => small::step(&self.device, *shape, parameters, destination, feed),
             (Path::General, _) | (Path::Automatic, Some(_)) => {
-                general::step(&self.device, model, destination, feed, self.cut, carried)
+                general::step(&self.device, model, destination, feed, self.cut, carried, self.product)
             }
         }
     }
@@ -156,7 +162,7 @@ impl Gpu {
         let plan = BatchPlan { order: Order::Sequential, seed: 0, batch: chunk as u32, examples: corpus.len() as u32 };
         let feed = self.feed(corpus, plan)?;
         let without_dropout = [Recipe::default().input_mask(0), Recipe::default().hidden_mask(0)];
-        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout)?;
+        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout, self.product)?;
         let dispatches = general.evaluation(result)?;
         let evaluated = Evaluated { logits: general.logits.clone(), example_losses: general.example_losses.clone() };
         for (step, first) in (0..).zip((0..corpus.len()).step_by(chunk)) {
