@@ -6,7 +6,7 @@
 //! | [`mod@adapters`] | the machine's adapters |
 //! | `device` | buffers, pipelines, submissions, and the only waits |
 //! | [`kernels`], `unroll` | the table of the WGSL kernels, and how lines of some stand for several |
-//! | [`product`] | the ways to make matrix products |
+//! | [`product`], `choice` | the ways to make matrix products, and which is the fastest here |
 //! | [`uniforms`] | the structs that kernels read |
 //! | `layout` | where the parameters lie on the device |
 //! | `carried` | what the update rule carries from step to step |
@@ -18,6 +18,7 @@
 pub mod adapters;
 pub mod alone;
 mod carried;
+mod choice;
 mod cut;
 mod device;
 mod feed;
@@ -215,6 +216,10 @@ impl Engine for Gpu {
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
         let feed = self.feed(&corpus, plan)?;
         let carried = self.carried(recipe)?;
+        let shape = self.model()?.shape;
+        if self.path != Path::Small && small::unfit(&self.device, shape, feed.batch(), &recipe).is_some() {
+            self.product = choice::choose(&mut self.device, shape, feed.batch())?;
+        }
         let step = self.step(&feed, &self.model()?.parameters, &carried)?;
         self.training = Some(Training { feed, carried, step });
         self.device.check()
