@@ -5,11 +5,10 @@
 @group(0) @binding(0) var<uniform> sizes: Activations;
 @group(0) @binding(1) var<uniform> table: Table;
 @group(0) @binding(2) var<uniform> dropout: Dropout;
-@group(0) @binding(3) var<storage, read> contexts: array<u32>;          // [B, n]
-@group(0) @binding(4) var<storage, read> embedding: array<f32>;         // some rows of C
+@group(0) @binding(3) var<storage, read> contexts: array<u32>;    // [B, n]
+@group(0) @binding(4) var<storage, read> embedding: array<f32>;   // some rows of C
 @group(0) @binding(5) var<storage, read> cursor: Cursor;
-@group(0) @binding(6) var<storage, read_write> input: array<f32>;       // x, [rows, n d]
-@group(0) @binding(7) var<storage, read_write> transposed: array<f32>;  // x, [n d, rows]
+@group(0) @binding(6) var<storage, read_write> input: array<f32>; // x, [rows, n d]
 
 @compute @workgroup_size(WORKGROUP)
 fn embedding_gather(
@@ -26,9 +25,7 @@ fn embedding_gather(
         let row = token - table.first;
         if row < table.rows {
             let kept = kept_of(dropout, cursor.current.step, lane, sizes.columns, column);
-            let value = kept * embedding[row * table.stride + column % table.columns];
-            input[example * sizes.stride + column] = value;
-            transposed[column * sizes.turned_stride + example] = value;
+            input[example * sizes.stride + column] = kept * embedding[row * table.stride + column % table.columns];
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::device::{Device, MOST_WORKGROUPS};
 use super::layout::{ALIGNMENT, Placed, padded};
-use super::passes::TILE;
+use super::product::SMALLEST_TILE;
 use crate::Result;
 use crate::model::Shape;
 
@@ -20,8 +20,8 @@ pub(super) struct Cut {
 
 impl Default for Cut {
     fn default() -> Self {
-        // A dispatch has no more rows of tiles than that.
-        let most = MOST_WORKGROUPS as usize * TILE as usize;
+        // A dispatch has no more rows or columns of tiles than that.
+        let most = MOST_WORKGROUPS as usize * SMALLEST_TILE as usize;
         Cut { examples: most, rows: most }
     }
 }

@@ -1,6 +1,7 @@
 //! An opened device: buffers, pipelines, submissions. The only place that waits for the hardware. What goes wrong on
 //! the device, at once or later, is kept and comes out of the next call as an error; nothing here panics on it.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -244,6 +245,7 @@ impl Device {
             return Ok(pipeline.clone());
         }
         let label = Some(kernel.name);
+        let (source, overrides) = kernel.compose(constants);
         let entries: Vec<_> =
             (0..).zip(kernel.bindings).map(|(binding, access)| layout_entry(binding, *access)).collect();
         let layout =
@@ -256,10 +258,10 @@ impl Device {
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,
             layout: Some(&pipeline_layout),
-            module: &self.module(kernel),
+            module: &self.module(kernel, source),
             entry_point: label,
             compilation_options: wgpu::PipelineCompilationOptions {
-                constants,
+                constants: &overrides,
                 zero_initialize_workgroup_memory: self.checked,
             },
             cache: None,
@@ -271,11 +273,9 @@ impl Device {
     }
 
     #[allow(unsafe_code)]
-    fn module(&self, kernel: &Kernel) -> wgpu::ShaderModule {
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some(kernel.name),
-            source: wgpu::ShaderSource::Wgsl(kernel.source.into()),
-        };
+    fn module(&self, kernel: &Kernel, source: Cow<'static, str>) -> wgpu::ShaderModule {
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source: wgpu::ShaderSource::Wgsl(source) };
         if self.checked {
             return self.device.create_shader_module(descriptor);
         }

@@ -11,9 +11,10 @@ use super::carried::Carried;
 use super::cut::Cut;
 use super::device::{Buffer, Device, Dispatch};
 use super::feed::Feed;
-use super::kernels::{self, Left, SoftmaxResult};
+use super::kernels::{self, SoftmaxResult};
 use super::layout::{Placed, padded};
-use super::passes::Passes;
+use super::passes::{Matrices, Passes};
+use super::product::{Layout, Outcome, Variant};
 use super::step::{Readable, Rows, Step};
 use super::uniforms::{Activations, Product, Table};
 use super::{Model, Result};
@@ -38,12 +39,10 @@ pub(super) struct General<'a> {
     contexts: Buffer,
     /// [B].
     targets: Buffer,
-    /// Of a chunk, [chunk, n d], rows padded; and transposed.
+    /// Of a chunk, [chunk, n d], rows padded.
     input: Buffer,
-    input_turned: Buffer,
-    /// Of a chunk, [chunk, h], rows padded; and transposed.
+    /// Of a chunk, [chunk, h], rows padded.
     hidden: Buffer,
-    hidden_turned: Buffer,
     /// Of a chunk, [chunk, V], rows padded.
     pub(super) logits: Buffer,
     /// [B].
@@ -58,26 +57,25 @@ impl<'a> General<'a> {
         feed: &'a Feed,
         cut: Cut,
         masks: [Mask; 2],
+        variant: Variant,
     ) -> Result<General<'a>> {
         let Shape { vocabulary, context, hidden, .. } = model.shape;
         let (batch, inputs) = (feed.batch(), model.shape.input());
         let chunks = cut.chunks(device, model.shape, batch);
         let chunk = chunks[0].len();
         let rows = |name, columns| device.tensor(name, chunk * padded(columns));
-        let turned = |name, columns| device.tensor(name, columns * padded(chunk));
         Ok(General {
             device,
-            passes: Passes { device },
+            passes: Passes::new(device, variant, feed)?,
             model,
             feed,
             cut,
             masks,
-            contexts: device.tensor("contexts", batch * context)?,
+            // Read four at a time.
+            contexts: device.tensor("contexts", padded(batch * context))?,
             targets: device.tensor("targets", batch)?,
             input: rows("input", inputs)?,
-            input_turned: turned("input, transposed", inputs)?,
             hidden: rows("hidden", hidden)?,
-            hidden_turned: turned("hidden, transposed", hidden)?,
             logits: rows("logits", vocabulary)?,
             example_losses: device.tensor("example losses", batch)?,
             chunks,
@@ -106,8 +104,6 @@ impl<'a> General<'a> {
     fn forward(&self, chunk: &Range<usize>) -> Result<Vec<Dispatch>> {
         let shape = self.model.shape;
         let (inputs, units) = (shape.input(), shape.hidden);
-        let count = chunk.len();
-        let turned_stride = padded(self.chunks[0].len());
         let mut dispatches = Vec::new();
         let embedding = self.placed(EMBEDDING_WEIGHT);
         for block in self.cut.blocks(self.device, embedding)? {
@@ -116,53 +112,60 @@ impl<'a> General<'a> {
                 self.sizes(chunk, inputs),
                 self.table(&block),
                 &self.masks[0],
-                [self.contexts.all(), rows, self.feed.cursor.all(), self.input.all(), self.input_turned.all()],
+                [self.contexts.all(), rows, self.feed.cursor.all(), self.input.all()],
             )?);
         }
         if units > 0 {
-            // Both matrices are read along their rows; so weights stand on the left, and each result is made transposed.
-            let sizes = [units, count, inputs];
             dispatches.push(self.passes.product(
-                Product::new(sizes, padded(inputs), turned_stride, padded(units)).out_transposed(),
-                (Left::Plain, self.whole(HIDDEN_WEIGHT)?),
-                self.input_turned.all(),
-                Some(self.whole(HIDDEN_BIAS)?),
-                self.hidden.all(),
+                Product::new([chunk.len(), units, inputs], padded(inputs), padded(inputs), padded(units)),
+                Layout::RightTransposed,
+                Outcome::Written,
+                Matrices {
+                    left: self.input.all(),
+                    right: self.whole(HIDDEN_WEIGHT)?,
+                    bias: Some(self.whole(HIDDEN_BIAS)?),
+                    out: self.hidden.all(),
+                    row_sums: None,
+                },
             )?);
-            let buffers = [&self.feed.cursor, &self.hidden, &self.hidden_turned];
             let sizes = self.sizes(chunk, units);
-            dispatches.push(self.passes.tanh(&kernels::TANH_FORWARD, sizes, &self.masks[1], buffers)?);
-            dispatches.extend(self.logits_of(chunk, self.output(), &self.hidden_turned, false)?);
+            dispatches.push(self.passes.tanh(&kernels::TANH_FORWARD, sizes, &self.masks[1], &[&self.hidden])?);
+            dispatches.extend(self.logits_of(chunk, self.output(), &self.hidden, Outcome::Written)?);
         }
         if shape.direct {
-            dispatches.extend(self.logits_of(chunk, self.placed(DIRECT_WEIGHT), &self.input_turned, units > 0)?);
+            let outcome = if units > 0 { Outcome::Added } else { Outcome::Written };
+            dispatches.extend(self.logits_of(chunk, self.placed(DIRECT_WEIGHT), &self.input, outcome)?);
         }
         Ok(dispatches)
     }
 
-    /// What some of the vocabulary's weights make of a chunk: added to the logits, or the logits with their bias.
+    /// What some of the vocabulary's weights make of a chunk: the logits with their bias, or added to the logits.
     fn logits_of(
         &self,
         chunk: &Range<usize>,
         weights: &Placed,
-        turned: &Buffer,
-        accumulate: bool,
+        activations: &Buffer,
+        outcome: Outcome,
     ) -> Result<Vec<Dispatch>> {
         let stride = padded(self.model.shape.vocabulary);
-        let turned_stride = padded(self.chunks[0].len());
-        let blocks = self.cut.blocks(self.device, weights)?;
         let product = |block: Range<usize>| {
-            let sizes = [block.len(), chunk.len(), weights.columns()];
-            let product = Product::new(sizes, weights.stride, turned_stride, stride).out_transposed();
+            let sizes = [chunk.len(), block.len(), weights.columns()];
             self.passes.product(
-                Product { bias_first: block.start as u32, ..product.out_from(block.start).accumulating(accumulate) },
-                (Left::Plain, self.model.parameters.part(weights.rows(&block))),
-                turned.all(),
-                if accumulate { None } else { Some(self.whole(OUTPUT_BIAS)?) },
-                self.logits.all(),
+                Product::new(sizes, padded(weights.columns()), weights.stride, stride)
+                    .bias_from(block.start)
+                    .out_from(block.start),
+                Layout::RightTransposed,
+                outcome,
+                Matrices {
+                    left: activations.all(),
+                    right: self.model.parameters.part(weights.rows(&block)),
+                    bias: if outcome == Outcome::Written { Some(self.whole(OUTPUT_BIAS)?) } else { None },
+                    out: self.logits.all(),
+                    row_sums: None,
+                },
             )
         };
-        blocks.into_iter().map(product).collect()
+        self.cut.blocks(self.device, weights)?.into_iter().map(product).collect()
     }
 
     fn placed(&self, name: &str) -> &'a Placed {
@@ -186,7 +189,6 @@ impl<'a> General<'a> {
             rows: chunk.len() as u32,
             columns: columns as u32,
             stride: padded(columns) as u32,
-            turned_stride: padded(self.chunks[0].len()) as u32,
             first: chunk.start as u32,
             batch: self.feed.batch() as u32,
         }
@@ -210,10 +212,11 @@ pub(super) fn step(
     feed: &Feed,
     cut: Cut,
     carried: &Carried,
+    variant: Variant,
 ) -> Result<Step> {
     let (recipe, seed) = (carried.recipe(), feed.seed());
-    let general = General::new(device, model, feed, cut, [recipe.input_mask(seed), recipe.hidden_mask(seed)])?;
-    let gradients = Gradients::new(&general)?;
+    let general = General::new(device, model, feed, cut, [recipe.input_mask(seed), recipe.hidden_mask(seed)], variant)?;
+    let gradients = Gradients::new(&general, destination, recipe)?;
     let mut dispatches = vec![general.draw()?];
     let mut readable = Vec::new();
     for chunk in &general.chunks {

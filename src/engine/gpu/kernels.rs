@@ -1,6 +1,10 @@
 //! The table of kernels: each a WGSL file in `shaders/`, put together with its shared parts when the crate is compiled.
 //! A kernel's name is the name of its file and of its entry point.
 
+use std::borrow::Cow;
+
+use super::unroll::unrolled;
+
 /// How a kernel uses one of its buffers; the place in [`Kernel::bindings`] is the binding's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -23,7 +27,24 @@ pub struct Kernel {
     pub bindings: &'static [Access],
     /// The `override` constants that whoever makes a pipeline must give.
     pub constants: &'static [&'static str],
+    /// Whether lines of the source stand for several (`unroll.rs`): then ROWS and QUADS must be given, too.
+    pub unrolled: bool,
 }
+
+impl Kernel {
+    /// The WGSL for some constants, and those of them that are overrides in it.
+    pub fn compose<'a>(&self, constants: &[(&'a str, f64)]) -> (Cow<'static, str>, Vec<(&'a str, f64)>) {
+        if !self.unrolled {
+            return (Cow::Borrowed(self.source), constants.to_vec());
+        }
+        let size = |name| constants.iter().find(|(known, _)| *known == name).map_or(4, |(_, value)| *value as u32);
+        let overrides = constants.iter().copied().filter(|(name, _)| !TILE.contains(name)).collect();
+        (unrolled(self.source, size(TILE[0]), size(TILE[1])), overrides)
+    }
+}
+
+/// The constants that are written into an unrolled source: rows of an invocation's tile, and fours of its columns.
+const TILE: [&str; 2] = ["ROWS", "QUADS"];
 
 macro_rules! wgsl {
     ($($file:literal),+) => { concat!($(include_str!(concat!("../../../shaders/", $file, ".wgsl")), "\n"),+) };
@@ -46,39 +67,45 @@ pub const DRAW_BATCH: Kernel = Kernel {
     source: wgsl!("shared/random", "shared/batch", "shared/workgroup", "draw_batch"),
     bindings: &[Uniform, Read, Read, Write, Write, Write],
     constants: &["WORKGROUP"],
+    unrolled: false,
 };
 
-/// Contexts to concatenated embeddings, and the same transposed.
+/// Contexts to concatenated embeddings.
 pub const EMBEDDING_GATHER: Kernel = Kernel {
     name: "embedding_gather",
     source: activations!("shared/table", "shared/dropout", "embedding_gather"),
-    bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Write, Write],
+    bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Write],
     constants: &["WORKGROUP"],
+    unrolled: false,
 };
 
-/// The tiled matrix product; `LEFT_TRANSPOSED` is one of [`Left`].
+const PRODUCT: &[Access] = &[Uniform, Read, Read, Read, Read, Read, Write, Write];
+
+/// The matrix product in registers; its constants are those of `product.rs`.
 pub const MATRIX_PRODUCT: Kernel = Kernel {
     name: "matrix_product",
-    source: wgsl!("matrix_product"),
-    bindings: &[Uniform, Read, Read, Read, Write],
-    constants: &["ACROSS", "DOWN", "LEFT_TRANSPOSED"],
+    source: wgsl!("shared/random", "shared/batch", "shared/product", "matrix_product"),
+    bindings: PRODUCT,
+    constants: &["ACROSS", "DOWN", "LAYOUT", "RESULT", "BIAS", "ROW_SUMS"],
+    unrolled: true,
 };
 
-/// How the left matrix of a product lies in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
-    /// [rows, inner].
-    Plain = 0,
-    /// [inner, rows].
-    Transposed = 1,
-}
+/// The matrix product in tiles that a workgroup brings into its memory.
+pub const MATRIX_PRODUCT_TILED: Kernel = Kernel {
+    name: "matrix_product_tiled",
+    source: wgsl!("shared/random", "shared/batch", "shared/product", "matrix_product_tiled"),
+    bindings: PRODUCT,
+    constants: &["ACROSS", "DOWN", "LAYOUT", "RESULT", "BIAS", "ROW_SUMS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS"],
+    unrolled: true,
+};
 
-/// tanh, in place, and the same transposed.
+/// tanh, in place.
 pub const TANH_FORWARD: Kernel = Kernel {
     name: "tanh_forward",
     source: activations!("shared/dropout", "tanh_forward"),
-    bindings: &[Uniform, Uniform, Read, Write, Write],
+    bindings: &[Uniform, Uniform, Read, Write],
     constants: &["WORKGROUP"],
+    unrolled: false,
 };
 
 /// The gradient before tanh, in place.
@@ -87,6 +114,7 @@ pub const TANH_BACKWARD: Kernel = Kernel {
     source: activations!("shared/dropout", "tanh_backward"),
     bindings: &[Uniform, Uniform, Read, Read, Write],
     constants: &["WORKGROUP"],
+    unrolled: false,
 };
 
 /// Softmax with its loss and gradient, a workgroup a row; `RESULT` is one of [`SoftmaxResult`].
@@ -95,6 +123,7 @@ pub const SOFTMAX_CROSS_ENTROPY: Kernel = Kernel {
     source: wgsl!("shared/workgroup", "shared/workgroup_sum", "shared/activations", "softmax_cross_entropy"),
     bindings: &[Uniform, Read, Write, Write],
     constants: &["WORKGROUP", "RESULT"],
+    unrolled: false,
 };
 
 /// What the softmax pass makes of the logits.
@@ -114,15 +143,26 @@ pub const COLUMN_SUM: Kernel = Kernel {
     source: wgsl!("shared/workgroup", "shared/extent", "column_sum"),
     bindings: &[Uniform, Read, Write],
     constants: &["WORKGROUP"],
+    unrolled: false,
 };
 
-/// The gradient or the update of the embedding by its leader scan, a workgroup an occurrence; `INTO_GRADIENTS` is 1 for
-/// the gradient.
+/// Which occurrences of tokens in a batch are of the same token.
+pub const EMBEDDING_LINKS: Kernel = Kernel {
+    name: "embedding_links",
+    source: wgsl!("shared/workgroup", "shared/activations", "shared/table", "shared/links", "embedding_links"),
+    bindings: &[Uniform, Uniform, Read, Write],
+    constants: &["WORKGROUP"],
+    unrolled: false,
+};
+
+/// The gradient or the update of the embedding, by the first occurrence of each token; `INTO_GRADIENTS` is 1 for the
+/// gradient.
 pub const EMBEDDING_SCATTER: Kernel = Kernel {
     name: "embedding_scatter",
-    source: activations!("shared/table", "shared/dropout", "embedding_scatter"),
-    bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Write],
+    source: activations!("shared/table", "shared/dropout", "shared/links", "embedding_scatter"),
+    bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Read, Write],
     constants: &["WORKGROUP", "INTO_GRADIENTS"],
+    unrolled: false,
 };
 
 /// Sums of squares of the gradient, one for each workgroup.
@@ -131,6 +171,7 @@ pub const SQUARE_SUM: Kernel = Kernel {
     source: wgsl!("shared/workgroup", "shared/workgroup_sum", "shared/extent", "square_sum"),
     bindings: &[Uniform, Read, Write],
     constants: &["WORKGROUP"],
+    unrolled: false,
 };
 
 /// What the gradient is multiplied with so that its norm is at most so much.
@@ -139,6 +180,7 @@ pub const CLIP_FACTOR: Kernel = Kernel {
     source: wgsl!("shared/workgroup", "shared/workgroup_sum", "clip_factor"),
     bindings: &[Uniform, Read, Write],
     constants: &["WORKGROUP"],
+    unrolled: false,
 };
 
 /// The update rule and the average of the weights; `RULE` is an [`crate::engine::Optimizer`], `AVERAGE` is 1 where there
@@ -148,6 +190,7 @@ pub const UPDATE_RULE: Kernel = Kernel {
     source: wgsl!("shared/random", "shared/batch", "shared/workgroup", "update_rule"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Write, Write],
     constants: &["WORKGROUP", "RULE", "AVERAGE"],
+    unrolled: false,
 };
 
 /// The batch's mean loss into the ring, and the cursor's step forward.
@@ -156,6 +199,7 @@ pub const LOSS_MEAN: Kernel = Kernel {
     source: wgsl!("shared/random", "shared/batch", "loss_mean"),
     bindings: &[Uniform, Read, Write, Write],
     constants: &[],
+    unrolled: false,
 };
 
 /// The small path's first dispatch, a workgroup an example.
@@ -164,6 +208,7 @@ pub const SMALL_EXAMPLES: Kernel = Kernel {
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_examples"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
     constants: SMALL_SIZES,
+    unrolled: false,
 };
 
 /// The same, `PARTS` invocations four examples.
@@ -172,6 +217,7 @@ pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_examples_across"),
     bindings: SMALL_EXAMPLES.bindings,
     constants: &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS"],
+    unrolled: false,
 };
 
 /// The small path's second dispatch, an invocation a parameter.
@@ -180,6 +226,7 @@ pub const SMALL_PARAMETERS: Kernel = Kernel {
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_parameters"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
     constants: SMALL_SIZES,
+    unrolled: false,
 };
 
 /// The same, an invocation a tile of parameters.
@@ -188,17 +235,20 @@ pub const SMALL_PARAMETERS_TILED: Kernel = Kernel {
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_parameters_tiled"),
     bindings: SMALL_PARAMETERS.bindings,
     constants: SMALL_SIZES,
+    unrolled: false,
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 16] = [
+pub const KERNELS: [&Kernel; 18] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
+    &MATRIX_PRODUCT_TILED,
     &TANH_FORWARD,
     &TANH_BACKWARD,
     &SOFTMAX_CROSS_ENTROPY,
     &COLUMN_SUM,
+    &EMBEDDING_LINKS,
     &EMBEDDING_SCATTER,
     &SQUARE_SUM,
     &CLIP_FACTOR,

@@ -21,7 +21,8 @@ pub(super) struct Layout {
 pub(super) struct Placed {
     /// The tensor.
     pub(super) tensor: Tensor,
-    /// From one of its rows to the next: a multiple of 4 for a weight, so that rows can be read four numbers at a time.
+    /// From one of its rows to the next: a multiple of 4 so that rows can be read four numbers at a time, but for
+    /// an embedding that is only gathered.
     pub(super) stride: usize,
     /// Where it lies.
     pub(super) range: Range<usize>,
@@ -40,7 +41,8 @@ impl Layout {
                 // Rows of an embedding that is not the output's weights as well are only gathered.
                 [rows, columns] if tensor.name == EMBEDDING_WEIGHT && !shape.tied => (rows, columns),
                 [rows, columns] => (rows, padded(columns)),
-                _ => (1, tensor.range.len()),
+                // Biases are read four numbers at a time as well.
+                _ => (1, padded(tensor.range.len())),
             };
             let range = start..start + rows * stride;
             start = range.end.next_multiple_of(ALIGNMENT);

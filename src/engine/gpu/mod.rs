@@ -6,7 +6,8 @@
 //! | [`mod@adapters`] | the machine's adapters |
 //! | `buffer` | memory on the device |
 //! | `device` | pipelines, submissions, and the only waits |
-//! | [`kernels`] | the table of the WGSL kernels |
+//! | [`kernels`], `unroll` | the table of the WGSL kernels, and how lines of some stand for several |
+//! | [`product`], `choice` | the ways to make matrix products, and which is the fastest here |
 //! | [`uniforms`] | the structs that kernels read |
 //! | `layout` | where the parameters lie on the device |
 //! | `carried` | what the update rule carries from step to step |
@@ -20,6 +21,7 @@ pub mod adapters;
 pub mod alone;
 mod buffer;
 mod carried;
+mod choice;
 mod cut;
 mod device;
 mod feed;
@@ -28,10 +30,12 @@ pub mod kernels;
 mod layout;
 mod pace;
 mod passes;
+pub mod product;
 mod small;
 mod step;
 mod tuning;
 pub mod uniforms;
+mod unroll;
 
 use std::sync::Arc;
 
@@ -42,7 +46,7 @@ use crate::{Error, Result};
 
 pub use adapters::{Adapter, Kind, Limits, adapters};
 pub use device::Device;
-pub use passes::{cut_product, workgroups_for_each, workgroups_for_rows};
+pub use passes::{workgroups_for_each, workgroups_for_rows};
 pub use step::StepCost;
 pub use tuning::{NoStore, Store};
 
@@ -54,6 +58,7 @@ use general::General;
 use kernels::SoftmaxResult;
 use layout::{Layout, padded};
 use pace::Pace;
+use product::{VARIANTS, Variant};
 use small::Small;
 use step::{Readable, Step};
 use uniforms::Factors;
@@ -80,6 +85,8 @@ pub struct Gpu {
     device: Device,
     path: Path,
     cut: Cut,
+    /// How the general path makes matrix products.
+    product: Variant,
     model: Option<Model>,
     training: Option<Training>,
     pace: Pace,
@@ -122,7 +129,7 @@ impl Gpu {
     }
 
     fn on(device: Device, path: Path) -> Self {
-        Gpu { device, path, cut: Cut::default(), model: None, training: None, pace: Pace::new() }
+        Gpu { device, path, cut: Cut::default(), product: VARIANTS[0], model: None, training: None, pace: Pace::new() }
     }
 
     /// What a step of the prepared training costs.
@@ -149,7 +156,7 @@ impl Gpu {
                 small.step(small.chosen(measures)?)
             }
             (Path::General, _) | (Path::Automatic, Some(_)) => {
-                general::step(&self.device, model, destination, feed, self.cut, carried)
+                general::step(&self.device, model, destination, feed, self.cut, carried, self.product)
             }
         }
     }
@@ -177,7 +184,7 @@ impl Gpu {
         let plan = BatchPlan { order: Order::Sequential, seed: 0, batch: chunk as u32, examples: corpus.len() as u32 };
         let feed = self.feed(corpus, plan)?;
         let without_dropout = [Recipe::default().input_mask(0), Recipe::default().hidden_mask(0)];
-        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout)?;
+        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout, self.product)?;
         let dispatches = general.evaluation(result)?;
         let evaluated = Evaluated { logits: general.logits.clone(), example_losses: general.example_losses.clone() };
         for (step, first) in (0..).zip((0..corpus.len()).step_by(chunk)) {
@@ -234,6 +241,10 @@ impl Engine for Gpu {
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
         let feed = self.feed(&corpus, plan)?;
         let carried = self.carried(recipe)?;
+        let shape = self.model()?.shape;
+        if self.path != Path::Small && small::unfit(&self.device, shape, feed.batch(), &recipe).is_some() {
+            self.product = choice::choose(&self.device, shape, feed.batch())?;
+        }
         let step = self.step(&feed, &self.model()?.parameters, &carried, true)?;
         self.training = Some(Training { feed, carried, step });
         self.device.check()

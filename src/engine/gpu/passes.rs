@@ -1,15 +1,12 @@
 //! The passes of the general path as dispatches: which kernel, how many workgroups.
 
 use super::device::{Buffer, Device, Dispatch, MOST_WORKGROUPS, Part};
-use super::kernels::{self, Kernel, Left, SoftmaxResult};
+use super::feed::Feed;
+use super::kernels::{self, Kernel, SoftmaxResult};
+use super::product::{Form, Layout, Outcome, Variant};
 use super::uniforms::{Activations, Clip, Dropout, Extent, Product, Rule, Table};
 use crate::Result;
 use crate::engine::{Mask, Optimizer};
-
-/// Rows of an invocation's tile in a matrix product, and its columns.
-pub(super) const TILE: u32 = 8;
-/// Invocations in a workgroup of the matrix product.
-const PRODUCT_WORKGROUP: u32 = 64;
 
 /// Workgroups for a pass with an invocation for each of `count` things; what is beyond them is walked to.
 pub fn workgroups_for_each(count: usize, workgroup: u32) -> [u32; 3] {
@@ -23,22 +20,33 @@ pub fn workgroups_for_rows(rows: u32) -> [u32; 3] {
     [x, rows.div_ceil(x), 1]
 }
 
-/// How a matrix product is cut: the constants of its pipeline, and the workgroups.
-pub fn cut_product(product: &Product, left: Left) -> ([(&'static str, f64); 3], [u32; 3]) {
-    let across = product.columns.div_ceil(TILE).next_power_of_two().min(PRODUCT_WORKGROUP);
-    let down = PRODUCT_WORKGROUP / across;
-    let constants = [("ACROSS", across.into()), ("DOWN", down.into()), ("LEFT_TRANSPOSED", f64::from(left as u32))];
-    let workgroups = [product.columns.div_ceil(TILE * across), product.rows.div_ceil(TILE * down), product.parts()];
-    (constants, workgroups)
-}
-
 /// Makes dispatches on a device.
-#[derive(Clone, Copy)]
 pub(super) struct Passes<'a> {
-    pub(super) device: &'a Device,
+    device: &'a Device,
+    /// How products are made.
+    variant: Variant,
+    /// For what a step takes from the rings.
+    feed: &'a Feed,
+    /// Something to bind where a kernel does not look.
+    nothing: Buffer,
 }
 
-impl Passes<'_> {
+/// The matrices of a product.
+pub(super) struct Matrices<'a> {
+    pub(super) left: Part<'a>,
+    pub(super) right: Part<'a>,
+    /// Of each column.
+    pub(super) bias: Option<Part<'a>>,
+    pub(super) out: Part<'a>,
+    /// Where the sums of the left matrix's rows go.
+    pub(super) row_sums: Option<Part<'a>>,
+}
+
+impl<'a> Passes<'a> {
+    pub(super) fn new(device: &'a Device, variant: Variant, feed: &'a Feed) -> Result<Self> {
+        Ok(Passes { device, variant, feed, nothing: device.tensor("nothing", 0)? })
+    }
+
     /// The batch of a step.
     pub(super) fn draw(&self, batch: usize, buffers: [&Buffer; 6]) -> Result<Dispatch> {
         self.pass(&kernels::DRAW_BATCH, &[], &buffers.map(Buffer::all), &[], self.for_each(batch))
@@ -50,22 +58,23 @@ impl Passes<'_> {
         sizes: Activations,
         table: Table,
         mask: &Mask,
-        parts: [Part<'_>; 5],
+        parts: [Part<'_>; 4],
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
         self.pass(&kernels::EMBEDDING_GATHER, &uniforms, &parts, &[], self.for_each_number(sizes))
     }
 
-    /// tanh forward or backward.
+    /// tanh forward, of one buffer, or backward, with the gradient in another.
     pub(super) fn tanh(
         &self,
         kernel: &'static Kernel,
         sizes: Activations,
         mask: &Mask,
-        buffers: [&Buffer; 3],
+        buffers: &[&Buffer],
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&Dropout::new(mask))?];
-        self.pass(kernel, &uniforms, &buffers.map(Buffer::all), &[], self.for_each_number(sizes))
+        let parts: Vec<Part<'_>> = [&self.feed.cursor].iter().chain(buffers).map(|buffer| buffer.all()).collect();
+        self.pass(kernel, &uniforms, &parts, &[], self.for_each_number(sizes))
     }
 
     /// Softmax, loss and what `result` says.
@@ -78,8 +87,15 @@ impl Passes<'_> {
 
     /// The sum of each column.
     pub(super) fn column_sum(&self, extent: Extent, matrix: Part<'_>, sums: Part<'_>) -> Result<Dispatch> {
-        let workgroups = self.for_each(extent.columns as usize);
+        let workgroups = self.for_each(extent.columns.div_ceil(4) as usize);
         self.pass(&kernels::COLUMN_SUM, &[self.uniform(&extent)?], &[matrix, sums], &[], workgroups)
+    }
+
+    /// Which occurrences in a batch are of the same token.
+    pub(super) fn links(&self, sizes: Activations, table: Table, buffers: [&Buffer; 2]) -> Result<Dispatch> {
+        let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?];
+        let workgroups = self.for_each((sizes.rows * sizes.columns / table.columns) as usize);
+        self.pass(&kernels::EMBEDDING_LINKS, &uniforms, &buffers.map(Buffer::all), &[], workgroups)
     }
 
     /// The gradient or the update of a part of the embedding.
@@ -89,12 +105,11 @@ impl Passes<'_> {
         table: Table,
         mask: &Mask,
         into_gradients: bool,
-        parts: [Part<'_>; 5],
+        parts: [Part<'_>; 6],
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
         let constants = [("INTO_GRADIENTS", f64::from(u8::from(into_gradients)))];
-        let workgroups = workgroups_for_rows(sizes.rows * sizes.columns / table.columns);
-        self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, workgroups)
+        self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, self.for_each_number(sizes))
     }
 
     /// Sums of squares of some numbers, from place `first` of the sums on: one for each of so many workgroups.
@@ -134,22 +149,30 @@ impl Passes<'_> {
         self.device.dispatch(&pipeline, &buffers.map(Buffer::all), [1, 1, 1])
     }
 
-    /// A matrix product, perhaps with a bias.
+    /// A matrix product.
     pub(super) fn product(
         &self,
         product: Product,
-        (layout, left): (Left, Part<'_>),
-        right: Part<'_>,
-        bias: Option<Part<'_>>,
-        out: Part<'_>,
+        layout: Layout,
+        outcome: Outcome,
+        matrices: Matrices<'_>,
     ) -> Result<Dispatch> {
-        let product = Product { bias: u32::from(bias.is_some()), ..product };
-        let (constants, workgroups) = cut_product(&product, layout);
-        let pipeline = self.device.pipeline(&kernels::MATRIX_PRODUCT, &constants)?;
-        // Without a bias something has to be bound in its place.
-        let bias = bias.unwrap_or_else(|| left.clone());
+        let Matrices { left, right, bias, out, row_sums } = matrices;
+        let form = Form { layout, outcome, bias: bias.is_some(), row_sums: row_sums.is_some() };
+        let (constants, workgroups) = self.variant.cut(&product, form);
+        let pipeline = self.device.pipeline(self.variant.kernel, &constants)?;
         let uniform = self.uniform(&product)?;
-        self.device.dispatch(&pipeline, &[uniform.all(), left, right, bias, out], workgroups)
+        let parts = [
+            uniform.all(),
+            left.clone(),
+            right,
+            bias.unwrap_or(left),
+            self.feed.factors.all(),
+            self.feed.cursor.all(),
+            out,
+            row_sums.unwrap_or(self.nothing.all()),
+        ];
+        self.device.dispatch(&pipeline, &parts, workgroups)
     }
 
     fn uniform<T: bytemuck::Pod>(&self, value: &T) -> Result<Buffer> {

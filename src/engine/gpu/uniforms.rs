@@ -128,8 +128,6 @@ pub struct Activations {
     pub columns: u32,
     /// From one example to the next.
     pub stride: u32,
-    /// From one row of the transposed copy to the next.
-    pub turned_stride: u32,
     /// The place in the batch of the chunk's first example.
     pub first: u32,
     /// Examples in the batch (B).
@@ -225,7 +223,7 @@ impl Rule {
     }
 }
 
-/// `Product` of matrix_product.wgsl.
+/// `Product` of shared/product.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Product {
@@ -235,28 +233,24 @@ pub struct Product {
     pub columns: u32,
     /// Numbers that are summed for each element.
     pub inner: u32,
-    /// From one row of the left matrix to the next, as it lies in memory; a multiple of 4.
+    /// From one row of the left matrix to the next, as it lies in memory; all these distances are multiples of 4.
     pub left: u32,
-    /// From one row of the right matrix to the next; a multiple of 4.
+    /// From one row of the right matrix to the next.
     pub right: u32,
     /// From one row of the result to the next.
-    pub out_row: u32,
-    /// From one column of the result to the next.
-    pub out_column: u32,
+    pub out: u32,
     /// Summands that one workgroup sums; a multiple of 4.
     pub part: u32,
     /// From one part's result to the next one's.
     pub out_part: u32,
-    /// 1: a bias is added to each row.
-    pub bias: u32,
-    /// 1: the result is added to what is there.
-    pub accumulate: u32,
-    /// Where the left matrix begins in its binding; a multiple of 4.
+    /// Where the left matrix begins in its binding; all these beginnings are multiples of 4.
     pub left_first: u32,
     /// Where the bias begins.
     pub bias_first: u32,
     /// Where the result begins.
     pub out_first: u32,
+    /// Where the sums of the left matrix's rows begin.
+    pub sums_first: u32,
 }
 
 impl Product {
@@ -268,21 +262,14 @@ impl Product {
             inner: inner as u32,
             left: left as u32,
             right: right as u32,
-            out_row: out as u32,
-            out_column: 1,
+            out: out as u32,
             part: padded(inner) as u32,
             out_part: 0,
-            bias: 0,
-            accumulate: 0,
             left_first: 0,
             bias_first: 0,
             out_first: 0,
+            sums_first: 0,
         }
-    }
-
-    /// The same with a result that lies in memory as [columns, rows].
-    pub fn out_transposed(self) -> Self {
-        Product { out_row: self.out_column, out_column: self.out_row, ..self }
     }
 
     /// The same in parts of so many summands; each has its own result, `out_part` after the one before.
@@ -290,19 +277,24 @@ impl Product {
         Product { part: part as u32, out_part: out_part as u32, ..self }
     }
 
-    /// The same; `accumulate`: added to what is there.
-    pub fn accumulating(self, accumulate: bool) -> Self {
-        Product { accumulate: u32::from(accumulate), ..self }
-    }
-
     /// The same with a left matrix that begins so many numbers into its binding.
     pub fn left_from(self, first: usize) -> Self {
         Product { left_first: first as u32, ..self }
     }
 
+    /// The same with a bias that begins so many numbers into its binding.
+    pub fn bias_from(self, first: usize) -> Self {
+        Product { bias_first: first as u32, ..self }
+    }
+
     /// The same with a result that begins so many numbers into its binding.
     pub fn out_from(self, first: usize) -> Self {
         Product { out_first: first as u32, ..self }
+    }
+
+    /// The same with sums of the left matrix's rows that begin so many numbers into their binding.
+    pub fn sums_from(self, first: usize) -> Self {
+        Product { sums_first: first as u32, ..self }
     }
 
     /// Parts into which the sums are split.

@@ -4,9 +4,12 @@ use std::ops::Range;
 
 use super::General;
 use crate::Result;
+use crate::engine::Recipe;
 use crate::engine::gpu::device::{Buffer, Dispatch};
-use crate::engine::gpu::kernels::{self, Left};
+use crate::engine::gpu::kernels;
 use crate::engine::gpu::layout::{Placed, padded};
+use crate::engine::gpu::passes::Matrices;
+use crate::engine::gpu::product::{Layout, Outcome};
 use crate::engine::gpu::uniforms::{Extent, Product};
 use crate::model::shape::{DIRECT_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS};
 
@@ -18,8 +21,12 @@ const MOST_PARTS: usize = 64;
 /// Where gradients are written.
 pub(super) struct Gradients {
     /// Of the parameters, in their layout; zero in the rows of an embedding that is not tied, where occurrences add to it.
+    /// Where gradients take their step at once, the parameters themselves.
     pub(super) parameters: Buffer,
-    /// Of the input after dropout, [B, n d].
+    /// Whether the gradients of weights and biases are not written down: they take their step where they are made, which
+    /// saves a buffer of the parameters' size, and its way through memory twice a step.
+    pub(super) at_once: bool,
+    /// Of the input after dropout, [B, n d], rows padded.
     pub(super) d_input: Buffer,
     /// Of a chunk's hidden units, [chunk, h], rows padded.
     d_hidden: Buffer,
@@ -42,50 +49,48 @@ struct Sum<'a> {
 }
 
 impl Gradients {
-    pub(super) fn new(general: &General<'_>) -> Result<Self> {
+    /// Buffers for a step with a recipe that updates `destination`.
+    pub(super) fn new(general: &General<'_>, destination: &Buffer, recipe: &Recipe) -> Result<Self> {
         let device = general.device;
         let shape = general.model.shape;
         let (inputs, units) = (shape.input(), shape.hidden);
         let chunk = general.chunks[0].len();
-        let d_input = device.tensor("input gradients", general.feed.batch() * inputs)?;
+        let at_once = general.steps_in_place(recipe) && general.chunks.len() == 1;
         let parts = |weights: &Placed, stride: usize| {
             let words = general.parts(weights, chunk * stride)?.1 * chunk * stride;
             (words > 0).then(|| device.tensor("parts of gradients", words)).transpose()
         };
         Ok(Gradients {
-            parameters: device.tensors("gradients", general.model.layout.len())?,
-            d_input,
+            parameters: match at_once {
+                true => destination.clone(),
+                false => device.tensors("gradients", general.model.layout.len())?,
+            },
+            at_once,
+            d_input: device.tensor("input gradients", general.feed.batch() * padded(inputs))?,
             d_hidden: device.tensor("hidden gradients", chunk * padded(units))?,
             hidden_parts: if units > 0 { parts(general.output(), padded(units))? } else { None },
-            input_parts: if shape.direct { parts(general.placed(DIRECT_WEIGHT), inputs)? } else { None },
+            input_parts: if shape.direct { parts(general.placed(DIRECT_WEIGHT), padded(inputs))? } else { None },
         })
+    }
+
+    /// What becomes of the gradients that a chunk gives: the first chunk's are written, those of the others added.
+    fn outcome(&self, chunk: &Range<usize>) -> Outcome {
+        match (self.at_once, chunk.start) {
+            (true, _) => Outcome::Stepped,
+            (false, 0) => Outcome::Written,
+            (false, _) => Outcome::Added,
+        }
     }
 }
 
 impl General<'_> {
-    /// The passes of a chunk from the gradient of its logits. The first chunk's gradients are written, those of the
-    /// others are added.
+    /// The passes of a chunk from the gradient of its logits: first all that reads weights, then the weights' gradients,
+    /// which may change them.
     pub(super) fn backward(&self, chunk: &Range<usize>, to: &Gradients) -> Result<Vec<Dispatch>> {
         let shape = self.model.shape;
         let (inputs, units, count) = (shape.input(), shape.hidden, chunk.len());
-        let later = chunk.start > 0;
-        let gradient = |name| to.parameters.part(self.placed(name).range.clone());
-        let bias = |columns, from: &Buffer, name| {
-            let extent = Extent { accumulate: u32::from(later), ..Extent::new(count, columns, padded(columns)) };
-            self.passes.column_sum(extent, from.all(), gradient(name))
-        };
-
-        // Output layer.
-        let mut dispatches = vec![bias(shape.vocabulary, &self.logits, OUTPUT_BIAS)?];
-        if units > 0 {
-            dispatches.extend(self.vocabulary_gradient(chunk, self.output(), &self.hidden, to)?);
-        }
-        if shape.direct {
-            dispatches.extend(self.vocabulary_gradient(chunk, self.placed(DIRECT_WEIGHT), &self.input, to)?);
-        }
-
-        // Hidden layer, and the input's gradient through it.
-        let first = chunk.start * inputs;
+        let first = chunk.start * padded(inputs);
+        let mut dispatches = Vec::new();
         if units > 0 {
             dispatches.extend(self.sum_over_vocabulary(
                 chunk,
@@ -98,28 +103,20 @@ impl General<'_> {
                     accumulate: false,
                 },
             )?);
-            let buffers = [&self.feed.cursor, &self.hidden, &to.d_hidden];
-            dispatches.push(self.passes.tanh(
-                &kernels::TANH_BACKWARD,
-                self.sizes(chunk, units),
-                &self.masks[1],
-                buffers,
-            )?);
-            let sizes = [units, inputs, count];
+            let buffers = [&self.hidden, &to.d_hidden];
+            let sizes = self.sizes(chunk, units);
+            dispatches.push(self.passes.tanh(&kernels::TANH_BACKWARD, sizes, &self.masks[1], &buffers)?);
             dispatches.push(self.passes.product(
-                Product::new(sizes, padded(units), padded(inputs), padded(inputs)).accumulating(later),
-                (Left::Transposed, to.d_hidden.all()),
-                self.input.all(),
-                None,
-                gradient(HIDDEN_WEIGHT),
-            )?);
-            dispatches.push(bias(units, &to.d_hidden, HIDDEN_BIAS)?);
-            dispatches.push(self.passes.product(
-                Product::new([count, inputs, units], padded(units), padded(inputs), inputs).out_from(first),
-                (Left::Plain, to.d_hidden.all()),
-                self.whole(HIDDEN_WEIGHT)?,
-                None,
-                to.d_input.all(),
+                Product::new([count, inputs, units], padded(units), padded(inputs), padded(inputs)).out_from(first),
+                Layout::Plain,
+                Outcome::Written,
+                Matrices {
+                    left: to.d_hidden.all(),
+                    right: self.whole(HIDDEN_WEIGHT)?,
+                    bias: None,
+                    out: to.d_input.all(),
+                    row_sums: None,
+                },
             )?);
         }
         if shape.direct {
@@ -127,7 +124,7 @@ impl General<'_> {
                 chunk,
                 Sum {
                     weights: self.placed(DIRECT_WEIGHT),
-                    stride: inputs,
+                    stride: padded(inputs),
                     first,
                     to: &to.d_input,
                     parts: to.input_parts.as_ref(),
@@ -135,27 +132,61 @@ impl General<'_> {
                 },
             )?);
         }
+        // One of the products with the logits' gradient sums it up for the bias, too.
+        if units > 0 {
+            dispatches.extend(self.vocabulary_gradient(chunk, self.output(), &self.hidden, true, to)?);
+            let gradient = |name| to.parameters.part(self.placed(name).range.clone());
+            dispatches.push(self.passes.product(
+                Product::new([units, inputs, count], padded(units), padded(inputs), padded(inputs)),
+                Layout::LeftTransposed,
+                to.outcome(chunk),
+                Matrices {
+                    left: to.d_hidden.all(),
+                    right: self.input.all(),
+                    bias: None,
+                    out: gradient(HIDDEN_WEIGHT),
+                    row_sums: Some(gradient(HIDDEN_BIAS)),
+                },
+            )?);
+        }
+        if shape.direct {
+            dispatches.extend(self.vocabulary_gradient(
+                chunk,
+                self.placed(DIRECT_WEIGHT),
+                &self.input,
+                units == 0,
+                to,
+            )?);
+        }
         Ok(dispatches)
     }
 
-    /// The gradient of the vocabulary's weights that multiply some activations of a chunk.
+    /// The gradient of the vocabulary's weights that multiply some activations of a chunk; perhaps that of its bias, too.
     fn vocabulary_gradient(
         &self,
         chunk: &Range<usize>,
         weights: &Placed,
         activations: &Buffer,
+        with_bias: bool,
         to: &Gradients,
     ) -> Result<Vec<Dispatch>> {
         let logits_stride = padded(self.model.shape.vocabulary);
+        let bias = self.placed(OUTPUT_BIAS).range.clone();
         let product = |block: Range<usize>| {
             let sizes = [block.len(), weights.columns(), chunk.len()];
-            let product = Product::new(sizes, logits_stride, padded(weights.columns()), weights.stride);
             self.passes.product(
-                product.left_from(block.start).accumulating(chunk.start > 0),
-                (Left::Transposed, self.logits.all()),
-                activations.all(),
-                None,
-                to.parameters.part(weights.rows(&block)),
+                Product::new(sizes, logits_stride, padded(weights.columns()), weights.stride)
+                    .left_from(block.start)
+                    .sums_from(block.start),
+                Layout::LeftTransposed,
+                to.outcome(chunk),
+                Matrices {
+                    left: self.logits.all(),
+                    right: activations.all(),
+                    bias: None,
+                    out: to.parameters.part(weights.rows(&block)),
+                    row_sums: with_bias.then(|| to.parameters.part(bias.clone())),
+                },
             )
         };
         self.cut.blocks(self.device, weights)?.into_iter().map(product).collect()
@@ -186,15 +217,21 @@ impl General<'_> {
             let product = product.left_from(block.start);
             let product = match parts {
                 Some(_) => product.in_parts(part, size).out_from(done * size),
-                None => product.out_from(first).accumulating(accumulate || block.start > 0),
+                None => product.out_from(first),
             };
+            let added = parts.is_none() && (accumulate || block.start > 0);
             done += product.parts() as usize;
             dispatches.push(self.passes.product(
                 product,
-                (Left::Plain, self.logits.all()),
-                self.model.parameters.part(weights.rows(&block)),
-                None,
-                parts.unwrap_or(to).all(),
+                Layout::Plain,
+                if added { Outcome::Added } else { Outcome::Written },
+                Matrices {
+                    left: self.logits.all(),
+                    right: self.model.parameters.part(weights.rows(&block)),
+                    bias: None,
+                    out: parts.unwrap_or(to).all(),
+                    row_sums: None,
+                },
             )?);
         }
         if let Some(parts) = parts {

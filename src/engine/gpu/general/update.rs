@@ -18,8 +18,8 @@ const SQUARE_SUMS: usize = 256;
 impl General<'_> {
     /// The passes from the gradients of a whole batch to the next parameters, in `destination`.
     ///
-    /// A plain step of an embedding that serves for nothing else changes the rows that occurred, in place. The other
-    /// rules change every parameter, from its gradient written down.
+    /// A plain step of an embedding that serves for nothing else changes the rows that occurred, in place, and may have
+    /// changed the other parameters already. The other rules change every parameter, from its gradient written down.
     pub(super) fn update(
         &self,
         destination: &Buffer,
@@ -28,9 +28,12 @@ impl General<'_> {
     ) -> Result<Vec<Dispatch>> {
         let recipe = carried.recipe();
         let layout = &self.model.layout;
-        let in_place = steps_in_place(recipe) && !self.model.shape.tied;
+        let in_place = self.steps_in_place(recipe);
         let mut dispatches =
             self.scatter(if in_place { destination } else { &gradients.parameters }, gradients, !in_place)?;
+        if gradients.at_once {
+            return Ok(dispatches);
+        }
         let clip = self.device.tensor_of("clip factor", &[1.0f32])?;
         if recipe.clip_norm > 0.0 {
             dispatches.extend(self.clip(&clip, &gradients.parameters, recipe.clip_norm)?);
@@ -62,13 +65,24 @@ impl General<'_> {
         Ok(dispatches)
     }
 
+    /// Whether an update is nothing but p -= rate * gradient, of parameters that serve for one thing each: dropout changes
+    /// the gradient alone.
+    pub(super) fn steps_in_place(&self, recipe: &Recipe) -> bool {
+        recipe.optimizer == Optimizer::Sgd
+            && [recipe.weight_decay, recipe.clip_norm, recipe.average] == [0.0; 3]
+            && !self.model.shape.tied
+    }
+
     /// The embedding's gradient from its occurrences: subtracted at the rate, or added to what is there.
     fn scatter(&self, to: &Buffer, gradients: &Gradients, into_gradients: bool) -> Result<Vec<Dispatch>> {
         let embedding = self.placed(EMBEDDING_WEIGHT);
         let sizes = self.sizes(&(0..self.feed.batch()), self.model.shape.input());
+        let links = self.device.tensor("links", self.feed.batch() * self.model.shape.context)?;
+        let mut dispatches = vec![self.passes.links(sizes, self.table(&(0..0)), [&self.contexts, &links])?];
         let scatter = |block: Range<usize>| {
             let parts = [
                 self.contexts.all(),
+                links.all(),
                 gradients.d_input.all(),
                 self.feed.factors.all(),
                 self.feed.cursor.all(),
@@ -76,7 +90,10 @@ impl General<'_> {
             ];
             self.passes.scatter(sizes, self.table(&block), &self.masks[0], into_gradients, parts)
         };
-        self.cut.blocks(self.device, embedding)?.into_iter().map(scatter).collect()
+        for block in self.cut.blocks(self.device, embedding)? {
+            dispatches.push(scatter(block)?);
+        }
+        Ok(dispatches)
     }
 
     /// The factor that brings the gradient's norm down to `norm`.
@@ -101,11 +118,6 @@ impl General<'_> {
         let end = self.model.layout.len();
         (start..end).step_by(most).map(|first| first..end.min(first + most)).collect()
     }
-}
-
-/// Whether an update is nothing but p -= rate * gradient: dropout changes the gradient alone.
-fn steps_in_place(recipe: &Recipe) -> bool {
-    recipe.optimizer == Optimizer::Sgd && [recipe.weight_decay, recipe.clip_norm, recipe.average] == [0.0; 3]
 }
 
 /// A tensor as the update rule's kernel reads it.

@@ -1,0 +1,73 @@
+//! Which way of making matrix products is the fastest on a device: measured on a product like those of the network that is
+//! to be trained, never guessed from a name.
+
+use super::device::{Buffer, Device};
+use super::layout::padded;
+use super::product::{Form, Layout, Outcome, VARIANTS, Variant};
+use super::uniforms::Product;
+use crate::Result;
+use crate::model::Shape;
+
+/// Operations of a step from which a choice pays for its measurement.
+const WORTHWHILE: f64 = 1e8;
+/// The measured product, at most: rows, columns, summands. On a slow device it takes some ten milliseconds.
+const MOST: [usize; 3] = [2048, 512, 256];
+/// A measurement takes so long, or so many dispatches: the clock sees nothing shorter.
+const SECONDS: f64 = 0.004;
+const DISPATCHES: usize = 256;
+
+/// The fastest variant for training a network, or the first where the work is too small to tell.
+pub(super) fn choose(device: &Device, shape: Shape, batch: usize) -> Result<Variant> {
+    if shape.step_flops(batch) < WORTHWHILE {
+        return Ok(VARIANTS[0]);
+    }
+    let (rows, columns) = largest_weights(shape);
+    let sizes = [rows.min(MOST[0]), columns.min(MOST[1]), batch.min(MOST[2])];
+    let key = format!("product {}x{}x{}", sizes[0], sizes[1], sizes[2]);
+    if let Some(kept) = device.choice(&key).and_then(|name| Variant::named(&name)) {
+        return Ok(kept);
+    }
+    let (mut fastest, mut least) = (VARIANTS[0], f64::INFINITY);
+    for variant in VARIANTS {
+        let seconds = time(device, variant, sizes)?;
+        if seconds < least {
+            (fastest, least) = (variant, seconds);
+        }
+    }
+    device.choose(&key, fastest.name);
+    Ok(fastest)
+}
+
+/// Rows and columns of the matrix whose products take most of a step.
+fn largest_weights(shape: Shape) -> (usize, usize) {
+    let Shape { vocabulary, hidden, direct, .. } = shape;
+    let inputs = shape.input();
+    let direct = (vocabulary, if direct { inputs } else { 0 });
+    let matrices = [(vocabulary, hidden), (hidden, inputs), direct];
+    matrices.into_iter().max_by_key(|(rows, columns)| rows * columns).unwrap_or(direct)
+}
+
+/// Seconds that a product takes which is the gradient of `rows` times `columns` weights.
+fn time(device: &Device, variant: Variant, [rows, columns, inner]: [usize; 3]) -> Result<f64> {
+    let product = Product::new([rows, columns, inner], padded(rows), padded(columns), padded(columns));
+    let form = Form { layout: Layout::LeftTransposed, outcome: Outcome::Written, bias: false, row_sums: true };
+    let (constants, workgroups) = variant.cut(&product, form);
+    let pipeline = device.pipeline(variant.kernel, &constants)?;
+    let uniform = device.uniform("sizes", &product)?;
+    let tensor = |words| device.tensor("a product that is measured", words);
+    let (left, right, out) =
+        (tensor(inner * padded(rows))?, tensor(inner * padded(columns))?, tensor(rows * padded(columns))?);
+    let (nothing, sums) = (tensor(16)?, tensor(padded(rows))?);
+    let buffers = [&uniform, &left, &right, &nothing, &nothing, &nothing, &out, &sums];
+    let dispatches = [device.dispatch(&pipeline, &buffers.map(Buffer::all), workgroups)?];
+    let take = |times: usize| device.measure(&dispatches, times);
+    // The first run may still compile.
+    take(1)?;
+    let mut times = 1;
+    let mut seconds = take(times)?;
+    while seconds < SECONDS && times < DISPATCHES {
+        times *= 4;
+        seconds = take(times)?;
+    }
+    Ok(seconds.min(take(times)?) / times as f64)
+}

@@ -1,0 +1,148 @@
+//! Matrix products: the ways in which they can be made, how each is cut into workgroups, and which is the fastest here.
+//!
+//! Every way sums each number of the result in the same order, from the first k of its part to the last. So the choice
+//! changes no results, but for what a driver makes of a sum (fused or not), and only speed depends on it.
+
+use super::kernels::{self, Kernel};
+use super::uniforms::Product;
+
+/// One way to make products: a kernel and the sizes of its tiles.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// What it is called where choices are kept.
+    pub name: &'static str,
+    /// The kernel.
+    pub kernel: &'static Kernel,
+    /// Rows that an invocation makes: a multiple of 4.
+    pub rows: u32,
+    /// Columns that an invocation makes, in fours.
+    pub quads: u32,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
+    /// Invocations beside each other, and k's in the workgroup's memory; without them the workgroup takes the shape that
+    /// fits the result best, and uses no memory.
+    pub tiled: Option<(u32, u32)>,
+}
+
+const fn registers(name: &'static str, rows: u32, quads: u32, invocations: u32) -> Variant {
+    Variant { name, kernel: &kernels::MATRIX_PRODUCT, rows, quads, invocations, tiled: None }
+}
+
+const fn tiled(name: &'static str, rows: u32, quads: u32, [across, down]: [u32; 2], depth: u32) -> Variant {
+    let invocations = across * down;
+    Variant { name, kernel: &kernels::MATRIX_PRODUCT_TILED, rows, quads, invocations, tiled: Some((across, depth)) }
+}
+
+/// The ways from which the fastest is chosen. The first serves where nothing has been measured.
+///
+/// Measured on lavapipe (two cores; GFLOP/s of logits, output weights, hidden gradients of V 16,383, h 100, B 256): 17, 14, 17
+/// for `registers-8x8`, 21, 21, 19 for `registers-8x16`, 22, 27, 24 for `registers-16x20`, and 4 to 8 for those with
+/// workgroup memory. Large tiles in registers want few invocations there: their rows then stay in a core's cache.
+pub const VARIANTS: [Variant; 6] = [
+    registers("registers-8x8", 8, 2, 64),
+    registers("registers-8x16", 8, 4, 8),
+    registers("registers-16x20", 16, 5, 8),
+    tiled("tiled-64x64", 8, 2, [8, 8], 16),
+    tiled("tiled-64x128", 8, 2, [16, 8], 16),
+    tiled("tiled-128x128", 8, 2, [16, 16], 16),
+];
+
+/// Rows and columns of the smallest tile of a workgroup.
+pub(super) const SMALLEST_TILE: u32 = 8;
+
+/// How the matrices of a product lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Left [rows, inner], right [inner, columns].
+    Plain = 0,
+    /// Left [rows, inner], right [columns, inner].
+    RightTransposed = 1,
+    /// Left [inner, rows], right [inner, columns].
+    LeftTransposed = 2,
+}
+
+/// What becomes of the sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// They are written.
+    Written = 0,
+    /// They are added to what is there.
+    Added = 1,
+    /// They are multiplied with the step's rate and subtracted from what is there.
+    Stepped = 2,
+}
+
+/// What a product computes beside its sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// Where its matrices lie.
+    pub layout: Layout,
+    /// What becomes of its sums.
+    pub outcome: Outcome,
+    /// Whether a bias is added to each column.
+    pub bias: bool,
+    /// Whether the rows of the left matrix, which must lie transposed, are summed as well.
+    pub row_sums: bool,
+}
+
+impl Variant {
+    /// The variant of a name, if there is one.
+    pub fn named(name: &str) -> Option<Variant> {
+        VARIANTS.into_iter().find(|variant| variant.name == name)
+    }
+
+    /// The constants of the pipeline for a product, and its workgroups.
+    pub fn cut(&self, product: &Product, form: Form) -> (Vec<(&'static str, f64)>, [u32; 3]) {
+        let (tiles_across, tiles_down) = (product.columns.div_ceil(4 * self.quads), product.rows.div_ceil(self.rows));
+        let across = self.tiled.map_or_else(|| self.fitting(tiles_across, tiles_down), |(across, _)| across);
+        let down = self.invocations / across;
+        let mut constants = vec![
+            ("ROWS", self.rows.into()),
+            ("QUADS", self.quads.into()),
+            ("ACROSS", across.into()),
+            ("DOWN", down.into()),
+            ("LAYOUT", f64::from(form.layout as u32)),
+            ("RESULT", f64::from(form.outcome as u32)),
+            ("BIAS", f64::from(u8::from(form.bias))),
+            ("ROW_SUMS", f64::from(u8::from(form.row_sums))),
+        ];
+        if let Some((_, depth)) = self.tiled {
+            constants.push(("DEPTH", depth.into()));
+            constants.push(("ROW_FOURS", (self.rows / 4 * down).into()));
+            constants.push(("COLUMN_FOURS", (self.quads * across).into()));
+        }
+        (constants, [tiles_across.div_ceil(across), tiles_down.div_ceil(down), product.parts()])
+    }
+
+    /// Invocations beside each other for which the fewest have nothing to do; the widest of these, because neighbours
+    /// then load what lies beside each other.
+    fn fitting(&self, tiles_across: u32, tiles_down: u32) -> u32 {
+        let launched = |across: u32| {
+            let down = self.invocations / across;
+            tiles_across.next_multiple_of(across) as u64 * tiles_down.next_multiple_of(down) as u64
+        };
+        let shapes = (0..=self.invocations.ilog2()).rev().map(|power| 1 << power);
+        shapes.min_by_key(|&across| launched(across)).unwrap_or(self.invocations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workgroups_fit_the_result() {
+        let form = Form { layout: Layout::Plain, outcome: Outcome::Written, bias: false, row_sums: false };
+        let cut = |name, rows, columns| {
+            let product = Product::new([rows, columns, 8], 8, columns, columns);
+            let (constants, workgroups) = Variant::named(name).unwrap().cut(&product, form);
+            let value = |name| constants.iter().find(|(known, _)| *known == name).unwrap().1 as u32;
+            ([value("ACROSS"), value("DOWN")], workgroups)
+        };
+        assert_eq!(cut("registers-16x20", 16_384, 100), ([1, 8], [5, 128, 1]));
+        assert_eq!(cut("registers-16x20", 256, 16_384), ([4, 2], [205, 8, 1]));
+        assert_eq!(cut("registers-8x8", 8, 1000), ([64, 1], [2, 1, 1]));
+        assert_eq!(cut("tiled-64x128", 65, 129), ([16, 8], [2, 2, 1]));
+        assert!(Variant::named("none").is_none());
+    }
+}
