@@ -56,9 +56,16 @@ impl BatchPlan {
         let cursor = self.cursor(step);
         match self.order {
             Order::Sampled => {
-                for (lane, example) in batch.iter_mut().enumerate() {
-                    let words = threefry([self.seed, Purpose::Batch as u32], [cursor.step, first_lane + lane as u32]);
-                    *example = below(words[0], self.examples);
+                // Sixteen at a time, which become vector instructions.
+                for (block, batch) in batch.chunks_mut(16).enumerate() {
+                    let mut words = [0; 16];
+                    for (lane, word) in words.iter_mut().enumerate() {
+                        let lane = first_lane + (block * 16 + lane) as u32;
+                        *word = threefry([self.seed, Purpose::Batch as u32], [cursor.step, lane])[0];
+                    }
+                    for (example, word) in batch.iter_mut().zip(words) {
+                        *example = below(word, self.examples);
+                    }
                 }
             }
             Order::Shuffled => {

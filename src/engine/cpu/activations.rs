@@ -80,7 +80,7 @@ impl Activations {
 
 /// What a thread has for itself.
 pub(super) struct Scratch {
-    /// Token ids of the contexts, [B, n].
+    /// Token ids of the contexts by position, [n, B].
     pub(super) contexts: Vec<u32>,
     /// [B].
     pub(super) targets: Vec<u32>,
@@ -119,11 +119,16 @@ impl Scratch {
 impl Scratch {
     /// Contexts and targets of some examples of a corpus.
     #[inline(always)]
-    pub(super) fn set_examples(&mut self, corpus: &Corpus, examples: impl Iterator<Item = u32>) {
-        self.contexts.clear();
+    pub(super) fn set_examples(&mut self, corpus: &Corpus, examples: impl ExactSizeIterator<Item = u32>) {
         self.targets.clear();
-        for example in examples {
-            self.contexts.extend_from_slice(corpus.context_of(example as usize));
+        self.contexts.clear();
+        let (context, batch) = (corpus.context(), examples.len());
+        self.contexts.resize(context * batch, 0);
+        for (lane, example) in examples.enumerate() {
+            // Position by position: a call to copy three numbers was measured at half a microsecond a batch.
+            for (position, &token) in corpus.context_of(example as usize).iter().enumerate() {
+                self.contexts[position * batch + lane] = token;
+            }
             self.targets.push(corpus.target_of(example as usize));
         }
     }

@@ -43,7 +43,7 @@ impl Pairs {
         self.tokens.len()
     }
 
-    /// Takes the contexts of a batch, [B, n]; where `separate` is set, every place is a pair of its own.
+    /// Takes the contexts of a batch by position, [n, B]; where `separate` is set, every place is a pair of its own.
     pub(super) fn set(&mut self, contexts: &[u32], separate: bool) {
         let (context, batch) = (self.context, contexts.len() / self.context);
         if self.now == u32::MAX {
@@ -56,8 +56,8 @@ impl Pairs {
         for position in 0..context {
             self.starts[position] = self.tokens.len();
             let met = &mut self.met[position * self.vocabulary..][..self.vocabulary];
-            let places = contexts.iter().zip(&mut self.of_example).skip(position).step_by(context);
-            for (&token, pair) in places {
+            let tokens = &contexts[position * batch..][..batch];
+            for (&token, pair) in tokens.iter().zip(self.of_example.iter_mut().skip(position).step_by(context)) {
                 let [when, known] = &mut met[token as usize];
                 if *when != self.now || separate {
                     (*when, *known) = (self.now, self.tokens.len() as u32);
@@ -77,11 +77,16 @@ impl Pairs {
         self.starts = (0..=self.context).map(|position| position * self.vocabulary).collect();
     }
 
-    /// The pairs of some contexts, after [`Pairs::set_all`].
+    /// The pairs of some contexts by position, [n, B], after [`Pairs::set_all`].
     pub(super) fn find(&mut self, contexts: &[u32]) {
-        let first = |place: usize| (place % self.context * self.vocabulary) as u32;
-        self.of_example.clear();
-        self.of_example.extend(contexts.iter().enumerate().map(|(place, token)| first(place) + token));
+        let batch = contexts.len() / self.context;
+        self.of_example.resize(contexts.len(), 0);
+        for (position, tokens) in contexts.chunks_exact(batch).enumerate() {
+            let first = (position * self.vocabulary) as u32;
+            for (&token, pair) in tokens.iter().zip(self.of_example.iter_mut().skip(position).step_by(self.context)) {
+                *pair = first + token;
+            }
+        }
     }
 
     /// The examples of each pair, by counting.
@@ -124,6 +129,7 @@ mod tests {
             separate: bool,
         ) {
             let batch = contexts.len() / context;
+            prop_assume!(batch > 0);
             let contexts = &contexts[..batch * context];
             let mut pairs = Pairs::new(context, 5);
             for _ in 0..2 {
@@ -135,9 +141,8 @@ mod tests {
                         prop_assert!(!examples.is_empty() && examples.is_sorted());
                         prop_assert!(!separate || examples.len() == 1);
                         for &example in examples {
-                            let place = example as usize * context + position;
-                            prop_assert_eq!(contexts[place], pairs.tokens[pair]);
-                            prop_assert_eq!(pairs.of_example[place] as usize, pair);
+                            prop_assert_eq!(contexts[position * batch + example as usize], pairs.tokens[pair]);
+                            prop_assert_eq!(pairs.of_example[example as usize * context + position] as usize, pair);
                         }
                         met += examples.len();
                     }
@@ -150,9 +155,10 @@ mod tests {
             pairs.set_all();
             pairs.find(contexts);
             for (place, &token) in contexts.iter().enumerate() {
-                let pair = pairs.of_example[place] as usize;
+                let (position, example) = (place / batch, place % batch);
+                let pair = pairs.of_example[example * context + position] as usize;
                 prop_assert_eq!(pairs.tokens[pair], token);
-                prop_assert!((pairs.starts[place % context]..pairs.starts[place % context + 1]).contains(&pair));
+                prop_assert!((pairs.starts[position]..pairs.starts[position + 1]).contains(&pair));
             }
         }
     }

@@ -11,13 +11,14 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use super::activations::{Activations, Scratch};
 use super::by_hidden::{self, Share};
 use super::hidden::PairSums;
-use super::lanes::{InstructionSet, Job};
+use super::lanes::{InstructionSet, Job, LANES};
 use super::network::{Layout, Network};
 use super::output::gradient_of_logits;
 use super::pairs::Pairs;
 use super::product::{Change, Left, Product};
 use super::rule::{Average, Rule};
 use super::threads::{Barrier, Shared, part};
+use super::vector::Vector;
 use crate::engine::{Optimizer, Recipe, State};
 use crate::model::Parameters;
 
@@ -567,7 +568,6 @@ impl Job for Occurrences<'_, '_> {
                 activations.input_mask.read_numbers(0..mask),
             )
         };
-        let mut gradient = vec![0.0; embedding];
         for position in 0..shape.context {
             for pair in pairs.starts[position]..pairs.starts[position + 1] {
                 let token = pairs.tokens[pair] as usize;
@@ -575,26 +575,27 @@ impl Job for Occurrences<'_, '_> {
                     continue;
                 }
                 let row = &mut rows[(token - own.start) * embedding_stride..][..embedding];
-                gradient.fill(0.0);
-                for part in d_input.chunks(most * position_stride).chain(d_parts.chunks(most * position_stride)) {
-                    let part = &part[pair * position_stride..][..embedding];
-                    gradient.iter_mut().zip(part).for_each(
-                        #[inline(always)]
-                        |(sum, d)| *sum += d,
-                    );
+                for (block, row) in row.chunks_mut(I::Half::LANES).enumerate() {
+                    let place = pair * position_stride + block * I::Half::LANES;
+                    let mut sum = I::Half::splat(0.0);
+                    for part in d_input.chunks(most * position_stride).chain(d_parts.chunks(most * position_stride)) {
+                        // SAFETY: the slice has that many numbers.
+                        sum = sum.add(unsafe { I::Half::load(part[place..][..I::Half::LANES].as_ptr()) });
+                    }
+                    let mut gradient = [0.0; LANES / 2];
+                    // SAFETY: it has room for half the lanes.
+                    unsafe { sum.store(gradient.as_mut_ptr()) };
+                    if !mask.is_empty() {
+                        let example = pair - pairs.starts[position];
+                        let first = example * shape.input() + position * embedding + block * I::Half::LANES;
+                        for (d, mask) in gradient.iter_mut().zip(&mask[first..first + row.len()]) {
+                            *d *= mask;
+                        }
+                    }
+                    for (value, d) in row.iter_mut().zip(gradient) {
+                        *value += factor * d;
+                    }
                 }
-                if !mask.is_empty() {
-                    let example = pair - pairs.starts[position];
-                    let mask = &mask[example * shape.input() + position * embedding..][..embedding];
-                    gradient.iter_mut().zip(mask).for_each(
-                        #[inline(always)]
-                        |(d, mask)| *d *= mask,
-                    );
-                }
-                row.iter_mut().zip(&gradient).for_each(
-                    #[inline(always)]
-                    |(value, d)| *value += factor * d,
-                );
             }
         }
     }
