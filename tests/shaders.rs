@@ -6,26 +6,51 @@ use std::mem::offset_of;
 use std::path::Path;
 
 use gpu_mlp::engine::gpu::kernels::{Access, KERNELS, Kernel};
+use gpu_mlp::engine::gpu::product::{VARIANTS, Variant};
 use gpu_mlp::engine::gpu::uniforms::{
     Activations, Clip, Cursor, Dropout, Extent, Factors, Plan, Position, Product, Rule, Table,
 };
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 fn parse(kernel: &Kernel) -> naga::Module {
-    naga::front::wgsl::parse_str(kernel.source)
-        .unwrap_or_else(|error| panic!("{}: {}", kernel.name, error.emit_to_string(kernel.source)))
+    parse_with(kernel, &[])
+}
+
+/// A kernel whose lines are repeated for a tile of some size.
+fn parse_with(kernel: &Kernel, tile: &[(&str, f64)]) -> naga::Module {
+    let (source, _) = kernel.compose(tile);
+    naga::front::wgsl::parse_str(&source)
+        .unwrap_or_else(|error| panic!("{}: {}", kernel.name, error.emit_to_string(&source)))
+}
+
+fn validate(kernel: &Kernel, module: &naga::Module) {
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    if let Err(error) = validator.validate(module) {
+        panic!("{}: {}", kernel.name, error.emit_to_string(kernel.source));
+    }
+    let entry_points: Vec<&str> = module.entry_points.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(entry_points, [kernel.name]);
 }
 
 #[test]
 fn every_kernel_is_valid_and_asks_for_no_capabilities() {
     for kernel in KERNELS {
-        let module = parse(kernel);
-        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
-        if let Err(error) = validator.validate(&module) {
-            panic!("{}: {}", kernel.name, error.emit_to_string(kernel.source));
+        validate(kernel, &parse(kernel));
+    }
+    for Variant { kernel, rows, quads, .. } in VARIANTS {
+        validate(kernel, &parse_with(kernel, &[("ROWS", rows.into()), ("QUADS", quads.into())]));
+    }
+}
+
+#[test]
+fn products_fit_into_what_every_device_has() {
+    for variant in VARIANTS {
+        let Variant { rows, quads, invocations, tiled, .. } = variant;
+        assert!(invocations <= 256 && rows % 4 == 0, "{variant:?}");
+        if let Some((across, depth)) = tiled {
+            let (tall, wide) = (rows * (invocations / across), 4 * quads * across);
+            assert!(4 * depth * (tall + wide) <= 16 << 10 && depth % 4 == 0, "{variant:?}");
         }
-        let entry_points: Vec<&str> = module.entry_points.iter().map(|entry| entry.name.as_str()).collect();
-        assert_eq!(entry_points, [kernel.name]);
     }
 }
 
@@ -97,7 +122,7 @@ fn structs_lie_in_memory_as_their_mirrors() {
     assert_same_layout!(Position { step, epoch, offset, slot });
     assert_same_layout!(Cursor { current, next });
     assert_same_layout!(Extent { rows, columns, stride, first, accumulate });
-    assert_same_layout!(Activations { rows, columns, stride, turned_stride, first, batch });
+    assert_same_layout!(Activations { rows, columns, stride, first, batch });
     assert_same_layout!(Table { first, rows, columns, stride });
     assert_same_layout!(Dropout { seed, purpose, threshold, kept });
     assert_same_layout!(Factors { rate, velocity, squares, keeps });
@@ -109,14 +134,12 @@ fn structs_lie_in_memory_as_their_mirrors() {
         inner,
         left,
         right,
-        out_row,
-        out_column,
+        out,
         part,
         out_part,
-        bias,
-        accumulate,
         left_first,
         bias_first,
-        out_first
+        out_first,
+        sums_first
     });
 }

@@ -4,11 +4,11 @@
 mod arrays;
 mod common;
 
-use arrays::{SIZE, activations, assert_close, device, for_each, numbers, padded, table, trimmed};
+use arrays::{SIZE, activations, assert_close, device, for_each, linked, numbers, padded, table, trimmed};
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::alone::run_alone;
+use gpu_mlp::engine::gpu::kernels;
 use gpu_mlp::engine::gpu::uniforms::{Activations, Clip, Cursor, Dropout, Extent, Factors, Rule};
-use gpu_mlp::engine::gpu::{kernels, workgroups_for_rows};
 use gpu_mlp::engine::{Mask, Optimizer, Recipe};
 use gpu_mlp::model::initial::initial;
 use gpu_mlp::model::{Init, Parameters, Shape};
@@ -35,7 +35,6 @@ fn a_gather_drops_what_the_mask_drops_bit_for_bit() {
     for (batch, first, context, embedding) in [(1, 0, 1, 1), (13, 2, 5, 7), (70, 9, 4, 30)] {
         let (columns, rows) = (context * embedding, batch - first);
         let mut input = vec![f32::NAN; rows * padded(columns)];
-        let mut turned = vec![f32::NAN; columns * padded(batch)];
         run_alone(
             &mut device,
             &kernels::EMBEDDING_GATHER,
@@ -54,16 +53,11 @@ fn a_gather_drops_what_the_mask_drops_bit_for_bit() {
                 cast_slice_mut(&mut vec![1.0f32; embedding]),
                 bytes_of_mut(&mut Cursor::at(PLAN.cursor(STEP))),
                 cast_slice_mut(&mut input),
-                cast_slice_mut(&mut turned),
             ],
         )
         .unwrap();
         let expected = mask_of(mask, first, rows, columns);
         assert_eq!(trimmed(&input, rows, columns), expected);
-        for (column, row) in turned.chunks_exact(padded(batch)).enumerate() {
-            let expected: Vec<f32> = (0..rows).map(|example| expected[example * columns + column]).collect();
-            assert_eq!(row[..rows], expected);
-        }
     }
 }
 
@@ -77,17 +71,17 @@ fn hidden_units_drop_forward_and_backward() {
         let mut sizes = Activations { first: first as u32, rows: rows as u32, ..activations(batch, columns) };
         let (before, gradient_before) = (numbers(count, 1), numbers(count, 2));
         let (mut hidden, mut gradient) = (before.clone(), gradient_before.clone());
-        let mut turned = vec![f32::NAN; columns * padded(batch)];
         let (mut dropout, mut cursor) = (Dropout::new(&mask), Cursor::at(PLAN.cursor(STEP)));
-        for (kernel, other) in [(&kernels::TANH_FORWARD, &mut turned), (&kernels::TANH_BACKWARD, &mut gradient)] {
+        for kernel in [&kernels::TANH_FORWARD, &kernels::TANH_BACKWARD] {
             let arrays = &mut [
                 bytes_of_mut(&mut sizes),
                 bytes_of_mut(&mut dropout),
                 bytes_of_mut(&mut cursor),
                 cast_slice_mut(&mut hidden),
-                cast_slice_mut(other),
+                cast_slice_mut(&mut gradient),
             ];
-            run_alone(&mut device, kernel, &SIZE, for_each(rows * columns), arrays).unwrap();
+            run_alone(&mut device, kernel, &SIZE, for_each(rows * columns), &mut arrays[..kernel.bindings.len()])
+                .unwrap();
         }
         let kept = mask_of(mask, first, rows, columns);
         let before = trimmed(&before, rows, columns);
@@ -109,18 +103,20 @@ fn a_scatter_drops_what_the_gather_dropped() {
     let (batch, context, embedding, vocabulary) = (31, 3, 7, 5);
     let columns = context * embedding;
     let mut contexts: Vec<u32> = (0..(batch * context) as u32).map(|i| i * i % vocabulary).collect();
-    let mut d_input = numbers(batch * columns, 1);
+    let mut d_input = numbers(batch * padded(columns), 1);
+    let mut links = linked(&mut device, &contexts, activations(batch, columns), embedding);
     let mut gradient = vec![0.0f32; vocabulary as usize * embedding];
     run_alone(
         &mut device,
         &kernels::EMBEDDING_SCATTER,
         &[SIZE[0], ("INTO_GRADIENTS", 1.0)],
-        workgroups_for_rows((batch * context) as u32),
+        for_each(batch * columns),
         &mut [
             bytes_of_mut(&mut activations(batch, columns)),
             bytes_of_mut(&mut table(&(0..vocabulary as usize), embedding, embedding)),
             bytes_of_mut(&mut Dropout::new(&mask)),
             cast_slice_mut(&mut contexts),
+            cast_slice_mut(&mut links),
             cast_slice_mut(&mut d_input),
             cast_slice_mut(&mut [f32::NAN; 4]),
             bytes_of_mut(&mut Cursor::at(PLAN.cursor(STEP))),
@@ -129,6 +125,7 @@ fn a_scatter_drops_what_the_gather_dropped() {
     )
     .unwrap();
     let mut expected = vec![0.0; gradient.len()];
+    let d_input = trimmed(&d_input, batch, columns);
     for (at, (d, kept)) in d_input.iter().zip(mask_of(mask, 0, batch, columns)).enumerate() {
         let token = contexts[at / embedding] as usize;
         expected[token * embedding + at % embedding] += f64::from(kept) * f64::from(*d);

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use bytemuck::{bytes_of_mut, cast_slice_mut};
+use gpu_mlp::engine::gpu::alone::run_alone;
 use gpu_mlp::engine::gpu::uniforms::{Activations, Table};
-use gpu_mlp::engine::gpu::{Device, workgroups_for_each};
+use gpu_mlp::engine::gpu::{Device, kernels, workgroups_for_each};
 
 /// Invocations in a workgroup here; small, so that walks over several workgroups happen.
 pub(crate) const WORKGROUP: u32 = 64;
@@ -30,7 +32,6 @@ pub(crate) fn activations(batch: usize, columns: usize) -> Activations {
         rows: batch as u32,
         columns: columns as u32,
         stride: padded(columns) as u32,
-        turned_stride: padded(batch) as u32,
         first: 0,
         batch: batch as u32,
     }
@@ -44,6 +45,22 @@ pub(crate) fn table(rows: &Range<usize>, columns: usize, stride: usize) -> Table
 /// The rows of a padded matrix without what fills them up.
 pub(crate) fn trimmed(padded_rows: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     padded_rows.chunks_exact(padded(columns)).take(rows).flat_map(|row| row[..columns].to_vec()).collect()
+}
+
+/// What the links' kernel makes of the contexts of a batch.
+pub(crate) fn linked(device: &mut Device, contexts: &[u32], mut sizes: Activations, embedding: usize) -> Vec<u32> {
+    let mut links = vec![u32::MAX; contexts.len()];
+    let mut filled = contexts.to_vec();
+    filled.resize(padded(contexts.len()), 0);
+    let mut nothing = table(&(0..0), embedding, embedding);
+    let arrays = &mut [
+        bytes_of_mut(&mut sizes),
+        bytes_of_mut(&mut nothing),
+        cast_slice_mut(&mut filled),
+        cast_slice_mut(&mut links),
+    ];
+    run_alone(device, &kernels::EMBEDDING_LINKS, &SIZE, for_each(contexts.len().div_ceil(2)), arrays).unwrap();
+    links
 }
 
 pub(crate) fn for_each(count: usize) -> [u32; 3] {
