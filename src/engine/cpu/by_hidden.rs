@@ -11,14 +11,15 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
 use super::clock::{Pass, Timer};
+use super::gradients::Purpose;
 use super::hidden::PairSums;
 use super::lanes::{InstructionSet, Job, LANES};
 use super::network::{Layout, Network, Read};
-use super::output::{Exponentials, Finish, Softmax, gradient_of_logits};
+use super::output::Finish;
 use super::panel::Panel;
 use super::product::{Change, Left, Product};
+use super::softmax::{Exponentials, Softmax, gradient_of_logits};
 use super::threads::part;
-use super::update::Purpose;
 use super::vector::Vector;
 
 /// Some columns of some rows of a buffer: where they begin and end.

@@ -4,13 +4,14 @@ use bytemuck::cast_slice_mut;
 
 use super::activations::{Activations, Scratch};
 use super::clock::Timer;
+use super::gradients::{Batch, gradients_of_batch};
 use super::hidden::{embedding_gather, hidden_forward, hidden_terms, hidden_units};
 use super::lanes::{InstructionSet, Job, LANES, Lanes, dispatch};
 use super::network::{Layout, Network, Read, numbers};
-use super::output::{Exponentials, Softmax, exp_of_one, logits_forward};
+use super::output::logits_forward;
+use super::softmax::{Exponentials, Softmax, exp_of_one};
 use super::step::Turn;
 use super::threads::{Barrier, Shared, aligned, part};
-use super::update::{Batch, gradients_of_batch};
 use super::vector::Vector;
 use super::{Cpu, mean_of_batch};
 use crate::engine::Recipe;

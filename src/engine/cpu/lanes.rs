@@ -3,11 +3,13 @@
 
 use bytemuck::{Pod, Zeroable};
 
-#[cfg(target_arch = "aarch64")]
-use super::vector::float32x4_t;
-use super::vector::{self, Vector};
 #[cfg(target_arch = "x86_64")]
-use super::vector::{__m256, __m512};
+use super::registers;
+#[cfg(target_arch = "aarch64")]
+use super::registers::float32x4_t;
+#[cfg(target_arch = "x86_64")]
+use super::registers::{__m256, __m512};
+use super::vector::{self, Vector};
 
 /// Numbers in a full vector: one AVX-512 register, two of AVX2, four of NEON.
 pub(super) const LANES: usize = 16;
@@ -83,9 +85,9 @@ macro_rules! instruction_set {
 }
 
 #[cfg(target_arch = "x86_64")]
-instruction_set!(Avx512, __m512, __m256, tile: 12 x 2, transpose: vector::transpose_in_registers, features: "avx512f,avx2,fma");
+instruction_set!(Avx512, __m512, __m256, tile: 12 x 2, transpose: registers::transpose_in_registers, features: "avx512f,avx2,fma");
 #[cfg(target_arch = "x86_64")]
-instruction_set!(Avx2, [__m256; 2], __m256, tile: 6 x 1, transpose: vector::transpose_in_registers, features: "avx2,fma");
+instruction_set!(Avx2, [__m256; 2], __m256, tile: 6 x 1, transpose: registers::transpose_in_registers, features: "avx2,fma");
 #[cfg(target_arch = "aarch64")]
 instruction_set!(Neon, [float32x4_t; 4], [float32x4_t; 2], tile: 6 x 1, transpose: vector::transpose_in_memory);
 #[cfg(not(target_arch = "aarch64"))]

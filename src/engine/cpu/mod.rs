@@ -7,6 +7,7 @@ mod clock;
 mod dropout;
 mod evaluate;
 mod functions;
+mod gradients;
 mod hidden;
 mod lanes;
 mod network;
@@ -15,7 +16,9 @@ mod pace;
 mod pairs;
 mod panel;
 mod product;
+mod registers;
 mod rule;
+mod softmax;
 mod step;
 mod threads;
 mod update;
@@ -32,13 +35,14 @@ use crate::text::{BatchPlan, Corpus};
 use activations::{Activations, Scratch};
 use clock::{Clock, Pass, SAMPLED_STEPS, Timer};
 use evaluate::{Examine, Wanted};
+use gradients::Batch;
 use lanes::{InstructionSet, Job, Level, dispatch};
 use network::{Network, numbers};
 use pace::Pace;
 use product::Peak;
 use step::Turn;
 use threads::Barrier;
-use update::{Batch, Carried, Factors};
+use update::{Carried, Factors};
 
 /// The CPU engine. Its results are the same bits for any number of threads.
 pub struct Cpu {

@@ -7,7 +7,8 @@ use super::dropout::DrawMask;
 use super::hidden::{embedding_gather, hidden_forward, input_backward};
 use super::lanes::{InstructionSet, LANES};
 use super::network::{Network, Read};
-use super::output::{Finish, gradient_of_logits, output_layer};
+use super::output::{Finish, output_layer};
+use super::softmax::gradient_of_logits;
 use super::threads::{Barrier, part};
 use crate::engine::Mask;
 

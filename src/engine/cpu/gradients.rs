@@ -1,0 +1,375 @@
+//! The gradient of every parameter over a batch, and a plain step at once where nothing else is asked for. Parallel over
+//! rows, chunks of the vocabulary or columns, each with one owner; sums are taken in the order of the examples or pairs.
+
+use std::ops::Range;
+
+use bytemuck::{cast_slice, cast_slice_mut};
+
+use super::activations::{Activations, Scratch};
+use super::by_hidden::{self, Share};
+use super::hidden::PairSums;
+use super::lanes::{InstructionSet, Job, LANES};
+use super::network::{Layout, Network};
+use super::pairs::Pairs;
+use super::product::{Change, Left, Product};
+use super::softmax::gradient_of_logits;
+use super::threads::{Barrier, part};
+use super::vector::Vector;
+
+/// Weight decay by column: λ, and 0 where a row has its bias.
+pub(super) struct Decay {
+    pub(super) embedding: Vec<f32>,
+    pub(super) hidden: Vec<f32>,
+    pub(super) hidden_bias: Vec<f32>,
+    pub(super) output: Vec<f32>,
+    pub(super) direct: Vec<f32>,
+}
+
+/// What the gradient of the weights is for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// To be written down.
+    Gradient,
+    /// A step at once.
+    Step { rate: f32, decay: &'a Decay },
+}
+
+impl<'a> Purpose<'a> {
+    #[inline(always)]
+    pub(super) fn change(self, row: impl Fn(&'a Decay) -> &'a [f32]) -> Change<'a> {
+        match self {
+            Purpose::Gradient => Change::Write,
+            Purpose::Step { rate, decay } => Change::Step { rate, decay: row(decay) },
+        }
+    }
+}
+
+/// A batch after its examples were worked on.
+pub(super) struct Batch<'a> {
+    pub(super) activations: &'a Activations,
+    pub(super) scratch: &'a mut Scratch,
+    /// The gradient is that of `scale` times the loss.
+    pub(super) scale: f32,
+}
+
+/// The gradient of the batch, written over what `to` holds, for the rows of thread `index` of `threads`.
+///
+/// # Safety
+/// All threads call it with the same buffers between two barriers, and nobody else uses `to` meanwhile.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn gradients_of_batch<I: InstructionSet>(
+    network: &Network,
+    to: &Network,
+    batch: &mut Batch,
+    barrier: &Barrier,
+    (index, threads): (usize, usize),
+) {
+    let layout = to.layout;
+    // SAFETY: the caller's promise.
+    unsafe {
+        weights_of_batch::<I>(network, to, batch, Purpose::Gradient, (index, threads));
+        // Where the embeddings are the output weights, their gradient was written by whoever has the chunk.
+        barrier.wait();
+        let rows = to.embedding.write_numbers(to.matrices()[0].numbers(index, threads));
+        if !layout.shape.tied {
+            rows.fill(0.0);
+        }
+        let own = part(layout.shape.vocabulary, index, threads);
+        I::call(Occurrences { layout, batch, own, rows, factor: 1.0 });
+    }
+}
+
+/// All weights but the embeddings: `network` is read, `to` changed, which may be the same.
+///
+/// # Safety
+/// As for [`gradients_of_batch`].
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn weights_of_batch<I: InstructionSet>(
+    network: &Network,
+    to: &Network,
+    batch: &mut Batch,
+    purpose: Purpose,
+    (index, threads): (usize, usize),
+) {
+    let layout = network.layout;
+    // SAFETY: the caller's promise; each thread has rows, chunks or parts of its own.
+    unsafe {
+        if layout.blocks > 0 {
+            let share = Share::new(layout, (index, threads));
+            if !share.columns.is_empty() {
+                by_hidden::weights::<I>(to, batch.scratch, batch.activations, &share, purpose);
+            }
+            return;
+        }
+        hidden_weights::<I>(to, batch, purpose, (index, threads));
+        if layout.shape.direct {
+            for number in part(layout.parts, index, threads) {
+                for chunk in layout.chunks_of(number) {
+                    output_rows::<I>(to, batch, chunk, layout.rows_of(chunk), purpose);
+                    direct_rows::<I>(network, to, batch, (number, chunk), purpose);
+                }
+            }
+        } else {
+            for chunk in part(layout.chunks, index, threads) {
+                output_rows::<I>(to, batch, chunk, layout.rows_of(chunk), purpose);
+            }
+        }
+    }
+}
+
+/// The hidden weights and biases: what came back to the hidden units from each pair, times the pair's embedding.
+///
+/// # Safety
+/// As for [`gradients_of_batch`].
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn hidden_weights<I: InstructionSet>(
+    to: &Network,
+    batch: &mut Batch,
+    purpose: Purpose,
+    (index, threads): (usize, usize),
+) {
+    let Layout { shape, hidden_stride, position_stride, .. } = to.layout;
+    let Scratch { pairs, input, .. } = &*batch.scratch;
+    let input: &[f32] = cast_slice(input);
+    if shape.hidden == 0 {
+        return;
+    }
+    let [_, weights, bias, ..] = to.matrices();
+    let own = part(weights.count, index, threads);
+    for position in 0..shape.context {
+        let first = position * shape.embedding;
+        let rows = own.start.max(first)..own.end.min(first + shape.embedding);
+        if rows.is_empty() {
+            continue;
+        }
+        let here = pairs.starts[position]..pairs.starts[position + 1];
+        // SAFETY: these rows are this thread's own.
+        unsafe {
+            let d_pairs = &batch.activations.d_hidden_pairs;
+            I::call(Product {
+                left: Left::Columns {
+                    values: input[here.start * position_stride + rows.start - first..].into(),
+                    stride: position_stride,
+                },
+                rows: rows.len(),
+                inner: here.len(),
+                right: d_pairs.read_numbers(here.start * hidden_stride..here.end * hidden_stride).into(),
+                right_stride: hidden_stride,
+                columns: hidden_stride,
+                out: weights.buffer.write_numbers(rows.start * hidden_stride..rows.end * hidden_stride).into(),
+                out_stride: hidden_stride,
+                change: purpose.change(
+                    #[inline(always)]
+                    |decay| &decay.hidden,
+                ),
+            });
+        }
+    }
+    let range = bias.numbers(index, threads);
+    if !range.is_empty() {
+        // Each example has one pair in the first position.
+        let first = pairs.starts[1];
+        // SAFETY: as above.
+        unsafe {
+            I::call(Product {
+                left: Left::Rows { values: batch.scratch.ones[..first].into(), stride: first },
+                rows: 1,
+                inner: first,
+                right: batch.activations.d_hidden_pairs.read_numbers(0..first * hidden_stride).into(),
+                right_stride: hidden_stride,
+                columns: hidden_stride,
+                out: bias.buffer.write_numbers(range).into(),
+                out_stride: hidden_stride,
+                change: purpose.change(
+                    #[inline(always)]
+                    |decay| &decay.hidden_bias,
+                ),
+            });
+        }
+    }
+}
+
+/// Some output rows of a chunk, all of its rows where the logits' gradient is still to be made.
+///
+/// # Safety
+/// These rows, or the chunk, are this thread's own.
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn output_rows<I: InstructionSet>(
+    to: &Network,
+    batch: &mut Batch,
+    chunk: usize,
+    rows: Range<usize>,
+    purpose: Purpose,
+) {
+    let layout = to.layout;
+    let Layout { hidden_stride, chunk: stride, .. } = layout;
+    let Batch { activations, scratch, scale } = batch;
+    let count = activations.batch;
+    if rows.is_empty() {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        if layout.parts > 1 {
+            gradient_of_logits::<I>(layout, activations, &scratch.targets, chunk, 0..count, *scale);
+        }
+        let first = layout.rows_of(chunk).start;
+        I::call(Product {
+            left: Left::Columns {
+                values: activations
+                    .logits
+                    .read_numbers(chunk * count * stride + rows.start - first..(chunk + 1) * count * stride)
+                    .into(),
+                stride,
+            },
+            rows: rows.len(),
+            inner: count,
+            right: activations.hidden.read_numbers(0..count * hidden_stride).into(),
+            right_stride: hidden_stride,
+            columns: hidden_stride,
+            out: to.output_weights().write_numbers(rows.start * hidden_stride..rows.end * hidden_stride).into(),
+            out_stride: hidden_stride,
+            change: purpose.change(
+                #[inline(always)]
+                |decay| &decay.output,
+            ),
+        });
+    }
+}
+
+/// The direct weights of a chunk, and before they change, what they add to the gradient of the input.
+///
+/// # Safety
+/// The part that has the chunk is this thread's own.
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn direct_rows<I: InstructionSet>(
+    network: &Network,
+    to: &Network,
+    batch: &mut Batch,
+    (number, chunk): (usize, usize),
+    purpose: Purpose,
+) {
+    let layout = network.layout;
+    let Layout { shape, position_stride, chunk: stride, .. } = layout;
+    let Batch { activations, scratch, .. } = batch;
+    let Scratch { pairs, input, pair_logits, .. } = &mut **scratch;
+    let (input, d_pairs): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(pair_logits));
+    let (direct_stride, count, rows) = (layout.direct_stride(), activations.batch, layout.rows_of(chunk));
+    let first = chunk == layout.chunks_of(number).start;
+    // SAFETY: the caller's promise.
+    unsafe {
+        I::call(PairSums {
+            pairs,
+            own: 0..pairs.len(),
+            from: activations.logits.read_numbers(chunk * count * stride..(chunk + 1) * count * stride).into(),
+            from_stride: stride,
+            to: d_pairs,
+            width: stride,
+        });
+        let most = count * shape.context;
+        for position in 0..shape.context {
+            let here = pairs.starts[position]..pairs.starts[position + 1];
+            let own = rows.start * direct_stride + position * position_stride..rows.end * direct_stride;
+            let parts = number * most + here.start..number * most + here.end;
+            I::call(Product {
+                left: Left::Rows { values: d_pairs[here.start * stride..].into(), stride },
+                rows: here.len(),
+                inner: rows.len(),
+                right: network.direct.read_numbers(own.clone()).into(),
+                right_stride: direct_stride,
+                columns: position_stride,
+                out: activations
+                    .d_input_parts
+                    .write_numbers(parts.start * position_stride..parts.end * position_stride)
+                    .into(),
+                out_stride: position_stride,
+                change: if first { Change::Write } else { Change::Add },
+            });
+            I::call(Product {
+                left: Left::Columns { values: d_pairs[here.start * stride..].into(), stride },
+                rows: rows.len(),
+                inner: here.len(),
+                right: input[here.start * position_stride..].into(),
+                right_stride: position_stride,
+                columns: position_stride,
+                out: to.direct.write_numbers(own).into(),
+                out_stride: direct_stride,
+                change: purpose.change(
+                    #[inline(always)]
+                    |decay| &decay.direct,
+                ),
+            });
+        }
+    }
+}
+
+/// Adds to the rows of the owned tokens `factor` times what came back to their pairs, in the order of the pairs.
+pub(super) struct Occurrences<'a, 'b> {
+    pub(super) layout: Layout,
+    pub(super) batch: &'a Batch<'b>,
+    pub(super) own: Range<usize>,
+    /// [own tokens, embedding stride].
+    pub(super) rows: &'a mut [f32],
+    pub(super) factor: f32,
+}
+
+impl Job for Occurrences<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn run<I: InstructionSet>(self) {
+        let Occurrences { layout, batch: Batch { activations, scratch, .. }, own, rows, factor } = self;
+        let Layout { shape, embedding_stride, position_stride, parts, blocks, .. } = layout;
+        let (pairs, embedding): (&Pairs, usize) = (&scratch.pairs, shape.embedding);
+        let most = activations.batch * shape.context;
+        // SAFETY: nobody writes them in this phase.
+        let (d_input, d_parts, mask) = unsafe {
+            let (whole, parts) = match blocks {
+                0 => (shape.hidden.min(1), if shape.direct { parts } else { 0 }),
+                blocks => (0, blocks),
+            };
+            let mask = if activations.input_mask.is_empty() { 0 } else { activations.batch * shape.input() };
+            (
+                activations.d_input.read_numbers(0..whole * pairs.len() * position_stride),
+                activations.d_input_parts.read_numbers(0..parts * most * position_stride),
+                activations.input_mask.read_numbers(0..mask),
+            )
+        };
+        for position in 0..shape.context {
+            for pair in pairs.starts[position]..pairs.starts[position + 1] {
+                let token = pairs.tokens[pair] as usize;
+                if !own.contains(&token) {
+                    continue;
+                }
+                let row = &mut rows[(token - own.start) * embedding_stride..][..embedding];
+                for (block, row) in row.chunks_mut(I::Half::LANES).enumerate() {
+                    let place = pair * position_stride + block * I::Half::LANES;
+                    let mut sum = I::Half::splat(0.0);
+                    for part in d_input.chunks(most * position_stride).chain(d_parts.chunks(most * position_stride)) {
+                        // SAFETY: the slice has that many numbers.
+                        sum = sum.add(unsafe { I::Half::load(part[place..][..I::Half::LANES].as_ptr()) });
+                    }
+                    let mut gradient = [0.0; LANES / 2];
+                    // SAFETY: it has room for half the lanes.
+                    unsafe { sum.store(gradient.as_mut_ptr()) };
+                    if !mask.is_empty() {
+                        let example = pair - pairs.starts[position];
+                        let first = example * shape.input() + position * embedding + block * I::Half::LANES;
+                        for (d, mask) in gradient.iter_mut().zip(&mask[first..first + row.len()]) {
+                            *d *= mask;
+                        }
+                    }
+                    for (value, d) in row.iter_mut().zip(gradient) {
+                        *value += factor * d;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The registers of each machine, with their instructions.
+
+/// A register with its instructions. They are only reached through `InstructionSet::call`, which is only reached on a
+/// machine that has them.
+macro_rules! register {
+    (
+        $register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+        $div:ident, $max:ident, $min:ident, |$a:ident, $b:ident, $c:ident| $fused:expr, |$i:ident| $power:expr,
+        |$value:ident, $x:ident, $bound:ident| $zero:expr, |$s:ident| $sum:expr, |$l:ident| $largest:expr
+    ) => {
+        #[allow(unsafe_code)]
+        impl Vector for $register {
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            fn splat(value: f32) -> Self {
+                // SAFETY: the machine has the instruction, see above; so for all that follow.
+                unsafe { $splat(value) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $load(from) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut f32) {
+                // SAFETY: the caller's promise.
+                unsafe { $store(to, self) }
+            }
+
+            #[inline(always)]
+            fn mul_add($a: Self, $b: Self, $c: Self) -> Self {
+                unsafe { $fused }
+            }
+
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                unsafe { $add(self, other) }
+            }
+
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                unsafe { $sub(self, other) }
+            }
+
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                unsafe { $mul(self, other) }
+            }
+
+            #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                unsafe { $div(self, other) }
+            }
+
+            #[inline(always)]
+            fn at_least(self, bound: Self) -> Self {
+                // The second operand is the result where one is not a number.
+                unsafe { $max(bound, self) }
+            }
+
+            #[inline(always)]
+            fn at_most(self, bound: Self) -> Self {
+                unsafe { $min(bound, self) }
+            }
+
+            #[inline(always)]
+            fn power_of_two(self) -> Self {
+                let $i = self;
+                unsafe { $power }
+            }
+
+            #[inline(always)]
+            fn zero_where_less(self, $x: Self, $bound: Self) -> Self {
+                let $value = self;
+                unsafe { $zero }
+            }
+
+            #[inline(always)]
+            fn sum(self) -> f32 {
+                let $s = self;
+                unsafe { $sum }
+            }
+
+            #[inline(always)]
+            fn largest(self) -> f32 {
+                let $l = self;
+                unsafe { $largest }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::super::vector::Vector;
+    use std::arch::x86_64::*;
+    pub(in super::super) use std::arch::x86_64::{__m256, __m512};
+
+    const ONE: i32 = 1.0f32.to_bits() as i32;
+
+    register!(
+        __m512,
+        16,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_add_ps,
+        _mm512_sub_ps,
+        _mm512_mul_ps,
+        _mm512_div_ps,
+        _mm512_max_ps,
+        _mm512_min_ps,
+        |a, b, c| _mm512_fmadd_ps(a, b, c),
+        |i| _mm512_castsi512_ps(_mm512_add_epi32(
+            _mm512_slli_epi32::<23>(_mm512_castps_si512(i)),
+            _mm512_set1_epi32(ONE)
+        )),
+        |value, x, bound| _mm512_mask_mov_ps(value, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, bound), _mm512_setzero_ps()),
+        |s| _mm512_reduce_add_ps(s),
+        |l| _mm512_reduce_max_ps(l)
+    );
+
+    register!(
+        __m256,
+        8,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_add_ps,
+        _mm256_sub_ps,
+        _mm256_mul_ps,
+        _mm256_div_ps,
+        _mm256_max_ps,
+        _mm256_min_ps,
+        |a, b, c| _mm256_fmadd_ps(a, b, c),
+        |i| _mm256_castsi256_ps(_mm256_add_epi32(
+            _mm256_slli_epi32::<23>(_mm256_castps_si256(i)),
+            _mm256_set1_epi32(ONE)
+        )),
+        |value, x, bound| _mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(x, bound), value),
+        |s| {
+            let half = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps::<1>(s));
+            let pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
+            _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps::<1>(pair, pair)))
+        },
+        |l| {
+            let half = _mm_max_ps(_mm256_castps256_ps128(l), _mm256_extractf128_ps::<1>(l));
+            let pair = _mm_max_ps(half, _mm_movehl_ps(half, half));
+            _mm_cvtss_f32(_mm_max_ss(pair, _mm_shuffle_ps::<1>(pair, pair)))
+        }
+    );
+
+    /// Turns a block of 8 x 8 numbers in 24 shuffles.
+    ///
+    /// # Safety
+    /// Both blocks lie within their buffers, and the machine has AVX.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(in super::super) unsafe fn transpose_in_registers(
+        from: *const f32,
+        from_stride: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            for side in 0..2 {
+                // Rows 0 to 3 in the low halves, rows 4 to 7 in the high ones.
+                let mut rows = [_mm256_setzero_ps(); 4];
+                for row in 0..4 {
+                    let low = _mm_loadu_ps(from.add(row * from_stride + 4 * side));
+                    let high = _mm_loadu_ps(from.add((row + 4) * from_stride + 4 * side));
+                    rows[row] = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
+                }
+                let [a, b, c, d] = rows;
+                let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+                let columns = [
+                    _mm256_shuffle_ps::<0x44>(ab_low, cd_low),
+                    _mm256_shuffle_ps::<0xEE>(ab_low, cd_low),
+                    _mm256_shuffle_ps::<0x44>(ab_high, cd_high),
+                    _mm256_shuffle_ps::<0xEE>(ab_high, cd_high),
+                ];
+                for column in 0..4 {
+                    _mm256_storeu_ps(to.add((4 * side + column) * to_stride), columns[column]);
+                }
+            }
+        }
+    }
+}
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{__m256, __m512, transpose_in_registers};
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use super::super::vector::Vector;
+    pub(in super::super) use std::arch::aarch64::float32x4_t;
+    use std::arch::aarch64::*;
+
+    register!(
+        float32x4_t,
+        4,
+        vdupq_n_f32,
+        vld1q_f32,
+        vst1q_f32,
+        vaddq_f32,
+        vsubq_f32,
+        vmulq_f32,
+        vdivq_f32,
+        vmaxq_f32,
+        vminq_f32,
+        |a, b, c| vfmaq_f32(c, a, b),
+        |i| vreinterpretq_f32_u32(vaddq_u32(
+            vshlq_n_u32::<23>(vreinterpretq_u32_f32(i)),
+            vdupq_n_u32(1.0f32.to_bits())
+        )),
+        |value, x, bound| vbslq_f32(vcltq_f32(x, bound), vdupq_n_f32(0.0), value),
+        |s| vaddvq_f32(s),
+        |l| vmaxvq_f32(l)
+    );
+}
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::float32x4_t;

@@ -1,0 +1,165 @@
+//! The softmax of a chunk of the vocabulary: exponentials while the largest logit so far is known, and the gradient of the
+//! logits when all of them are.
+
+use std::ops::Range;
+
+use super::activations::Activations;
+use super::functions::exp;
+use super::lanes::{InstructionSet, Job, LANES, Lanes};
+use super::network::Layout;
+use super::vector::Vector;
+
+/// What is known of the softmax of some examples after the chunks so far.
+pub(super) struct Softmax<'a> {
+    /// The largest logit.
+    pub(super) largest: &'a mut [f32],
+    /// The sum of exp(logit - largest), lane by lane.
+    pub(super) sums: &'a mut [Lanes],
+    /// The logit of the target, once its chunk was there.
+    pub(super) at_target: &'a mut [f32],
+    /// What was summed of the hidden gradient so far, [examples, hidden stride]; or nothing.
+    pub(super) d_hidden: &'a mut [f32],
+}
+
+/// Takes the exponentials of a chunk's logits.
+pub(super) struct Exponentials<'a> {
+    /// [examples, stride], of which the first `rows` numbers and those that fill up their block count.
+    pub(super) logits: &'a mut [f32],
+    pub(super) stride: usize,
+    pub(super) rows: Range<usize>,
+    pub(super) targets: &'a [u32],
+    pub(super) softmax: Softmax<'a>,
+    pub(super) hidden_stride: usize,
+    /// What the logits of each example were lessened by.
+    pub(super) references: &'a mut [f32],
+    /// Whether nothing was summed yet.
+    pub(super) first: bool,
+}
+
+impl Job for Exponentials<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn run<I: InstructionSet>(self) {
+        let Exponentials { logits, stride, rows, targets, softmax, hidden_stride, references, first } = self;
+        let Softmax { largest, sums, at_target, d_hidden } = softmax;
+        let width = rows.len().next_multiple_of(LANES);
+        for (example, logits) in logits.chunks_exact_mut(stride).enumerate() {
+            let target = (targets[example] as usize).wrapping_sub(rows.start);
+            if target < rows.len() {
+                at_target[example] = logits[target];
+            }
+            let logits = &mut logits[..width];
+            let place = logits.as_mut_ptr();
+            // SAFETY: blocks below the width lie within the logits.
+            unsafe {
+                let mut lanes = I::Full::load(place);
+                for block in (LANES..width).step_by(LANES) {
+                    lanes = I::Full::load(place.add(block)).at_least(lanes);
+                }
+                let most = lanes.largest();
+                let mut sum = I::Full::load(sums[example].0.as_ptr());
+                if first {
+                    largest[example] = most;
+                    sum = I::Full::splat(0.0);
+                } else if most > largest[example] {
+                    let factor = exp_of_one::<I>(largest[example] - most);
+                    largest[example] = most;
+                    sum = sum.mul(I::Full::splat(factor));
+                    if !d_hidden.is_empty() {
+                        d_hidden[example * hidden_stride..][..hidden_stride].iter_mut().for_each(
+                            #[inline(always)]
+                            |value| *value *= factor,
+                        );
+                    }
+                }
+                let reference = I::Full::splat(largest[example]);
+                for block in (0..width).step_by(LANES) {
+                    let e = exp(I::Full::load(place.add(block)).sub(reference));
+                    e.store(place.add(block));
+                    sum = sum.add(e);
+                }
+                sum.store(sums[example].0.as_mut_ptr());
+            }
+            references[example] = largest[example];
+        }
+    }
+}
+
+/// `e^x` of one number, with the same arithmetic as that of a vector.
+#[inline(always)]
+pub(super) fn exp_of_one<I: InstructionSet>(x: f32) -> f32 {
+    exp(I::Half::splat(x)).largest()
+}
+
+/// Turns the exponentials of a chunk into the gradient of the logits, `scale` times (p - 1 at the target, p elsewhere).
+pub(super) struct LogitsGradient<'a> {
+    /// [examples, stride].
+    pub(super) logits: &'a mut [f32],
+    pub(super) stride: usize,
+    pub(super) rows: Range<usize>,
+    pub(super) targets: &'a [u32],
+    /// What the logits were lessened by.
+    pub(super) references: &'a [f32],
+    /// The largest logit of all, and the scale over the sum of the exponentials.
+    pub(super) largest: &'a [f32],
+    pub(super) inverse: &'a [f32],
+    pub(super) scale: f32,
+}
+
+impl Job for LogitsGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn run<I: InstructionSet>(self) {
+        let LogitsGradient { logits, stride, rows, targets, references, largest, inverse, scale } = self;
+        for (example, logits) in logits.chunks_exact_mut(stride).enumerate() {
+            // Where the largest logit came before this chunk, the exponential is that of zero.
+            let difference = references[example] - largest[example];
+            let factor = if difference == 0.0 { 1.0 } else { exp_of_one::<I>(difference) };
+            let factor = I::Full::splat(factor * inverse[example]);
+            for block in logits[..rows.len().next_multiple_of(LANES)].chunks_exact_mut(LANES) {
+                // SAFETY: a block has that many numbers.
+                unsafe { I::Full::load(block.as_ptr()).mul(factor).store(block.as_mut_ptr()) };
+            }
+            let target = (targets[example] as usize).wrapping_sub(rows.start);
+            if target < rows.len() {
+                logits[target] -= scale;
+            }
+        }
+    }
+}
+
+/// Makes the gradient of the logits of some examples in a chunk.
+///
+/// # Safety
+/// They are this thread's own, and what [`super::output::Finish`] leaves of these examples was written before a barrier or
+/// by this thread.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn gradient_of_logits<I: InstructionSet>(
+    layout: Layout,
+    activations: &Activations,
+    targets: &[u32],
+    chunk: usize,
+    examples: Range<usize>,
+    scale: f32,
+) {
+    let (batch, stride) = (activations.batch, layout.chunk);
+    let of = |first: usize, width: usize| (first + examples.start) * width..(first + examples.end) * width;
+    // SAFETY: the caller's promise.
+    unsafe {
+        I::call(LogitsGradient {
+            logits: activations.logits.write_numbers(of(chunk * batch, stride)),
+            stride,
+            rows: layout.rows_of(chunk),
+            targets: &targets[examples.clone()],
+            references: activations.references.read_numbers(of(chunk * batch, 1)),
+            largest: activations.normalizers.read_numbers(of(0, 1)),
+            inverse: activations.normalizers.read_numbers(of(batch, 1)),
+            scale,
+        });
+    }
+}
