@@ -1,11 +1,16 @@
-//! Arrays for kernels that run by themselves.
+//! Arrays for kernels that run by themselves. Not every test needs all of it.
+#![allow(dead_code)]
 
 use std::ops::Range;
 
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::alone::run_alone;
-use gpu_mlp::engine::gpu::uniforms::{Activations, Table};
+use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Factors, Table};
 use gpu_mlp::engine::gpu::{Device, kernels, workgroups_for_each};
+use gpu_mlp::text::{BatchPlan, Order};
+
+/// A plan of which only the cursor counts.
+pub(crate) const PLAN: BatchPlan = BatchPlan { order: Order::Sampled, seed: 0, batch: 1, examples: 1 };
 
 /// Invocations in a workgroup here; small, so that walks over several workgroups happen.
 pub(crate) const WORKGROUP: u32 = 64;
@@ -61,6 +66,13 @@ pub(crate) fn linked(device: &mut Device, contexts: &[u32], mut sizes: Activatio
     ];
     run_alone(device, &kernels::EMBEDDING_LINKS, &SIZE, for_each(contexts.len().div_ceil(2)), arrays).unwrap();
     links
+}
+
+/// The slot of the current step, and its rate: other slots have other ones.
+pub(crate) fn rates(rate: f32) -> ([Factors; 3], Cursor) {
+    let mut cursor = Cursor::at(PLAN.cursor(0));
+    cursor.current.slot = 2;
+    ([9.0, 9.0, rate].map(|rate| Factors { rate, velocity: 7.0, squares: 7.0, keeps: 7.0 }), cursor)
 }
 
 pub(crate) fn for_each(count: usize) -> [u32; 3] {

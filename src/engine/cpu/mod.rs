@@ -1,4 +1,16 @@
-//! The CPU engine: threads that live for a whole range of steps and meet at a spinning barrier twice a step.
+//! The CPU engine: threads that live for a whole range of steps and meet at a spinning barrier a few times a step.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `lanes`, `vector`, `registers` | instruction sets, and vectors as all of them have them |
+//! | `functions`, `product`, `panel` | exp and tanh; the matrix product; rows turned into columns |
+//! | `network`, `activations`, `threads` | parameters, what a batch leaves, who may write which part of it |
+//! | `pairs`, `hidden` | the context as pairs of position and token; between the tokens and the hidden layer |
+//! | `output`, `softmax` | the output layer where threads share out the vocabulary |
+//! | `by_hidden` | the output layer and the way back where they share out the hidden units |
+//! | `step`, `gradients`, `update`, `rule` | a thread's part of a step; the weights' gradients; what a step makes of them |
+//! | `evaluate` | the forward pass over a corpus |
+//! | `clock`, `pace`, `bandwidth` | what a pass takes; how many threads pay; what memory gives |
 
 mod activations;
 mod bandwidth;

@@ -51,22 +51,30 @@ impl Pairs {
             self.now = 0;
         }
         self.now += 1;
-        self.tokens.clear();
-        self.of_example.resize(contexts.len(), 0);
+        let most = contexts.len();
+        self.tokens.resize(most, 0);
+        self.of_example.resize(most, 0);
+        self.firsts.resize(most + 2, 0);
+        let mut count = 0;
         for position in 0..context {
-            self.starts[position] = self.tokens.len();
+            self.starts[position] = count;
             let met = &mut self.met[position * self.vocabulary..][..self.vocabulary];
-            let tokens = &contexts[position * batch..][..batch];
-            for (&token, pair) in tokens.iter().zip(self.of_example.iter_mut().skip(position).step_by(context)) {
-                let [when, known] = &mut met[token as usize];
-                if *when != self.now || separate {
-                    (*when, *known) = (self.now, self.tokens.len() as u32);
-                    self.tokens.push(token);
-                }
-                *pair = *known;
+            for (example, &token) in contexts[position * batch..][..batch].iter().enumerate() {
+                // Without a branch, which would be guessed wrong for every third token.
+                let [when, known] = met[token as usize];
+                let is_new = when != self.now || separate;
+                let pair = if is_new { count as u32 } else { known };
+                met[token as usize] = [self.now, pair];
+                self.tokens[pair as usize] = token;
+                self.of_example[example * context + position] = pair;
+                let examples = &mut self.firsts[pair as usize + 2];
+                *examples = if is_new { 1 } else { *examples + 1 };
+                count += usize::from(is_new);
             }
         }
-        self.starts[context] = self.tokens.len();
+        self.starts[context] = count;
+        self.tokens.truncate(count);
+        self.firsts.truncate(count + 2);
         self.list_examples(batch);
     }
 
@@ -89,13 +97,9 @@ impl Pairs {
         }
     }
 
-    /// The examples of each pair, by counting.
+    /// The examples of each pair, where place `pair + 2` holds their number.
     fn list_examples(&mut self, batch: usize) {
-        self.firsts.clear();
-        self.firsts.resize(self.tokens.len() + 2, 0);
-        for &pair in &self.of_example {
-            self.firsts[pair as usize + 2] += 1;
-        }
+        self.firsts[..2].fill(0);
         for pair in 2..self.firsts.len() {
             self.firsts[pair] += self.firsts[pair - 1];
         }
