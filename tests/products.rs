@@ -4,7 +4,7 @@
 mod arrays;
 mod common;
 
-use arrays::{SIZE, assert_close, device, numbers, padded, rates};
+use arrays::{assert_close, device, numbers, padded, rates};
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::Device;
 use gpu_mlp::engine::gpu::alone::run_alone;
