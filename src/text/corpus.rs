@@ -191,7 +191,8 @@ impl Corpus {
         })
     }
 
-    fn position(&self, example: usize) -> usize {
+    /// Where the target of an example stands among the tokens; its context stands before it.
+    pub fn position(&self, example: usize) -> usize {
         match &self.targets {
             Targets::All => self.context + example,
             Targets::Listed(targets) => targets[example] as usize,
