@@ -11,6 +11,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
 use super::clock::{Pass, Timer};
+use super::functions::tanh_slope;
 use super::gradients::Purpose;
 use super::hidden::PairSums;
 use super::lanes::{InstructionSet, Job, LANES};
@@ -287,7 +288,7 @@ impl Job for TanhBackward<'_> {
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
         let TanhBackward { activations, columns, hidden_stride, share_kept } = self;
-        let (share_kept, one) = (I::Full::splat(share_kept), I::Full::splat(1.0));
+        let share_kept = I::Full::splat(share_kept);
         for example in 0..activations.batch {
             let range = example * hidden_stride + columns.start..example * hidden_stride + columns.end;
             // SAFETY: these columns are the thread's own, and whole lines.
@@ -297,8 +298,7 @@ impl Job for TanhBackward<'_> {
                 let mask: &[f32] =
                     if activations.hidden_mask.is_empty() { &[] } else { activations.hidden_mask.read_numbers(range) };
                 for column in (0..hidden.len()).step_by(LANES) {
-                    let tanh = I::Full::load(hidden[column..][..LANES].as_ptr()).mul(share_kept);
-                    let mut slope = one.sub(tanh.mul(tanh));
+                    let mut slope = tanh_slope(I::Full::load(hidden[column..][..LANES].as_ptr()), share_kept);
                     if !mask.is_empty() {
                         slope = slope.mul(I::Full::load(mask[column..][..LANES].as_ptr()));
                     }

@@ -39,6 +39,13 @@ pub(super) fn tanh<V: Vector>(x: V) -> V {
     x.mul(numerator).div(denominator)
 }
 
+/// The slope of tanh where its value was multiplied with a mask that is 0 or 1 / `share_kept`: 1 - tanh^2.
+#[inline(always)]
+pub(super) fn tanh_slope<V: Vector>(hidden: V, share_kept: V) -> V {
+    let tanh = hidden.mul(share_kept);
+    V::splat(1.0).sub(tanh.mul(tanh))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -107,13 +107,13 @@ pub(super) unsafe fn weights_of_batch<I: InstructionSet>(
         if layout.shape.direct {
             for number in part(layout.parts, index, threads) {
                 for chunk in layout.chunks_of(number) {
-                    output_rows::<I>(to, batch, chunk, layout.rows_of(chunk), purpose);
+                    output_rows::<I>(to, batch, chunk, purpose);
                     direct_rows::<I>(network, to, batch, (number, chunk), purpose);
                 }
             }
         } else {
             for chunk in part(layout.chunks, index, threads) {
-                output_rows::<I>(to, batch, chunk, layout.rows_of(chunk), purpose);
+                output_rows::<I>(to, batch, chunk, purpose);
             }
         }
     }
@@ -192,40 +192,25 @@ unsafe fn hidden_weights<I: InstructionSet>(
     }
 }
 
-/// Some output rows of a chunk, all of its rows where the logits' gradient is still to be made.
+/// The output rows of a chunk; in several parts, the logits' gradient is made first.
 ///
 /// # Safety
-/// These rows, or the chunk, are this thread's own.
+/// The chunk is this thread's own.
 #[inline(always)]
 #[allow(unsafe_code)]
-unsafe fn output_rows<I: InstructionSet>(
-    to: &Network,
-    batch: &mut Batch,
-    chunk: usize,
-    rows: Range<usize>,
-    purpose: Purpose,
-) {
+unsafe fn output_rows<I: InstructionSet>(to: &Network, batch: &mut Batch, chunk: usize, purpose: Purpose) {
     let layout = to.layout;
     let Layout { hidden_stride, chunk: stride, .. } = layout;
     let Batch { activations, scratch, scale } = batch;
-    let count = activations.batch;
-    if rows.is_empty() {
-        return;
-    }
+    let (count, rows) = (activations.batch, layout.rows_of(chunk));
     // SAFETY: the caller's promise.
     unsafe {
         if layout.parts > 1 {
             gradient_of_logits::<I>(layout, activations, &scratch.targets, chunk, 0..count, *scale);
         }
-        let first = layout.rows_of(chunk).start;
+        let logits = activations.logits.read_numbers(chunk * count * stride..(chunk + 1) * count * stride);
         I::call(Product {
-            left: Left::Columns {
-                values: activations
-                    .logits
-                    .read_numbers(chunk * count * stride + rows.start - first..(chunk + 1) * count * stride)
-                    .into(),
-                stride,
-            },
+            left: Left::Columns { values: logits.into(), stride },
             rows: rows.len(),
             inner: count,
             right: activations.hidden.read_numbers(0..count * hidden_stride).into(),

@@ -11,6 +11,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
 use super::clock::{Pass, Timer};
+use super::functions::tanh_slope;
 use super::lanes::{InstructionSet, Job, LANES};
 use super::network::{Layout, MOST_PARTS, Read};
 use super::panel::Panel;
@@ -297,8 +298,7 @@ impl BeforeTanh<'_> {
             sum = V::mul_add(V::splat(weight), part, sum);
         }
         sum = V::mul_add(V::splat(-self.scale), load::<V>(self.target, column), sum);
-        let tanh = load::<V>(self.hidden, column).mul(V::splat(self.share_kept));
-        let mut slope = V::splat(1.0).sub(tanh.mul(tanh));
+        let mut slope = tanh_slope(load::<V>(self.hidden, column), V::splat(self.share_kept));
         if !self.mask.is_empty() {
             slope = slope.mul(load::<V>(self.mask, column));
         }
