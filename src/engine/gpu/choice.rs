@@ -4,6 +4,7 @@
 use super::device::{Buffer, Device};
 use super::layout::padded;
 use super::product::{Form, Layout, Outcome, VARIANTS, Variant};
+use super::tuning;
 use super::uniforms::Product;
 use crate::Result;
 use crate::model::Shape;
@@ -27,13 +28,7 @@ pub(super) fn choose(device: &Device, shape: Shape, batch: usize) -> Result<Vari
     if let Some(kept) = device.choice(&key).and_then(|name| Variant::named(&name)) {
         return Ok(kept);
     }
-    let (mut fastest, mut least) = (VARIANTS[0], f64::INFINITY);
-    for variant in VARIANTS {
-        let seconds = time(device, variant, sizes)?;
-        if seconds < least {
-            (fastest, least) = (variant, seconds);
-        }
-    }
+    let fastest = tuning::fastest(VARIANTS, |variant| time(device, variant, sizes))?;
     device.choose(&key, fastest.name);
     Ok(fastest)
 }

@@ -6,6 +6,7 @@ use super::feed::{Feed, RING};
 use super::kernels;
 use super::layout::{Layout, Record};
 use super::step::{Readable, Rows, Step};
+use super::tuning;
 use crate::Result;
 use crate::engine::Recipe;
 use crate::model::Shape;
@@ -103,15 +104,9 @@ impl Small<'_> {
         }
         let scratch = self.device.tensors("parameters of a trial", Layout::new(self.shape).len())?;
         let trial = Small { destination: &scratch, ..*self };
-        let mut fastest = (f64::INFINITY, Variant::ALL[0]);
-        for variant in Variant::ALL {
-            let seconds = trial.seconds(variant)?;
-            if seconds < fastest.0 {
-                fastest = (seconds, variant);
-            }
-        }
-        self.device.choose(&key, &fastest.1.name());
-        Ok(fastest.1)
+        let fastest = tuning::fastest(Variant::ALL, |variant| trial.seconds(variant))?;
+        self.device.choose(&key, &fastest.name());
+        Ok(fastest)
     }
 
     /// The time of a step.

@@ -2,6 +2,7 @@
 //! kernel is the fastest. The engine does not know where it is kept; whoever opens it gives a [`Store`]. Compiled pipelines
 //! are not kept: drivers have caches of their own (Mesa's llvmpipe: 1.8 s to the first step at first, then 14 ms).
 
+use crate::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::adapters::Adapter;
@@ -75,6 +76,21 @@ fn file_name(parts: &[&str]) -> String {
     let mut name = words.join("-");
     name.truncate(200);
     name
+}
+
+/// The variant that takes the fewest seconds, the first of equals.
+pub(super) fn fastest<V: Copy>(
+    variants: impl IntoIterator<Item = V>,
+    mut seconds: impl FnMut(V) -> Result<f64>,
+) -> Result<V> {
+    let mut fastest: Option<(f64, V)> = None;
+    for variant in variants {
+        let time = seconds(variant)?;
+        if fastest.is_none_or(|(least, _)| time < least) {
+            fastest = Some((time, variant));
+        }
+    }
+    Ok(fastest.expect("there is a variant").1)
 }
 
 #[cfg(test)]
