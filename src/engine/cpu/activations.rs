@@ -11,6 +11,8 @@ use crate::text::Corpus;
 /// What the threads share. A pass writes its own rows or columns; what it reads was written before a barrier.
 pub(super) struct Activations {
     pub(super) batch: usize,
+    /// Pairs of position and token that a batch can have: where every place is one, as many as places.
+    pub(super) pairs: usize,
     /// [B, hidden stride], the constant one in column h.
     pub(super) hidden: Shared<Lanes>,
     /// What dropout multiplies the hidden units with, [B, hidden stride]; empty where none is dropped.
@@ -49,12 +51,13 @@ impl Activations {
     /// Room for a batch, with masks for the dropout of the input and of the hidden units where it is on.
     pub(super) fn new(layout: Layout, batch: usize, [drop_input, drop_hidden]: [bool; 2]) -> Self {
         let Layout { shape, hidden_stride, position_stride, chunk, chunks, parts, blocks, .. } = layout;
-        let pairs = batch * shape.context;
+        let pairs = shape.context * if drop_input { batch } else { batch.min(shape.vocabulary) };
         let d_input_parts = if blocks > 0 { blocks } else { parts * usize::from(shape.direct) };
         let by_vocabulary = blocks == 0;
         let if_on = |on: bool, numbers: usize| aligned(if on { numbers } else { 0 });
         let mut activations = Activations {
             batch,
+            pairs,
             hidden: aligned(batch * hidden_stride),
             hidden_mask: if_on(drop_hidden, batch * hidden_stride),
             input_mask: if_on(drop_input, batch * shape.input()),

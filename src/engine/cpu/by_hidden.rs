@@ -253,7 +253,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                 stride: position_stride,
             });
             for (block, own) in share.blocks(layout, shape.hidden) {
-                let first = block * batch * shape.context;
+                let first = block * activations.pairs;
                 let out = (first + here.start) * position_stride..(first + here.end) * position_stride;
                 I::call(Product {
                     left: Left::Rows { values: terms[here.start * width + own.start..].into(), stride: width },

@@ -79,7 +79,7 @@ impl Job for Forward<'_> {
         let block = BLOCK.min(examples);
         // Where each token comes often, what it adds to the hidden units is known for all of them from the start.
         let all = shape.vocabulary <= examples;
-        let pairs = shape.context * if all { shape.vocabulary.max(block) } else { block };
+        let pairs = shape.context * if all { shape.vocabulary } else { block };
         let mut scratch = Scratch::new(network.layout, block, pairs, hidden_stride);
         // SAFETY: nobody writes parameters while the engine is borrowed.
         let read = unsafe { Read::new(network) };
@@ -179,7 +179,7 @@ impl Job for Examine<'_> {
         let Examine { network, corpus, activations, gradients } = self;
         let (layout, batch) = (network.layout, corpus.len());
         let Layout { shape, hidden_stride, chunk: stride, .. } = layout;
-        let mut scratch = Scratch::new(layout, batch, batch * shape.context, hidden_stride);
+        let mut scratch = Scratch::new(layout, batch, activations.pairs, hidden_stride);
         scratch.set_examples(corpus, 0..batch as u32);
         scratch.pairs.set(&scratch.contexts, false);
         let scale = 1.0 / batch as f32;

@@ -256,7 +256,7 @@ unsafe fn direct_rows<I: InstructionSet>(
             to: d_pairs,
             width: stride,
         });
-        let most = count * shape.context;
+        let most = activations.pairs;
         for position in 0..shape.context {
             let here = pairs.starts[position]..pairs.starts[position + 1];
             let own = rows.start * direct_stride + position * position_stride..rows.end * direct_stride;
@@ -312,7 +312,7 @@ impl Job for Occurrences<'_, '_> {
         let Occurrences { layout, batch: Batch { activations, scratch, .. }, own, rows, factor } = self;
         let Layout { shape, embedding_stride, position_stride, parts, blocks, .. } = layout;
         let (pairs, embedding): (&Pairs, usize) = (&scratch.pairs, shape.embedding);
-        let most = activations.batch * shape.context;
+        let most = activations.pairs;
         // SAFETY: nobody writes them in this phase.
         let (d_input, d_parts, mask) = unsafe {
             let (whole, parts) = match blocks {

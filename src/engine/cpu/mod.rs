@@ -244,7 +244,7 @@ impl Job for Worker<'_> {
         let (scale, whose) = (1.0 / batch as f32, (index, threads));
         let turn = Turn { network, activations, barrier, masks: *masks, scale, whose };
         let share = turn.share();
-        let mut scratch = Scratch::new(layout, batch, batch * layout.shape.context, share.columns.len());
+        let mut scratch = Scratch::new(layout, batch, activations.pairs, share.columns.len());
         let mut examples = vec![0; batch];
         for (place, &rate) in rates.iter().enumerate() {
             let step = first_step + place as u64;
