@@ -38,22 +38,20 @@ impl Cpu {
             Wanted::Distribution => network.layout.shape.vocabulary,
         };
         let mut result = vec![0.0; corpus.len() * width];
-        let threads = self.threads.min(corpus.len().max(1));
-        std::thread::scope(|scope| {
-            let mut rest = &mut *result;
-            for index in 0..threads {
-                let examples = part(corpus.len(), index, threads);
-                let (own, others) = rest.split_at_mut(examples.len() * width);
-                rest = others;
-                let forward = Forward { network, corpus, first: examples.start, width, result: own, wanted };
-                let level = self.level;
-                if index + 1 < threads {
-                    scope.spawn(move || dispatch(level, forward));
-                } else {
-                    dispatch(level, forward);
-                }
-            }
+        let (level, threads) = (self.level, self.threads.min(corpus.len().max(1)));
+        let mut rest = &mut *result;
+        let parts = (0..threads).map(|index| {
+            let examples = part(corpus.len(), index, threads);
+            let (own, others) = std::mem::take(&mut rest).split_at_mut(examples.len() * width);
+            rest = others;
+            Forward { network, corpus, first: examples.start, width, result: own, wanted }
         });
+        match &self.crew {
+            Some(crew) if threads > 1 => crew.in_place_scope(|scope| {
+                parts.for_each(|forward| scope.spawn(move |_| dispatch(level, forward)));
+            }),
+            _ => parts.for_each(|forward| dispatch(level, forward)),
+        }
         result
     }
 }

@@ -1,4 +1,5 @@
-//! The CPU engine: threads that live for a whole range of steps and meet at a spinning barrier a few times a step.
+//! The CPU engine: threads that live as long as the engine, take whole ranges of steps, and meet at a spinning barrier a
+//! few times a step.
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -36,8 +37,10 @@ mod threads;
 mod update;
 mod vector;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{Engine, Examination, Hardware, Mask, PassTime, Recipe, State};
 use crate::Result;
@@ -60,6 +63,8 @@ use update::{Carried, Factors};
 pub struct Cpu {
     threads: usize,
     level: Level,
+    /// The threads; none where the caller's own will do.
+    crew: Option<Arc<ThreadPool>>,
     network: Option<Network>,
     training: Option<Training>,
     clock: Clock,
@@ -70,6 +75,8 @@ struct Training {
     corpus: Arc<Corpus>,
     plan: BatchPlan,
     activations: Activations,
+    /// What each thread has for itself; kept, so that a range of steps begins without new memory.
+    scratches: Vec<Mutex<Scratch>>,
     /// The dropout of the input and of the hidden units.
     masks: [Mask; 2],
     carried: Carried,
@@ -78,9 +85,14 @@ struct Training {
 impl Cpu {
     /// An engine with so many threads, at least one, for the best instruction set of the machine.
     pub fn new(threads: usize) -> Self {
+        let crew = (threads > 1).then(|| {
+            let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("cpu engine {index}"));
+            Arc::new(builder.build().expect("the system starts the engine's threads"))
+        });
         Cpu {
             threads: threads.max(1),
             level: Level::detect(),
+            crew,
             network: None,
             training: None,
             clock: Clock::default(),
@@ -101,23 +113,30 @@ impl Cpu {
         self.network().layout.shape
     }
 
-    /// Takes one step for each rate with so many threads.
-    fn take_steps(&mut self, first_step: u64, rates: &[f32], losses: &mut [f32], threads: usize) {
+    /// Takes one step for each rate with all threads, or with the caller's alone.
+    fn take_steps(&mut self, first_step: u64, rates: &[f32], losses: &mut [f32], crew: Option<&ThreadPool>) {
         let training = self.training.as_ref().expect("training is prepared first");
         let network = self.network.as_ref().expect("parameters are loaded first");
-        let (level, clock) = (self.level, &mut self.clock);
+        let threads = crew.map_or(1, ThreadPool::current_num_threads);
+        let level = self.level;
         let barrier = Barrier::new(threads);
-        let job = |index| Steps { network, training, barrier: &barrier, first_step, rates, index, threads };
-        std::thread::scope(|scope| {
-            // If a thread cannot be started, those that could are not left waiting for it.
-            let _guard = barrier.guard();
-            for index in 1..threads {
-                let job = job(index);
-                scope.spawn(move || dispatch(level, Worker { steps: job, leader: None }));
-            }
-            dispatch(level, Worker { steps: job(0), leader: Some((losses, clock)) });
-        });
+        let leader = Mutex::new(Some((losses, &mut self.clock)));
+        let work = |index: usize| {
+            let leader = if index == 0 { locked(&leader).take() } else { None };
+            let scratch = &mut *locked(&training.scratches[index]);
+            let steps = Steps { network, training, barrier: &barrier, first_step, rates, index, threads };
+            dispatch(level, Worker { steps, scratch, leader });
+        };
+        match crew {
+            Some(crew) => drop(crew.broadcast(|context| work(context.index()))),
+            None => work(0),
+        }
     }
+}
+
+/// The contents of a lock that its one user holds.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no thread of the engine panicked")
 }
 
 impl Engine for Cpu {
@@ -142,9 +161,13 @@ impl Engine for Cpu {
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
         let network = self.network.as_mut().expect("parameters are loaded first");
         let masks = [recipe.input_mask(plan.seed), recipe.hidden_mask(plan.seed)];
-        let activations = Activations::new(network.layout, plan.batch as usize, masks.map(|mask| mask.is_on()));
+        let (layout, batch) = (network.layout, plan.batch as usize);
+        let activations = Activations::new(layout, batch, masks.map(|mask| mask.is_on()));
+        // Each has room for all hidden units: a range of steps may fall to one thread.
+        let scratch = || Scratch::new(layout, batch, activations.pairs, layout.hidden_stride);
+        let scratches = (0..self.threads).map(|_| Mutex::new(scratch())).collect();
         let carried = Carried::new(network, recipe);
-        self.training = Some(Training { corpus, plan, activations, masks, carried });
+        self.training = Some(Training { corpus, plan, activations, scratches, masks, carried });
         Ok(())
     }
 
@@ -164,11 +187,11 @@ impl Engine for Cpu {
         let mut done = 0;
         while done < rates.len() {
             let left = rates.len() - done;
-            let (all, steps) = if self.threads == 1 { (true, left) } else { self.pace.next(left) };
+            let (all, steps) = if self.crew.is_none() { (true, left) } else { self.pace.next(left) };
             let range = done..done + steps;
             let start = Instant::now();
-            let threads = if all { self.threads } else { 1 };
-            self.take_steps(first_step + done as u64, &rates[range.clone()], &mut losses[range], threads);
+            let crew = self.crew.clone().filter(|_| all);
+            self.take_steps(first_step + done as u64, &rates[range.clone()], &mut losses[range], crew.as_deref());
             self.pace.measured(all, steps, start.elapsed());
             done += steps;
         }
@@ -200,12 +223,11 @@ impl Engine for Cpu {
     }
 
     fn peak_gflops(&mut self) -> Option<f64> {
-        let (level, threads) = (self.level, self.threads);
-        let total = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(move || dispatch(level, Peak))).collect();
-            workers.into_iter().map(|worker| worker.join().expect("the peak loop does not panic")).sum()
-        });
-        Some(total)
+        let level = self.level;
+        Some(match &self.crew {
+            Some(crew) => crew.broadcast(|_| dispatch(level, Peak)).into_iter().sum(),
+            None => dispatch(level, Peak),
+        })
     }
 
     fn peak_gigabytes_per_second(&mut self) -> Option<f64> {
@@ -226,6 +248,7 @@ struct Steps<'a> {
 
 struct Worker<'a> {
     steps: Steps<'a>,
+    scratch: &'a mut Scratch,
     /// The first thread sums the losses and keeps the time.
     leader: Option<(&'a mut [f32], &'a mut Clock)>,
 }
@@ -237,14 +260,14 @@ impl Job for Worker<'_> {
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
         let Steps { network, training, barrier, first_step, rates, index, threads } = self.steps;
-        let Training { corpus, plan, activations, masks, carried } = training;
+        let Training { corpus, plan, activations, masks, carried, .. } = training;
+        let scratch = self.scratch;
         let (mut losses, mut clock) = self.leader.unzip();
         let _guard = barrier.guard();
-        let (layout, batch) = (network.layout, plan.batch as usize);
+        let batch = plan.batch as usize;
         let (scale, whose) = (1.0 / batch as f32, (index, threads));
         let turn = Turn { network, activations, barrier, masks: *masks, scale, whose };
         let share = turn.share();
-        let mut scratch = Scratch::new(layout, batch, activations.pairs, share.columns.len());
         let mut examples = vec![0; batch];
         for (place, &rate) in rates.iter().enumerate() {
             let step = first_step + place as u64;
@@ -256,8 +279,8 @@ impl Job for Worker<'_> {
             timer.end(Pass::Draw);
             // SAFETY: all threads are here between the same barriers.
             unsafe {
-                turn.examples::<I>(&mut scratch, &share, step, &mut timer);
-                let mut done = Batch { activations, scratch: &mut scratch, scale };
+                turn.examples::<I>(scratch, &share, step, &mut timer);
+                let mut done = Batch { activations, scratch: &mut *scratch, scale };
                 carried.update::<I>(network, &mut done, Factors { rate, step }, barrier, whose);
                 if let Some(losses) = &mut losses {
                     losses[place] = mean_of_batch(numbers(activations.losses.read()), batch) as f32;
