@@ -14,19 +14,15 @@ use super::clock::{Pass, Timer};
 use super::functions::tanh_slope;
 use super::gradients::Purpose;
 use super::hidden::PairSums;
+use super::home::{Columns, Home};
 use super::lanes::{InstructionSet, Job, LANES};
-use super::network::{Layout, Network, Read};
+use super::network::{Layout, Read};
 use super::output::Finish;
 use super::panel::Panel;
 use super::product::{Change, Left, Product};
 use super::softmax::{Exponentials, Softmax, gradient_of_logits};
 use super::threads::part;
 use super::vector::Vector;
-
-/// Some columns of some rows of a buffer: where they begin and end.
-pub(super) fn within(rows: Range<usize>, stride: usize, columns: &Range<usize>) -> Range<usize> {
-    rows.start * stride + columns.start..(rows.end - 1) * stride + columns.end
-}
 
 /// What a thread has of the hidden layer.
 #[derive(Clone)]
@@ -38,6 +34,11 @@ pub(super) struct Share {
 impl Share {
     /// The share of thread `index` of `threads`.
     pub(super) fn new(layout: Layout, (index, threads): (usize, usize)) -> Self {
+        if layout.blocks == 0 {
+            let lines = part(layout.hidden_stride.div_ceil(LANES), index, threads);
+            let columns = lines.start * LANES..(lines.end * LANES).min(layout.hidden_stride);
+            return Share { blocks: 0..0, columns };
+        }
         let blocks = part(layout.blocks, index, threads);
         Share { columns: layout.columns_of(blocks.clone()), blocks }
     }
@@ -59,39 +60,34 @@ impl Share {
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(super) unsafe fn logits_forward<I: InstructionSet>(
-    network: &Network,
+    layout: Layout,
+    home: &Home,
     scratch: &mut Scratch,
     activations: &Activations,
     share: &Share,
 ) {
-    let layout = network.layout;
-    let Layout { shape, hidden_stride, chunk: stride, chunks, .. } = layout;
+    let Layout { shape, chunk: stride, chunks, .. } = layout;
     let batch = activations.batch;
     let panel: &mut [f32] = cast_slice_mut(&mut scratch.panel);
-    let columns = &share.columns;
     for chunk in 0..chunks {
         let rows = layout.rows_of(chunk);
         // Whole blocks: the rows beyond the vocabulary have logits of minus infinity.
         let count = rows.len().next_multiple_of(LANES);
         // SAFETY: the columns and the blocks are this thread's own.
         unsafe {
-            let from = within(rows.start..rows.start + count, hidden_stride, columns);
             I::call(Panel {
-                from: network.output_weights().columns(from),
-                row_stride: hidden_stride,
+                from: home.output.read(rows.start..rows.start + count),
+                row_stride: home.output.stride,
                 rows: count,
-                columns: columns.len(),
+                columns: home.output.width,
                 panel,
                 stride,
             });
             for (block, own) in share.blocks(layout, shape.hidden + 1) {
                 let first = (block * chunks + chunk) * batch * stride;
-                let hidden = columns.start + own.start..columns.start + own.end;
+                let units = home.units.part(&own);
                 I::call(Product {
-                    left: Left::Rows {
-                        values: activations.hidden.columns(within(0..batch, hidden_stride, &hidden)),
-                        stride: hidden_stride,
-                    },
+                    left: Left::Rows { values: units.read(0..batch), stride: units.stride },
                     rows: batch,
                     inner: own.len(),
                     right: panel[own.start * stride..].into(),
@@ -199,18 +195,18 @@ impl Job for BlockSums<'_> {
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(super) unsafe fn backward<I: InstructionSet>(
-    network: &Network,
+    layout: Layout,
+    home: &Home,
     scratch: &mut Scratch,
     activations: &Activations,
     share: &Share,
     share_kept: f32,
     timer: &mut Timer,
 ) {
-    let layout = network.layout;
     let Layout { shape, hidden_stride, position_stride, chunk: stride, chunks, .. } = layout;
     let batch = activations.batch;
-    let Share { columns, .. } = share;
-    let width = columns.len();
+    let Home { hidden, output, units, d_units, .. } = *home;
+    let width = d_units.width;
     let Scratch { pairs, terms, panel, .. } = scratch;
     let (terms, panel): (&mut [f32], &mut [f32]) = (cast_slice_mut(terms), cast_slice_mut(panel));
     // SAFETY: these columns are this thread's own, of parameters too.
@@ -222,21 +218,23 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                 left: Left::Rows { values: logits.into(), stride },
                 rows: batch,
                 inner: rows.len(),
-                right: network.output_weights().columns(within(rows, hidden_stride, columns)),
-                right_stride: hidden_stride,
+                right: output.read(rows),
+                right_stride: output.stride,
                 columns: width,
-                out: activations.d_hidden.columns_mut(within(0..batch, hidden_stride, columns)),
-                out_stride: hidden_stride,
+                out: d_units.write(0..batch),
+                out_stride: d_units.stride,
                 change: if chunk == 0 { Change::Write } else { Change::Add },
             });
         }
-        I::call(TanhBackward { activations, columns: columns.clone(), hidden_stride, share_kept });
+        let mask = &activations.hidden_mask;
+        let mask = (!mask.is_empty()).then(|| Columns::new(mask, hidden_stride, &share.columns));
+        I::call(TanhBackward { units, d_units, mask, batch, share_kept });
         timer.end(Pass::HiddenBackward);
         I::call(PairSums {
             pairs,
             own: 0..pairs.len(),
-            from: activations.d_hidden.columns(within(0..batch, hidden_stride, columns)),
-            from_stride: hidden_stride,
+            from: d_units.read(0..batch),
+            from_stride: d_units.stride,
             to: terms,
             width,
         });
@@ -245,8 +243,8 @@ pub(super) unsafe fn backward<I: InstructionSet>(
             let first = position * shape.embedding;
             // Columns from d on hold other positions' weights; what they give is not read.
             I::call(Panel {
-                from: network.hidden.columns(within(first..first + position_stride, hidden_stride, columns)),
-                row_stride: hidden_stride,
+                from: hidden.read(first..first + position_stride),
+                row_stride: hidden.stride,
                 rows: position_stride,
                 columns: width,
                 panel,
@@ -274,9 +272,10 @@ pub(super) unsafe fn backward<I: InstructionSet>(
 
 /// The gradient before tanh from that after it, times what dropout multiplied with.
 struct TanhBackward<'a> {
-    activations: &'a Activations,
-    columns: Range<usize>,
-    hidden_stride: usize,
+    units: Columns<'a>,
+    d_units: Columns<'a>,
+    mask: Option<Columns<'a>>,
+    batch: usize,
     /// What dropout keeps.
     share_kept: f32,
 }
@@ -287,16 +286,16 @@ impl Job for TanhBackward<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let TanhBackward { activations, columns, hidden_stride, share_kept } = self;
+        let TanhBackward { units, d_units, mask, batch, share_kept } = self;
         let share_kept = I::Full::splat(share_kept);
-        for example in 0..activations.batch {
-            let range = example * hidden_stride + columns.start..example * hidden_stride + columns.end;
+        for example in 0..batch {
             // SAFETY: these columns are the thread's own, and whole lines.
             unsafe {
-                let d_hidden = activations.d_hidden.write_numbers(range.clone());
-                let hidden = activations.hidden.read_numbers(range.clone());
-                let mask: &[f32] =
-                    if activations.hidden_mask.is_empty() { &[] } else { activations.hidden_mask.read_numbers(range) };
+                let (d_hidden, hidden) = (d_units.write_row(example), units.read_row(example));
+                let mask: &[f32] = match mask {
+                    Some(mask) => mask.read_row(example),
+                    None => &[],
+                };
                 for column in (0..hidden.len()).step_by(LANES) {
                     let mut slope = tanh_slope(I::Full::load(hidden[column..][..LANES].as_ptr()), share_kept);
                     if !mask.is_empty() {
@@ -317,14 +316,14 @@ impl Job for TanhBackward<'_> {
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(super) unsafe fn weights<I: InstructionSet>(
-    to: &Network,
+    layout: Layout,
+    to: &Home,
     scratch: &Scratch,
     activations: &Activations,
     share: &Share,
     purpose: Purpose,
 ) {
-    let layout = to.layout;
-    let Layout { shape, hidden_stride, position_stride, chunk: stride, chunks, .. } = layout;
+    let Layout { shape, position_stride, chunk: stride, chunks, .. } = layout;
     let batch = activations.batch;
     let Share { columns, .. } = share;
     let width = columns.len();
@@ -342,8 +341,8 @@ pub(super) unsafe fn weights<I: InstructionSet>(
                 right: terms[here.start * width..].into(),
                 right_stride: width,
                 columns: width,
-                out: to.hidden.columns_mut(within(rows, hidden_stride, columns)),
-                out_stride: hidden_stride,
+                out: to.hidden.write(rows),
+                out_stride: to.hidden.stride,
                 change: purpose.change(
                     #[inline(always)]
                     |decay| &decay.hidden[columns.start..],
@@ -359,7 +358,7 @@ pub(super) unsafe fn weights<I: InstructionSet>(
             right: terms.into(),
             right_stride: width,
             columns: width,
-            out: to.hidden_bias.columns_mut(columns.clone()),
+            out: to.hidden_bias.write(0..1),
             out_stride: width,
             change: purpose.change(
                 #[inline(always)]
@@ -373,11 +372,11 @@ pub(super) unsafe fn weights<I: InstructionSet>(
                 left: Left::Columns { values: logits.into(), stride },
                 rows: rows.len(),
                 inner: batch,
-                right: activations.hidden.columns(within(0..batch, hidden_stride, columns)),
-                right_stride: hidden_stride,
+                right: to.units.read(0..batch),
+                right_stride: to.units.stride,
                 columns: width,
-                out: to.output_weights().columns_mut(within(rows, hidden_stride, columns)),
-                out_stride: hidden_stride,
+                out: to.output.write(rows),
+                out_stride: to.output.stride,
                 change: purpose.change(
                     #[inline(always)]
                     |decay| &decay.output[columns.start..],

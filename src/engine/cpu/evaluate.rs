@@ -3,9 +3,11 @@
 use bytemuck::cast_slice_mut;
 
 use super::activations::{Activations, Scratch};
+use super::by_hidden::Share;
 use super::clock::Timer;
 use super::gradients::{Batch, gradients_of_batch};
 use super::hidden::{embedding_gather, hidden_forward, hidden_terms, hidden_units};
+use super::home::{Columns, Home};
 use super::lanes::{InstructionSet, Job, LANES, Lanes, dispatch};
 use super::network::{Layout, Network, Read, numbers};
 use super::output::logits_forward;
@@ -72,24 +74,28 @@ impl Job for Forward<'_> {
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
         let Forward { network, corpus, first, width, result, wanted } = self;
-        let Layout { shape, hidden_stride, chunk: stride, chunks, .. } = network.layout;
+        let layout = network.layout;
+        let Layout { shape, hidden_stride, chunk: stride, chunks, .. } = layout;
+        let columns = 0..hidden_stride;
         let examples = result.len() / width;
         let block = BLOCK.min(examples);
         // Where each token comes often, what it adds to the hidden units is known for all of them from the start.
         let all = shape.vocabulary <= examples;
         let pairs = shape.context * if all { shape.vocabulary } else { block };
-        let mut scratch = Scratch::new(network.layout, block, pairs, hidden_stride);
+        let mut scratch = Scratch::new(layout, block, pairs, hidden_stride);
         // SAFETY: nobody writes parameters while the engine is borrowed.
         let read = unsafe { Read::new(network) };
         if all {
             scratch.pairs.set_all();
             embedding_gather(read, &mut scratch, &[]);
-            hidden_terms::<I>(read, &mut scratch, 0..hidden_stride);
+            let weights = Columns::new(&network.hidden, hidden_stride, &columns);
+            // SAFETY: as above.
+            unsafe { hidden_terms::<I>(layout, weights, &mut scratch) };
         }
         let mut hidden = aligned(block * hidden_stride);
         let ones: &mut [f32] = cast_slice_mut(hidden.get_mut());
         ones.chunks_exact_mut(hidden_stride).for_each(|example| example[shape.hidden] = 1.0);
-        let no_mask = Shared::new(Lanes::ZERO, 0);
+        let nothing = Shared::new(Lanes::ZERO, 0);
         let kept = if wanted == Wanted::Distribution { chunks } else { 1 };
         let mut logits = vec![Lanes::ZERO; kept * block * stride / LANES];
         let mut references = vec![0.0; kept * block];
@@ -100,18 +106,19 @@ impl Job for Forward<'_> {
             let begin = first + number * block;
             scratch.set_examples(corpus, begin as u32..(begin + count) as u32);
             let Scratch { contexts, pairs, .. } = &mut scratch;
+            let home = Home::with_units(network, [&hidden, &nothing], &columns);
             // SAFETY: the hidden units are this thread's own.
             unsafe {
                 if all {
                     pairs.find(contexts);
                     if shape.hidden > 0 {
-                        hidden_units::<I>(read, &scratch, 0..hidden_stride, &hidden, &no_mask);
+                        hidden_units::<I>(layout, &home, &scratch, columns.clone(), &nothing);
                     }
                 } else {
                     pairs.set(contexts, false);
                     embedding_gather(read, &mut scratch, &[]);
                     if shape.hidden > 0 {
-                        hidden_forward::<I>(read, &mut scratch, 0..hidden_stride, &hidden, &no_mask);
+                        hidden_forward::<I>(layout, &home, &mut scratch, columns.clone(), &nothing);
                     }
                 }
             }
@@ -124,7 +131,7 @@ impl Job for Forward<'_> {
                 I::call(Exponentials {
                     logits,
                     stride,
-                    rows: network.layout.rows_of(chunk),
+                    rows: layout.rows_of(chunk),
                     targets: &scratch.targets,
                     softmax: Softmax {
                         largest: &mut largest,
@@ -185,10 +192,12 @@ impl Job for Examine<'_> {
         // SAFETY: this is the only thread.
         unsafe {
             let read = Read::new(network);
+            let share = Share::new(layout, (0, 1));
+            let home = Home::common(network, activations, &share.columns);
             embedding_gather(read, &mut scratch, &[]);
             if shape.hidden > 0 {
-                let columns = 0..hidden_stride;
-                hidden_forward::<I>(read, &mut scratch, columns, &activations.hidden, &activations.hidden_mask);
+                let columns = share.columns.clone();
+                hidden_forward::<I>(layout, &home, &mut scratch, columns, &activations.hidden_mask);
             }
             let hidden = activations.hidden.read_numbers(0..batch * hidden_stride);
             let mut of_chunk = vec![0.0; batch * stride];
@@ -202,9 +211,9 @@ impl Job for Examine<'_> {
             let barrier = Barrier::new(1);
             let nothing = Recipe::default();
             let masks = [nothing.input_mask(0), nothing.hidden_mask(0)];
-            let turn = Turn { network, activations, barrier: &barrier, masks, scale, whose: (0, 1) };
-            turn.examples::<I>(&mut scratch, &turn.share(), 0, &mut Timer::new(None));
-            let mut examined = Batch { activations, scratch: &mut scratch, scale };
+            let turn = Turn { network, activations, home, barrier: &barrier, masks, scale, whose: (0, 1) };
+            turn.examples::<I>(&mut scratch, &share, 0, &mut Timer::new(None));
+            let mut examined = Batch { activations, scratch: &mut scratch, home, scale };
             gradients_of_batch::<I>(network, gradients, &mut examined, &barrier, (0, 1));
             let units = hidden.chunks_exact(hidden_stride).flat_map(|example| &example[..shape.hidden]);
             let loss = mean_of_batch(numbers(activations.losses.read()), batch);

@@ -8,6 +8,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use super::activations::{Activations, Scratch};
 use super::by_hidden::{self, Share};
 use super::hidden::PairSums;
+use super::home::Home;
 use super::lanes::{InstructionSet, Job, LANES};
 use super::network::{Layout, Network};
 use super::pairs::Pairs;
@@ -48,6 +49,8 @@ impl<'a> Purpose<'a> {
 pub(super) struct Batch<'a> {
     pub(super) activations: &'a Activations,
     pub(super) scratch: &'a mut Scratch,
+    /// Where the thread has its share of the hidden units.
+    pub(super) home: Home<'a>,
     /// The gradient is that of `scale` times the loss.
     pub(super) scale: f32,
 }
@@ -70,7 +73,7 @@ pub(super) unsafe fn gradients_of_batch<I: InstructionSet>(
     unsafe {
         weights_of_batch::<I>(network, to, batch, Purpose::Gradient, (index, threads));
         // Where the embeddings are the output weights, their gradient was written by whoever has the chunk.
-        barrier.wait();
+        barrier.wait(index);
         let rows = to.embedding.write_numbers(to.matrices()[0].numbers(index, threads));
         if !layout.shape.tied {
             rows.fill(0.0);
@@ -99,7 +102,11 @@ pub(super) unsafe fn weights_of_batch<I: InstructionSet>(
         if layout.blocks > 0 {
             let share = Share::new(layout, (index, threads));
             if !share.columns.is_empty() {
-                by_hidden::weights::<I>(to, batch.scratch, batch.activations, &share, purpose);
+                let home = match purpose {
+                    Purpose::Step { .. } => batch.home,
+                    Purpose::Gradient => Home::common(to, batch.activations, &share.columns),
+                };
+                by_hidden::weights::<I>(layout, &home, batch.scratch, batch.activations, &share, purpose);
             }
             return;
         }
@@ -201,7 +208,7 @@ unsafe fn hidden_weights<I: InstructionSet>(
 unsafe fn output_rows<I: InstructionSet>(to: &Network, batch: &mut Batch, chunk: usize, purpose: Purpose) {
     let layout = to.layout;
     let Layout { hidden_stride, chunk: stride, .. } = layout;
-    let Batch { activations, scratch, scale } = batch;
+    let Batch { activations, scratch, scale, .. } = batch;
     let (count, rows) = (activations.batch, layout.rows_of(chunk));
     // SAFETY: the caller's promise.
     unsafe {

@@ -6,6 +6,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
 use super::functions::tanh;
+use super::home::{Columns, Home};
 use super::lanes::{InstructionSet, Job, LANES, Lanes};
 use super::network::{Layout, Read};
 use super::pairs::Pairs;
@@ -43,36 +44,44 @@ pub(super) fn embedding_gather(read: Read, scratch: &mut Scratch, mask: &[f32]) 
 /// hidden = tanh(W1 x + b1), for some columns of all examples: first what each pair adds, then the sums of the examples.
 ///
 /// # Safety
-/// The columns of `hidden` and of its mask are this thread's own until a barrier.
+/// These columns, and the mask's, are this thread's own until a barrier.
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(super) unsafe fn hidden_forward<I: InstructionSet>(
-    read: Read,
+    layout: Layout,
+    home: &Home,
     scratch: &mut Scratch,
     columns: Range<usize>,
-    hidden: &Shared<Lanes>,
     mask: &Shared<Lanes>,
 ) {
-    hidden_terms::<I>(read, scratch, columns.clone());
     // SAFETY: the caller's promise.
-    unsafe { hidden_units::<I>(read, scratch, columns, hidden, mask) };
+    unsafe {
+        hidden_terms::<I>(layout, home.hidden, scratch);
+        hidden_units::<I>(layout, home, scratch, columns, mask);
+    }
 }
 
 /// What each pair adds to some of the hidden units.
+///
+/// # Safety
+/// Nobody writes these columns of the weights meanwhile.
 #[inline(always)]
-pub(super) fn hidden_terms<I: InstructionSet>(read: Read, scratch: &mut Scratch, columns: Range<usize>) {
-    let Layout { shape, hidden_stride, position_stride, .. } = read.layout;
+#[allow(unsafe_code)]
+pub(super) unsafe fn hidden_terms<I: InstructionSet>(layout: Layout, weights: Columns, scratch: &mut Scratch) {
+    let Layout { shape, position_stride, .. } = layout;
     let Scratch { pairs, input, terms, .. } = scratch;
     let (input, terms): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(terms));
-    let width = columns.len();
+    let Columns { width, stride, .. } = weights;
     for position in 0..shape.context {
         let own = pairs.starts[position]..pairs.starts[position + 1];
+        let rows = position * shape.embedding..(position + 1) * shape.embedding;
         I::call(Product {
             left: Left::Rows { values: input[own.start * position_stride..].into(), stride: position_stride },
             rows: own.len(),
             inner: shape.embedding,
-            right: read.hidden[position * shape.embedding * hidden_stride + columns.start..].into(),
-            right_stride: hidden_stride,
+            // SAFETY: the caller's promise.
+            right: unsafe { weights.read(rows) },
+            right_stride: stride,
             columns: width,
             out: (&mut terms[own.start * width..]).into(),
             out_stride: width,
@@ -88,26 +97,22 @@ pub(super) fn hidden_terms<I: InstructionSet>(read: Read, scratch: &mut Scratch,
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(super) unsafe fn hidden_units<I: InstructionSet>(
-    read: Read,
+    layout: Layout,
+    home: &Home,
     scratch: &Scratch,
     columns: Range<usize>,
-    hidden: &Shared<Lanes>,
     mask: &Shared<Lanes>,
 ) {
-    let Layout { shape, hidden_stride, .. } = read.layout;
-    let terms = cast_slice(&scratch.terms);
-    let bias = &read.hidden_bias[columns.clone()];
-    let one = shape.hidden;
+    let Layout { shape, hidden_stride, .. } = layout;
     I::call(HiddenUnits {
         pairs: &scratch.pairs,
         context: shape.context,
-        terms,
-        bias,
-        columns,
-        one,
-        hidden,
-        mask,
-        hidden_stride,
+        terms: cast_slice(&scratch.terms),
+        // SAFETY: the caller's promise.
+        bias: unsafe { home.hidden_bias.read_row(0) },
+        units: home.units,
+        one: shape.hidden.checked_sub(columns.start),
+        mask: (!mask.is_empty()).then(|| Columns::new(mask, hidden_stride, &columns)),
     });
 }
 
@@ -119,12 +124,12 @@ struct HiddenUnits<'a> {
     terms: &'a [f32],
     /// [columns].
     bias: &'a [f32],
-    columns: Range<usize>,
-    /// The column of the constant one.
-    one: usize,
-    hidden: &'a Shared<Lanes>,
-    mask: &'a Shared<Lanes>,
-    hidden_stride: usize,
+    /// [B, columns].
+    units: Columns<'a>,
+    /// The column of the constant one, counted from the first, if it does not come before.
+    one: Option<usize>,
+    /// [B, columns].
+    mask: Option<Columns<'a>>,
 }
 
 impl Job for HiddenUnits<'_> {
@@ -133,13 +138,12 @@ impl Job for HiddenUnits<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let HiddenUnits { pairs, context, terms, bias, columns, one, hidden, mask, hidden_stride } = self;
-        let width = columns.len();
+        let HiddenUnits { pairs, context, terms, bias, units: home, one, mask } = self;
+        let width = home.width;
         assert!(bias.len() == width && pairs.len() * width <= terms.len());
         for (example, places) in pairs.of_example.chunks_exact(context).enumerate() {
-            let range = example * hidden_stride + columns.start..example * hidden_stride + columns.end;
             // SAFETY: these columns are this thread's own.
-            let out = unsafe { hidden.write_numbers(range.clone()) };
+            let out = unsafe { home.write_row(example) };
             let mut column = 0;
             while column + LANES <= width {
                 units::<I::Full>(places, terms, bias, column, out);
@@ -148,16 +152,19 @@ impl Job for HiddenUnits<'_> {
             if column < width {
                 units::<I::Half>(places, terms, bias, column, out);
             }
-            if !mask.is_empty() {
+            if let Some(mask) = mask {
                 // SAFETY: these columns are this thread's own.
-                let mask = unsafe { mask.read_numbers(range) };
+                let mask = unsafe { mask.read_row(example) };
                 out.iter_mut().zip(mask).for_each(
                     #[inline(always)]
                     |(unit, mask)| *unit *= mask,
                 );
             }
-            if columns.contains(&one) {
-                out[one - columns.start] = 1.0;
+            if let Some(one) = one.filter(
+                #[inline(always)]
+                |&one| one < width,
+            ) {
+                out[one] = 1.0;
             }
         }
     }

@@ -8,7 +8,7 @@
 //! | `network`, `activations`, `threads` | parameters, what a batch leaves, who may write which part of it |
 //! | `pairs`, `hidden` | the context as pairs of position and token; between the tokens and the hidden layer |
 //! | `output`, `softmax` | the output layer where threads share out the vocabulary |
-//! | `by_hidden` | the output layer and the way back where they share out the hidden units |
+//! | `by_hidden`, `home` | the output layer and the way back where they share out the hidden units, and where those stand |
 //! | `step`, `gradients`, `update`, `rule` | a thread's part of a step; the weights' gradients; what a step makes of them |
 //! | `evaluate` | the forward pass over a corpus |
 //! | `clock`, `pace`, `bandwidth` | what a pass takes; how many threads pay; what memory gives |
@@ -22,6 +22,7 @@ mod evaluate;
 mod functions;
 mod gradients;
 mod hidden;
+mod home;
 mod lanes;
 mod network;
 mod output;
@@ -48,9 +49,11 @@ use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus};
 
 use activations::{Activations, Scratch};
+use by_hidden::Share;
 use clock::{Clock, Pass, SAMPLED_STEPS, Timer};
 use evaluate::{Examine, Wanted};
 use gradients::Batch;
+use home::{Home, Own};
 use lanes::{InstructionSet, Job, Level, dispatch};
 use network::{Network, numbers};
 use pace::Pace;
@@ -77,6 +80,8 @@ struct Training {
     activations: Activations,
     /// What each thread has for itself; kept, so that a range of steps begins without new memory.
     scratches: Vec<Mutex<Scratch>>,
+    /// Each thread's share of the hidden units, where it has them to itself.
+    own: Vec<Own>,
     /// The dropout of the input and of the hidden units.
     masks: [Mask; 2],
     carried: Carried,
@@ -86,7 +91,8 @@ impl Cpu {
     /// An engine with so many threads, at least one, for the best instruction set of the machine.
     pub fn new(threads: usize) -> Self {
         let crew = (threads > 1).then(|| {
-            let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("cpu engine {index}"));
+            let builder =
+                ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("cpu engine {index}"));
             Arc::new(builder.build().expect("the system starts the engine's threads"))
         });
         Cpu {
@@ -167,7 +173,10 @@ impl Engine for Cpu {
         let scratch = || Scratch::new(layout, batch, activations.pairs, layout.hidden_stride);
         let scratches = (0..self.threads).map(|_| Mutex::new(scratch())).collect();
         let carried = Carried::new(network, recipe);
-        self.training = Some(Training { corpus, plan, activations, scratches, masks, carried });
+        let alone = self.threads > 1 && layout.blocks > 0 && carried.steps_at_once();
+        let own = |index| Own::new(layout, &Share::new(layout, (index, self.threads)), batch);
+        let own = (0..if alone { self.threads } else { 0 }).map(own).collect();
+        self.training = Some(Training { corpus, plan, activations, scratches, own, masks, carried });
         Ok(())
     }
 
@@ -192,7 +201,7 @@ impl Engine for Cpu {
             let start = Instant::now();
             let crew = self.crew.clone().filter(|_| all);
             self.take_steps(first_step + done as u64, &rates[range.clone()], &mut losses[range], crew.as_deref());
-            self.pace.measured(all, steps, start.elapsed());
+            self.pace.measured(steps, start.elapsed());
             done += steps;
         }
         Ok(losses)
@@ -260,14 +269,20 @@ impl Job for Worker<'_> {
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
         let Steps { network, training, barrier, first_step, rates, index, threads } = self.steps;
-        let Training { corpus, plan, activations, masks, carried, .. } = training;
+        let Training { corpus, plan, activations, own, masks, carried, .. } = training;
         let scratch = self.scratch;
         let (mut losses, mut clock) = self.leader.unzip();
         let _guard = barrier.guard();
         let batch = plan.batch as usize;
         let (scale, whose) = (1.0 / batch as f32, (index, threads));
-        let turn = Turn { network, activations, barrier, masks: *masks, scale, whose };
-        let share = turn.share();
+        let share = Share::new(network.layout, whose);
+        let own = own.get(index).filter(|_| threads > 1);
+        let home = own.map_or_else(|| Home::common(network, activations, &share.columns), Own::home);
+        let turn = Turn { network, activations, home, barrier, masks: *masks, scale, whose };
+        if let Some(own) = own {
+            // SAFETY: these columns are this thread's own for all of the range.
+            unsafe { own.fetch(network) };
+        }
         let mut examples = vec![0; batch];
         for (place, &rate) in rates.iter().enumerate() {
             let step = first_step + place as u64;
@@ -280,15 +295,19 @@ impl Job for Worker<'_> {
             // SAFETY: all threads are here between the same barriers.
             unsafe {
                 turn.examples::<I>(scratch, &share, step, &mut timer);
-                let mut done = Batch { activations, scratch: &mut *scratch, scale };
+                let mut done = Batch { activations, scratch: &mut *scratch, home, scale };
                 carried.update::<I>(network, &mut done, Factors { rate, step }, barrier, whose);
                 if let Some(losses) = &mut losses {
                     losses[place] = mean_of_batch(numbers(activations.losses.read()), batch) as f32;
                 }
             }
             timer.end(Pass::ParametersUpdate);
-            barrier.wait();
+            barrier.wait(index);
             timer.end(Pass::Wait);
+        }
+        if let Some(own) = own {
+            // SAFETY: as above.
+            unsafe { own.give_back(network) };
         }
     }
 }

@@ -65,6 +65,16 @@ impl Layout {
         }
     }
 
+    /// Rows of the hidden weights: the last position's are read as if it were filled up.
+    pub(super) fn inputs(&self) -> usize {
+        self.shape.input() - self.shape.embedding + self.position_stride
+    }
+
+    /// Rows of the output weights: products read whole blocks of them.
+    pub(super) fn output_rows(&self) -> usize {
+        self.shape.vocabulary.next_multiple_of(LANES)
+    }
+
     /// Numbers from one row of the direct weights to the next.
     pub(super) fn direct_stride(&self) -> usize {
         self.shape.context * self.position_stride
@@ -125,10 +135,8 @@ impl Rows<'_> {
 impl Network {
     pub(super) fn zeros(shape: Shape) -> Self {
         let layout = Layout::new(shape);
-        let Layout { hidden_stride, embedding_stride, position_stride, .. } = layout;
-        // Products read whole blocks of rows.
-        let vocabulary = shape.vocabulary.next_multiple_of(LANES);
-        let inputs = shape.input() - shape.embedding + position_stride;
+        let Layout { hidden_stride, embedding_stride, .. } = layout;
+        let (vocabulary, inputs) = (layout.output_rows(), layout.inputs());
         let mut network = Network {
             layout,
             embedding: aligned(vocabulary * embedding_stride),
@@ -236,7 +244,6 @@ pub(super) struct Read<'a> {
     pub(super) layout: Layout,
     pub(super) embedding: &'a [f32],
     pub(super) hidden: &'a [f32],
-    pub(super) hidden_bias: &'a [f32],
     pub(super) output: &'a [f32],
     pub(super) direct: &'a [f32],
 }
@@ -252,7 +259,6 @@ impl<'a> Read<'a> {
                 layout: network.layout,
                 embedding: numbers(network.embedding.read()),
                 hidden: numbers(network.hidden.read()),
-                hidden_bias: numbers(network.hidden_bias.read()),
                 output: numbers(network.output_weights().read()),
                 direct: numbers(network.direct.read()),
             }

@@ -5,7 +5,8 @@ use super::by_hidden::{self, Share};
 use super::clock::{Pass, Timer};
 use super::dropout::DrawMask;
 use super::hidden::{embedding_gather, hidden_forward, input_backward};
-use super::lanes::{InstructionSet, LANES};
+use super::home::Home;
+use super::lanes::InstructionSet;
 use super::network::{Network, Read};
 use super::output::{Finish, output_layer};
 use super::softmax::gradient_of_logits;
@@ -17,6 +18,8 @@ use crate::engine::Mask;
 pub(super) struct Turn<'a> {
     pub(super) network: &'a Network,
     pub(super) activations: &'a Activations,
+    /// Where the thread has its share of the hidden units.
+    pub(super) home: Home<'a>,
     pub(super) barrier: &'a Barrier,
     /// The dropout of the input and of the hidden units.
     pub(super) masks: [Mask; 2],
@@ -27,17 +30,6 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// What the thread has of the hidden layer.
-    pub(super) fn share(&self) -> Share {
-        let layout = self.network.layout;
-        if layout.blocks > 0 {
-            return Share::new(layout, self.whose);
-        }
-        let (index, threads) = self.whose;
-        let lines = part(layout.hidden_stride.div_ceil(LANES), index, threads);
-        Share { blocks: 0..0, columns: lines.start * LANES..(lines.end * LANES).min(layout.hidden_stride) }
-    }
-
     /// Forward and back for the batch in the scratch, up to what the weights' gradients are made of. Parameters are only
     /// read; after it comes a barrier, but for a thread's own share where threads share out the hidden units.
     ///
@@ -52,7 +44,7 @@ impl Turn<'_> {
         step: u64,
         timer: &mut Timer,
     ) {
-        let Turn { network, activations, barrier, masks, scale, whose: (index, threads) } = *self;
+        let Turn { network, activations, home, barrier, masks, scale, whose: (index, threads) } = *self;
         let layout = network.layout;
         let (shape, batch) = (layout.shape, activations.batch);
         let own = part(batch, index, threads);
@@ -65,7 +57,7 @@ impl Turn<'_> {
                 let (result, width) = (&activations.input_mask, shape.input());
                 let (mask, examples) = (masks[0], own.clone());
                 I::call(DrawMask { mask, step, examples, columns: 0..width, width, result, stride: width });
-                barrier.wait();
+                barrier.wait(index);
                 timer.end(Pass::Wait);
                 embedding_gather(read, scratch, result.read_numbers(0..batch * width));
             } else {
@@ -79,30 +71,30 @@ impl Turn<'_> {
                     let (columns, stride) = (columns.clone(), layout.hidden_stride);
                     I::call(DrawMask { mask, step, examples, columns, width, result, stride });
                 }
-                hidden_forward::<I>(read, scratch, columns, &activations.hidden, result);
+                hidden_forward::<I>(layout, &home, scratch, columns, result);
             }
             timer.end(Pass::HiddenForward);
             if layout.blocks > 0 {
                 if !share.columns.is_empty() {
-                    by_hidden::logits_forward::<I>(network, scratch, activations, share);
+                    by_hidden::logits_forward::<I>(layout, &home, scratch, activations, share);
                 }
                 timer.end(Pass::LogitsForward);
-                barrier.wait();
+                barrier.wait(index);
                 timer.end(Pass::Wait);
                 by_hidden::softmax_cross_entropy::<I>(read, scratch, activations, own, scale);
                 timer.end(Pass::SoftmaxCrossEntropy);
-                barrier.wait();
+                barrier.wait(index);
                 timer.end(Pass::Wait);
                 if !share.columns.is_empty() {
-                    by_hidden::backward::<I>(network, scratch, activations, share, share_kept, timer);
+                    by_hidden::backward::<I>(layout, &home, scratch, activations, share, share_kept, timer);
                 }
                 return;
             }
-            barrier.wait();
+            barrier.wait(index);
             timer.end(Pass::Wait);
             output_layer::<I>(read, scratch, activations, timer, (index, threads));
             if layout.parts > 1 {
-                barrier.wait();
+                barrier.wait(index);
                 timer.end(Pass::Wait);
             }
             let (targets, hidden) = (&scratch.targets, (shape.hidden > 0).then_some(share_kept));
@@ -113,14 +105,14 @@ impl Turn<'_> {
                 }
             }
             timer.end(Pass::HiddenBackward);
-            barrier.wait();
+            barrier.wait(index);
             timer.end(Pass::Wait);
             if shape.hidden > 0 {
                 let own = part(scratch.pairs.len(), index, threads);
                 input_backward::<I>(read, scratch, activations, own);
             }
             timer.end(Pass::InputBackward);
-            barrier.wait();
+            barrier.wait(index);
             timer.end(Pass::Wait);
         }
     }

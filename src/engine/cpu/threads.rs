@@ -3,7 +3,7 @@
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::lanes::{LANES, Lanes};
 
@@ -159,14 +159,18 @@ pub(super) fn part(count: usize, index: usize, threads: usize) -> Range<usize> {
     count * index / threads..count * (index + 1) / threads
 }
 
-/// A barrier for phases of microseconds: waiting threads spin for a while before they let others run.
+/// A barrier for phases of microseconds: waiting threads spin for a while before they let others run. Each thread has a
+/// flag, which it alone writes and all others read: a meeting of two takes the time in which one cache line goes over.
 pub(super) struct Barrier {
-    threads: usize,
+    flags: Vec<Flag>,
     spins: u32,
-    arrived: AtomicUsize,
-    generation: AtomicUsize,
     broken: AtomicBool,
 }
+
+/// How often its thread has come to the barrier; alone on its cache line, and on the one that is fetched along with it.
+#[derive(Default)]
+#[repr(align(128))]
+struct Flag(AtomicU32);
 
 /// Turns of the waiting loop before the thread offers its core: about 50 microseconds, longer than a phase of a small
 /// network, so that only a thread that lost its core makes the others yield.
@@ -177,33 +181,31 @@ impl Barrier {
         // With more threads than cores, whoever spins keeps a core from the one that is waited for.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Barrier {
-            threads,
+            flags: (0..threads).map(|_| Flag::default()).collect(),
             spins: if threads > cores { 0 } else { SPINS },
-            arrived: AtomicUsize::new(0),
-            generation: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
         }
     }
 
-    /// Returns when every thread has called it. Panics if another thread has panicked.
-    pub(super) fn wait(&self) {
-        if self.threads == 1 {
+    /// Returns when every thread has called it, each with its own index. Panics if another thread has panicked.
+    pub(super) fn wait(&self, index: usize) {
+        if self.flags.len() == 1 {
             return;
         }
-        let generation = self.generation.load(Ordering::Acquire);
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
-            self.arrived.store(0, Ordering::Relaxed);
-            self.generation.store(generation.wrapping_add(1), Ordering::Release);
-            return;
-        }
-        let mut turns = 0u32;
-        while self.generation.load(Ordering::Acquire) == generation {
-            assert!(!self.broken.load(Ordering::Relaxed), "another thread of the engine panicked");
-            turns = turns.saturating_add(1);
-            if turns < self.spins {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
+        let own = &self.flags[index].0;
+        let meeting = own.load(Ordering::Relaxed).wrapping_add(1);
+        own.store(meeting, Ordering::Release);
+        for other in &self.flags {
+            let mut turns = 0u32;
+            // Another thread is at this meeting, one behind, or already on its way to the next.
+            while other.0.load(Ordering::Acquire) == meeting.wrapping_sub(1) {
+                assert!(!self.broken.load(Ordering::Relaxed), "another thread of the engine panicked");
+                turns = turns.saturating_add(1);
+                if turns < self.spins {
+                    std::hint::spin_loop();
+                } else {
+                    std::thread::yield_now();
+                }
             }
         }
     }
@@ -226,19 +228,22 @@ impl Drop for Guard<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
 
     #[test]
     fn no_thread_passes_the_barrier_before_the_last_one_arrives() {
         let (barrier, count) = (Barrier::new(3), AtomicUsize::new(0));
         std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
+            for index in 0..3 {
+                let (barrier, count) = (&barrier, &count);
+                scope.spawn(move || {
                     for round in 1..=1000 {
                         count.fetch_add(1, Ordering::Relaxed);
-                        barrier.wait();
+                        barrier.wait(index);
                         assert_eq!(count.load(Ordering::Relaxed), 3 * round);
-                        barrier.wait();
+                        barrier.wait(index);
                     }
                 });
             }
@@ -250,7 +255,7 @@ mod tests {
         let barrier = Barrier::new(2);
         let result = std::panic::catch_unwind(|| {
             std::thread::scope(|scope| {
-                scope.spawn(|| barrier.wait());
+                scope.spawn(|| barrier.wait(0));
                 scope.spawn(|| {
                     let _guard = barrier.guard();
                     panic!("planted");

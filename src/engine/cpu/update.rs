@@ -73,6 +73,11 @@ impl Carried {
         }
     }
 
+    /// Whether steps change the weights where their gradient is summed, and nothing else reads them in between.
+    pub(super) fn steps_at_once(&self) -> bool {
+        self.gradients.is_none() && self.average.is_none()
+    }
+
     /// The state with these parameters.
     pub(super) fn state(&mut self, parameters: Parameters) -> State {
         let of = |network: &mut Option<Network>| network.as_mut().map(Network::parameters);
@@ -121,7 +126,7 @@ impl Carried {
                     weights_of_batch::<I>(network, network, batch, purpose, whose);
                     // What comes back to the embeddings was in parts until here.
                     if network.layout.shape.direct || network.layout.blocks > 0 {
-                        barrier.wait();
+                        barrier.wait(index);
                     }
                     let own = part(network.layout.shape.vocabulary, index, threads);
                     let rows = network.embedding.write_numbers(network.matrices()[0].numbers(index, threads));
@@ -136,7 +141,7 @@ impl Carried {
                 }
                 Some(gradients) => {
                     gradients_of_batch::<I>(network, gradients, batch, barrier, whose);
-                    barrier.wait();
+                    barrier.wait(index);
                     let clip = self.clip_factor(gradients, barrier, whose);
                     self.apply_rule::<I>(network, gradients, factors, clip, whose);
                 }
@@ -144,7 +149,7 @@ impl Carried {
             if let Some(average) = &self.average {
                 if self.gradients.is_none() {
                     // Rows were stepped by others than those who average them.
-                    barrier.wait();
+                    barrier.wait(index);
                 }
                 let keeps = self.recipe.average_keeps(factors.step);
                 for (to, from) in average.matrices().into_iter().zip(network.matrices()) {
@@ -180,7 +185,7 @@ impl Carried {
             }
             first += matrix.count;
         }
-        barrier.wait();
+        barrier.wait(index);
         // SAFETY: nobody writes the sums before the next step's barriers.
         let norm = unsafe { self.row_squares.read().iter().sum::<f64>() }.sqrt();
         if norm > most { (most / norm) as f32 } else { 1.0 }
