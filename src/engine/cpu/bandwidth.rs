@@ -4,13 +4,16 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::Instant;
 
+use super::crew::Crew;
+
 /// Bytes of all arrays together, a half to be read and a half to be written: more than the caches of a machine hold.
 const BYTES: usize = 256 << 20;
 /// The best of so many copies counts: the machine may be busy for a while.
 const COPIES: usize = 8;
 
 /// Reads and writes of large copies in thousand million bytes a second, all threads at once, each on arrays of its own.
-pub(super) fn gigabytes_per_second(threads: usize) -> f64 {
+pub(super) fn gigabytes_per_second(crew: &Crew) -> f64 {
+    let threads = crew.threads();
     let share = BYTES / 2 / threads;
     let barrier = Barrier::new(threads);
     let copy = || {
@@ -27,10 +30,7 @@ pub(super) fn gigabytes_per_second(threads: usize) -> f64 {
         }
         shortest
     };
-    let slowest = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(copy)).collect();
-        workers.into_iter().map(|worker| worker.join().expect("a copy does not panic")).fold(0.0, f64::max)
-    });
+    let slowest = crew.share(vec![(); threads], |()| copy()).into_iter().fold(0.0, f64::max);
     (2 * share * threads) as f64 / slowest / 1e9
 }
 
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn memory_moves_at_a_speed_that_can_be() {
         for threads in [1, 2] {
-            let speed = super::gigabytes_per_second(threads);
+            let speed = super::gigabytes_per_second(&super::Crew::new(threads));
             assert!((0.1..10_000.0).contains(&speed), "{speed}");
         }
     }

@@ -40,7 +40,7 @@ impl Cpu {
             Wanted::Distribution => network.layout.shape.vocabulary,
         };
         let mut result = vec![0.0; corpus.len() * width];
-        let (level, threads) = (self.level, self.threads.min(corpus.len().max(1)));
+        let (level, threads) = (self.level, self.crew.threads().min(corpus.len().max(1)));
         let mut rest = &mut *result;
         let parts = (0..threads).map(|index| {
             let examples = part(corpus.len(), index, threads);
@@ -48,12 +48,7 @@ impl Cpu {
             rest = others;
             Forward { network, corpus, first: examples.start, width, result: own, wanted }
         });
-        match &self.crew {
-            Some(crew) if threads > 1 => crew.in_place_scope(|scope| {
-                parts.for_each(|forward| scope.spawn(move |_| dispatch(level, forward)));
-            }),
-            _ => parts.for_each(|forward| dispatch(level, forward)),
-        }
+        self.crew.share(parts.collect(), |forward| dispatch(level, forward));
         result
     }
 }

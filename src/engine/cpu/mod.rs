@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `lanes`, `vector`, `registers` | instruction sets, and vectors as all of them have them |
 //! | `functions`, `product`, `panel` | exp and tanh; the matrix product; rows turned into columns |
+//! | `crew` | the threads |
 //! | `network`, `activations`, `threads` | parameters, what a batch leaves, who may write which part of it |
 //! | `pairs`, `hidden` | the context as pairs of position and token; between the tokens and the hidden layer |
 //! | `output`, `softmax` | the output layer where threads share out the vocabulary |
@@ -17,6 +18,7 @@ mod activations;
 mod bandwidth;
 mod by_hidden;
 mod clock;
+mod crew;
 mod dropout;
 mod evaluate;
 mod functions;
@@ -38,10 +40,8 @@ mod threads;
 mod update;
 mod vector;
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
-
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{Engine, Examination, Hardware, Mask, PassTime, Recipe, State};
 use crate::Result;
@@ -51,6 +51,7 @@ use crate::text::{BatchPlan, Corpus};
 use activations::{Activations, Scratch};
 use by_hidden::Share;
 use clock::{Clock, Pass, SAMPLED_STEPS, Timer};
+use crew::{Crew, locked};
 use evaluate::{Examine, Wanted};
 use gradients::Batch;
 use home::{Home, Own};
@@ -64,10 +65,8 @@ use update::{Carried, Factors};
 
 /// The CPU engine. Its results are the same bits for any number of threads.
 pub struct Cpu {
-    threads: usize,
     level: Level,
-    /// The threads; none where the caller's own will do.
-    crew: Option<Arc<ThreadPool>>,
+    crew: Crew,
     network: Option<Network>,
     training: Option<Training>,
     clock: Clock,
@@ -90,15 +89,9 @@ struct Training {
 impl Cpu {
     /// An engine with so many threads, at least one, for the best instruction set of the machine.
     pub fn new(threads: usize) -> Self {
-        let crew = (threads > 1).then(|| {
-            let builder =
-                ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("cpu engine {index}"));
-            Arc::new(builder.build().expect("the system starts the engine's threads"))
-        });
         Cpu {
-            threads: threads.max(1),
             level: Level::detect(),
-            crew,
+            crew: Crew::new(threads),
             network: None,
             training: None,
             clock: Clock::default(),
@@ -119,11 +112,10 @@ impl Cpu {
         self.network().layout.shape
     }
 
-    /// Takes one step for each rate with all threads, or with the caller's alone.
-    fn take_steps(&mut self, first_step: u64, rates: &[f32], losses: &mut [f32], crew: Option<&ThreadPool>) {
+    /// Takes one step for each rate with so many threads: all, or the caller's alone.
+    fn take_steps(&mut self, first_step: u64, rates: &[f32], losses: &mut [f32], threads: usize) {
         let training = self.training.as_ref().expect("training is prepared first");
         let network = self.network.as_ref().expect("parameters are loaded first");
-        let threads = crew.map_or(1, ThreadPool::current_num_threads);
         let level = self.level;
         let barrier = Barrier::new(threads);
         let leader = Mutex::new(Some((losses, &mut self.clock)));
@@ -133,16 +125,8 @@ impl Cpu {
             let steps = Steps { network, training, barrier: &barrier, first_step, rates, index, threads };
             dispatch(level, Worker { steps, scratch, leader });
         };
-        match crew {
-            Some(crew) => drop(crew.broadcast(|context| work(context.index()))),
-            None => work(0),
-        }
+        if threads == 1 { work(0) } else { self.crew.run(work) }
     }
-}
-
-/// The contents of a lock that its one user holds.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("no thread of the engine panicked")
 }
 
 impl Engine for Cpu {
@@ -151,7 +135,7 @@ impl Engine for Cpu {
             device: "cpu".into(),
             backend: "cpu".into(),
             driver: self.instruction_set().into(),
-            threads: self.threads,
+            threads: self.crew.threads(),
         }
     }
 
@@ -171,11 +155,12 @@ impl Engine for Cpu {
         let activations = Activations::new(layout, batch, masks.map(|mask| mask.is_on()));
         // Each has room for all hidden units: a range of steps may fall to one thread.
         let scratch = || Scratch::new(layout, batch, activations.pairs, layout.hidden_stride);
-        let scratches = (0..self.threads).map(|_| Mutex::new(scratch())).collect();
+        let threads = self.crew.threads();
+        let scratches = (0..threads).map(|_| Mutex::new(scratch())).collect();
         let carried = Carried::new(network, recipe);
-        let alone = self.threads > 1 && layout.blocks > 0 && carried.steps_at_once();
-        let own = |index| Own::new(layout, &Share::new(layout, (index, self.threads)), batch);
-        let own = (0..if alone { self.threads } else { 0 }).map(own).collect();
+        let alone = threads > 1 && layout.blocks > 0 && carried.steps_at_once();
+        let own = |index| Own::new(layout, &Share::new(layout, (index, threads)), batch);
+        let own = (0..if alone { threads } else { 0 }).map(own).collect();
         self.training = Some(Training { corpus, plan, activations, scratches, own, masks, carried });
         Ok(())
     }
@@ -196,11 +181,11 @@ impl Engine for Cpu {
         let mut done = 0;
         while done < rates.len() {
             let left = rates.len() - done;
-            let (all, steps) = if self.crew.is_none() { (true, left) } else { self.pace.next(left) };
+            let (all, steps) = if self.crew.threads() == 1 { (true, left) } else { self.pace.next(left) };
             let range = done..done + steps;
             let start = Instant::now();
-            let crew = self.crew.clone().filter(|_| all);
-            self.take_steps(first_step + done as u64, &rates[range.clone()], &mut losses[range], crew.as_deref());
+            let threads = if all { self.crew.threads() } else { 1 };
+            self.take_steps(first_step + done as u64, &rates[range.clone()], &mut losses[range], threads);
             self.pace.measured(steps, start.elapsed());
             done += steps;
         }
@@ -233,14 +218,12 @@ impl Engine for Cpu {
 
     fn peak_gflops(&mut self) -> Option<f64> {
         let level = self.level;
-        Some(match &self.crew {
-            Some(crew) => crew.broadcast(|_| dispatch(level, Peak)).into_iter().sum(),
-            None => dispatch(level, Peak),
-        })
+        let every = vec![(); self.crew.threads()];
+        Some(self.crew.share(every, |()| dispatch(level, Peak)).into_iter().sum())
     }
 
     fn peak_gigabytes_per_second(&mut self) -> Option<f64> {
-        Some(bandwidth::gigabytes_per_second(self.threads))
+        Some(bandwidth::gigabytes_per_second(&self.crew))
     }
 }
 
