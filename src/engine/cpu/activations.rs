@@ -96,6 +96,8 @@ pub(super) struct Scratch {
     pub(super) panel: Vec<Lanes>,
     /// What each pair adds to the logits of a chunk, or gets from their gradient, [pairs, chunk].
     pub(super) pair_logits: Vec<Lanes>,
+    /// The exponentials of a chunk or the gradient of its logits, [B, chunk], where the vocabulary has several parts.
+    pub(super) logits: Vec<Lanes>,
     /// As many as there can be pairs.
     pub(super) ones: Vec<f32>,
 }
@@ -114,6 +116,7 @@ impl Scratch {
             terms: lines(pairs * columns),
             panel: lines((chunk * hidden_stride.max(direct)).max(hidden_stride * position_stride)),
             pair_logits: lines(if shape.direct { pairs * chunk } else { 0 }),
+            logits: lines(if layout.parts > 1 { batch * chunk } else { 0 }),
             ones: vec![1.0; pairs],
         }
     }

@@ -146,6 +146,7 @@ pub(super) unsafe fn softmax_cross_entropy<I: InstructionSet>(
                 hidden_stride,
                 references: activations.references.write_numbers(of(chunk * batch, 1)),
                 first: chunk == 0,
+                kept: &mut [],
             });
         }
     }
@@ -153,7 +154,7 @@ pub(super) unsafe fn softmax_cross_entropy<I: InstructionSet>(
     I::call(Finish { read, activations, targets, examples: own, scale, hidden });
     for chunk in 0..chunks {
         // SAFETY: as above.
-        unsafe { gradient_of_logits::<I>(layout, activations, targets, chunk, examples.clone(), scale) };
+        unsafe { gradient_of_logits::<I>(layout, activations, targets, chunk, examples.clone(), scale, None) };
     }
 }
 

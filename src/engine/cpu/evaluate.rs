@@ -137,6 +137,7 @@ impl Job for Forward<'_> {
                     hidden_stride,
                     references: &mut references[place * block..],
                     first: chunk == 0,
+                    kept: &mut [],
                 });
             }
             for (example, out) in out.chunks_exact_mut(width).enumerate() {

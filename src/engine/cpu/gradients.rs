@@ -9,7 +9,7 @@ use super::activations::{Activations, Scratch};
 use super::by_hidden::{self, Share};
 use super::hidden::PairSums;
 use super::home::Home;
-use super::lanes::{InstructionSet, Job, LANES};
+use super::lanes::{InstructionSet, Job, LANES, Lanes};
 use super::network::{Layout, Network};
 use super::pairs::Pairs;
 use super::product::{Change, Left, Product};
@@ -199,6 +199,27 @@ unsafe fn hidden_weights<I: InstructionSet>(
     }
 }
 
+/// The gradient of the logits of a chunk: in the thread's own buffer where the vocabulary has several parts.
+///
+/// # Safety
+/// No other thread writes it meanwhile.
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn logits_of_chunk<'a>(
+    layout: Layout,
+    activations: &'a Activations,
+    own: &'a [Lanes],
+    chunk: usize,
+) -> &'a [f32] {
+    let size = activations.batch * layout.chunk;
+    // SAFETY: the caller's promise.
+    if layout.parts > 1 {
+        cast_slice(own)
+    } else {
+        unsafe { activations.logits.read_numbers(chunk * size..(chunk + 1) * size) }
+    }
+}
+
 /// The output rows of a chunk; in several parts, the logits' gradient is made first.
 ///
 /// # Safety
@@ -212,10 +233,12 @@ unsafe fn output_rows<I: InstructionSet>(to: &Network, batch: &mut Batch, chunk:
     let (count, rows) = (activations.batch, layout.rows_of(chunk));
     // SAFETY: the caller's promise.
     unsafe {
+        let Scratch { logits, targets, .. } = &mut **scratch;
         if layout.parts > 1 {
-            gradient_of_logits::<I>(layout, activations, &scratch.targets, chunk, 0..count, *scale);
+            let apart = cast_slice_mut(logits);
+            gradient_of_logits::<I>(layout, activations, targets, chunk, 0..count, *scale, Some(apart));
         }
-        let logits = activations.logits.read_numbers(chunk * count * stride..(chunk + 1) * count * stride);
+        let logits = logits_of_chunk(layout, activations, logits, chunk);
         I::call(Product {
             left: Left::Columns { values: logits.into(), stride },
             rows: rows.len(),
@@ -249,16 +272,16 @@ unsafe fn direct_rows<I: InstructionSet>(
     let layout = network.layout;
     let Layout { shape, position_stride, chunk: stride, .. } = layout;
     let Batch { activations, scratch, .. } = batch;
-    let Scratch { pairs, input, pair_logits, .. } = &mut **scratch;
+    let Scratch { pairs, input, pair_logits, logits, .. } = &mut **scratch;
     let (input, d_pairs): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(pair_logits));
-    let (direct_stride, count, rows) = (layout.direct_stride(), activations.batch, layout.rows_of(chunk));
+    let (direct_stride, rows) = (layout.direct_stride(), layout.rows_of(chunk));
     let first = chunk == layout.chunks_of(number).start;
     // SAFETY: the caller's promise.
     unsafe {
         I::call(PairSums {
             pairs,
             own: 0..pairs.len(),
-            from: activations.logits.read_numbers(chunk * count * stride..(chunk + 1) * count * stride).into(),
+            from: logits_of_chunk(layout, activations, logits, chunk).into(),
             from_stride: stride,
             to: d_pairs,
             width: stride,

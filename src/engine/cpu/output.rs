@@ -18,7 +18,7 @@ use super::panel::Panel;
 use super::product::{Change, Left, Product};
 use super::softmax::{Exponentials, Softmax, exp_of_one};
 use super::threads::part;
-use super::vector::Vector;
+use super::vector::{Vector, all_streamed};
 
 /// The parts of the vocabulary, each with the examples, that thread `index` of `threads` has: all parts with all examples
 /// in a row, cut evenly.
@@ -156,11 +156,21 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
         for chunk in chunks.clone() {
             let own = layout.rows_of(chunk);
             // SAFETY: as above.
-            let (logits, references) = unsafe {
+            let (kept, references) = unsafe {
                 (
                     activations.logits.write_numbers(rows(chunk * batch, stride)),
                     activations.references.write_numbers(rows(chunk * batch, 1)),
                 )
+            };
+            // In several parts, each chunk is worked on in one buffer that stays in the cache, and its exponentials go past
+            // the cache to where the weights' gradient finds them: 3.5 % of a step with 16,383 words. (To multiply their
+            // factor with the hidden units instead, which spares the pass over them, was 3 % slower, even with the next
+            // chunk asked for ahead: the pass reads memory in order, the product does not.)
+            let mut apart = std::mem::take(&mut scratch.logits);
+            let (logits, kept): (&mut [f32], &mut [f32]) = if layout.parts > 1 {
+                (&mut cast_slice_mut(&mut apart)[..examples.len() * stride], kept)
+            } else {
+                (kept, &mut [])
             };
             logits_forward::<I>(read, scratch, chunk, hidden, examples.clone(), logits);
             timer.end(Pass::LogitsForward);
@@ -174,6 +184,7 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
                 hidden_stride,
                 references,
                 first,
+                kept,
             });
             timer.end(Pass::SoftmaxCrossEntropy);
             if layout.shape.hidden > 0 {
@@ -189,9 +200,11 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
                     change: if first { Change::Write } else { Change::Add },
                 });
             }
+            scratch.logits = apart;
             timer.end(Pass::HiddenBackward);
         }
     }
+    all_streamed();
 }
 
 /// What the parts of the vocabulary say together of some examples: their loss, what their exponentials are to be

@@ -4,7 +4,7 @@
 /// machine that has them.
 macro_rules! register {
     (
-        $register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+        $register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $stream:ident, $add:ident, $sub:ident, $mul:ident,
         $div:ident, $max:ident, $min:ident, |$a:ident, $b:ident, $c:ident| $fused:expr, |$i:ident| $power:expr,
         |$value:ident, $x:ident, $bound:ident| $zero:expr, |$s:ident| $sum:expr, |$l:ident| $largest:expr
     ) => {
@@ -28,6 +28,12 @@ macro_rules! register {
             unsafe fn store(self, to: *mut f32) {
                 // SAFETY: the caller's promise.
                 unsafe { $store(to, self) }
+            }
+
+            #[inline(always)]
+            unsafe fn stream(self, to: *mut f32) {
+                // SAFETY: the caller's promise.
+                unsafe { $stream(to, self) }
             }
 
             #[inline(always)]
@@ -107,6 +113,7 @@ mod x86 {
         _mm512_set1_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
+        _mm512_stream_ps,
         _mm512_add_ps,
         _mm512_sub_ps,
         _mm512_mul_ps,
@@ -129,6 +136,7 @@ mod x86 {
         _mm256_set1_ps,
         _mm256_loadu_ps,
         _mm256_storeu_ps,
+        _mm256_stream_ps,
         _mm256_add_ps,
         _mm256_sub_ps,
         _mm256_mul_ps,
@@ -205,6 +213,7 @@ mod neon {
         4,
         vdupq_n_f32,
         vld1q_f32,
+        vst1q_f32,
         vst1q_f32,
         vaddq_f32,
         vsubq_f32,

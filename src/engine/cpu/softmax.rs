@@ -34,6 +34,8 @@ pub(super) struct Exponentials<'a> {
     pub(super) references: &'a mut [f32],
     /// Whether nothing was summed yet.
     pub(super) first: bool,
+    /// Where else the exponentials go, as the logits stand; or nothing.
+    pub(super) kept: &'a mut [f32],
 }
 
 impl Job for Exponentials<'_> {
@@ -42,7 +44,7 @@ impl Job for Exponentials<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let Exponentials { logits, stride, rows, targets, softmax, hidden_stride, references, first } = self;
+        let Exponentials { logits, stride, rows, targets, softmax, hidden_stride, references, first, kept } = self;
         let Softmax { largest, sums, at_target, d_hidden } = softmax;
         let width = rows.len().next_multiple_of(LANES);
         for (example, logits) in logits.chunks_exact_mut(stride).enumerate() {
@@ -75,9 +77,13 @@ impl Job for Exponentials<'_> {
                     }
                 }
                 let reference = I::Full::splat(largest[example]);
+                let kept = if kept.is_empty() { None } else { Some(kept[example * stride..][..width].as_mut_ptr()) };
                 for block in (0..width).step_by(LANES) {
                     let e = exp(I::Full::load(place.add(block)).sub(reference));
                     e.store(place.add(block));
+                    if let Some(kept) = kept {
+                        e.stream(kept.add(block));
+                    }
                     sum = sum.add(e);
                 }
                 sum.store(sums[example].0.as_mut_ptr());
@@ -95,6 +101,8 @@ pub(super) fn exp_of_one<I: InstructionSet>(x: f32) -> f32 {
 
 /// Turns the exponentials of a chunk into the gradient of the logits, `scale` times (p - 1 at the target, p elsewhere).
 pub(super) struct LogitsGradient<'a> {
+    /// The exponentials, [examples, stride]; or nothing where the gradient takes their place.
+    pub(super) exponentials: &'a [f32],
     /// [examples, stride].
     pub(super) logits: &'a mut [f32],
     pub(super) stride: usize,
@@ -114,15 +122,21 @@ impl Job for LogitsGradient<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let LogitsGradient { logits, stride, rows, targets, references, largest, inverse, scale } = self;
+        let LogitsGradient { exponentials, logits, stride, rows, targets, references, largest, inverse, scale } = self;
+        let width = rows.len().next_multiple_of(LANES);
         for (example, logits) in logits.chunks_exact_mut(stride).enumerate() {
             // Where the largest logit came before this chunk, the exponential is that of zero.
             let difference = references[example] - largest[example];
             let factor = if difference == 0.0 { 1.0 } else { exp_of_one::<I>(difference) };
             let factor = I::Full::splat(factor * inverse[example]);
-            for block in logits[..rows.len().next_multiple_of(LANES)].chunks_exact_mut(LANES) {
-                // SAFETY: a block has that many numbers.
-                unsafe { I::Full::load(block.as_ptr()).mul(factor).store(block.as_mut_ptr()) };
+            let logits = &mut logits[..width];
+            let from = match exponentials {
+                [] => logits.as_ptr(),
+                all => all[example * stride..][..width].as_ptr(),
+            };
+            for block in (0..width).step_by(LANES) {
+                // SAFETY: blocks below the width lie within both.
+                unsafe { I::Full::load(from.add(block)).mul(factor).store(logits.as_mut_ptr().add(block)) };
             }
             let target = (targets[example] as usize).wrapping_sub(rows.start);
             if target < rows.len() {
@@ -132,7 +146,7 @@ impl Job for LogitsGradient<'_> {
     }
 }
 
-/// Makes the gradient of the logits of some examples in a chunk.
+/// Makes the gradient of the logits of some examples in a chunk: in a buffer apart, or where their exponentials stand.
 ///
 /// # Safety
 /// They are this thread's own, and what [`super::output::Finish`] leaves of these examples was written before a barrier or
@@ -146,13 +160,20 @@ pub(super) unsafe fn gradient_of_logits<I: InstructionSet>(
     chunk: usize,
     examples: Range<usize>,
     scale: f32,
+    apart: Option<&mut [f32]>,
 ) {
     let (batch, stride) = (activations.batch, layout.chunk);
     let of = |first: usize, width: usize| (first + examples.start) * width..(first + examples.end) * width;
     // SAFETY: the caller's promise.
     unsafe {
+        let own = of(chunk * batch, stride);
+        let (exponentials, logits): (&[f32], _) = match apart {
+            Some(apart) => (activations.logits.read_numbers(own), apart),
+            None => (&[], activations.logits.write_numbers(own)),
+        };
         I::call(LogitsGradient {
-            logits: activations.logits.write_numbers(of(chunk * batch, stride)),
+            exponentials,
+            logits,
             stride,
             rows: layout.rows_of(chunk),
             targets: &targets[examples.clone()],

@@ -101,7 +101,7 @@ impl Turn<'_> {
             I::call(Finish { read, activations, targets, examples: own.clone(), scale, hidden });
             if layout.parts == 1 {
                 for chunk in 0..layout.chunks {
-                    gradient_of_logits::<I>(layout, activations, targets, chunk, own.clone(), scale);
+                    gradient_of_logits::<I>(layout, activations, targets, chunk, own.clone(), scale, None);
                 }
             }
             timer.end(Pass::HiddenBackward);

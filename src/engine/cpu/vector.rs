@@ -22,6 +22,14 @@ pub(super) trait Vector: Copy {
     #[allow(unsafe_code)]
     unsafe fn store(self, to: *mut f32);
 
+    /// Stores what is not read again soon: where there is an instruction for it, past the cache, so that memory is not
+    /// read before it is written. Such stores are seen by other threads after [`all_streamed`].
+    ///
+    /// # Safety
+    /// `LANES` numbers can be written there, which begin at a multiple of their size.
+    #[allow(unsafe_code)]
+    unsafe fn stream(self, to: *mut f32);
+
     /// `a * b + c`.
     fn mul_add(a: Self, b: Self, c: Self) -> Self;
 
@@ -78,6 +86,14 @@ impl<V: Vector, const N: usize> Vector for [V; N] {
         for part in 0..N {
             // SAFETY: the caller's promise covers all parts.
             unsafe { self[part].store(to.add(part * V::LANES)) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn stream(self, to: *mut f32) {
+        for part in 0..N {
+            // SAFETY: the caller's promise covers all parts.
+            unsafe { self[part].stream(to.add(part * V::LANES)) };
         }
     }
 
@@ -169,6 +185,12 @@ impl Vector for f32 {
     }
 
     #[inline(always)]
+    unsafe fn stream(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { *to = self }
+    }
+
+    #[inline(always)]
     fn mul_add(a: Self, b: Self, c: Self) -> Self {
         a * b + c
     }
@@ -221,6 +243,17 @@ impl Vector for f32 {
     #[inline(always)]
     fn largest(self) -> f32 {
         self
+    }
+}
+
+/// Waits until what this thread streamed is in memory; a barrier of threads alone does not.
+#[inline(always)]
+pub(super) fn all_streamed() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every such machine has the instruction.
+    #[allow(unsafe_code)]
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
     }
 }
 
