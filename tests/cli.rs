@@ -50,6 +50,13 @@ fn a_short_run_reports_saves_and_answers() {
     let inspected = &place.events("inspect run")[0];
     assert_eq!(inspected["shape"]["hidden"], 40);
     assert_eq!(inspected["tokens"].as_array().unwrap().len(), 27);
+    let [began, ended] = inspected["history"].as_array().unwrap().as_slice() else {
+        panic!("{}", inspected["history"])
+    };
+    assert_eq!((&began["event"], &began["step"], &began["backend"]), (&"began".into(), &0.into(), &"cpu".into()));
+    assert!(began["command"].as_array().unwrap().contains(&"--out".into()));
+    assert_eq!((&ended["event"], &ended["step"]), (&"ended".into(), &400.into()));
+    assert_eq!(inspected["settings"]["text_sha256"][0].as_str().unwrap().len(), 64);
 }
 
 #[test]

@@ -7,12 +7,15 @@ use serde::Serialize;
 
 use super::options::OutputOptions;
 use crate::Result;
+use crate::engine::Hardware;
 use crate::model::{ModelFile, Shape};
 use crate::report::output::grouped;
+use crate::text::Sources;
 use crate::train::files::read_model;
+use crate::train::history::{self, Entry};
 use crate::train::{Progress, RunDirectory, Settings};
 
-/// What a model file is: shape, vocabulary, how it was trained.
+/// What a model file is: shape, vocabulary, how, when and on what it was trained.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct InspectArgs {
@@ -50,6 +53,9 @@ pub fn run(args: InspectArgs) -> Result<()> {
         tokens: &'a [String],
         progress: &'a Progress,
         settings: &'a Settings,
+        /// Where the run's text is, and what was done with it when; empty for a file outside its run's directory.
+        sources: Option<&'a Sources>,
+        history: &'a [Entry],
     }
     let output = args.output.output();
     let path = RunDirectory::model_of(&args.model);
@@ -63,6 +69,9 @@ pub fn run(args: InspectArgs) -> Result<()> {
             Tensor { name: tensor.name, sizes: tensor.sizes, mean, deviation }
         })
         .collect();
+    let run = RunDirectory::of_model(&args.model).filter(|(_, config)| config.settings == settings);
+    let history = run.as_ref().map_or(Vec::new(), |(directory, _)| history::read(directory.path()));
+    let sources = run.as_ref().map(|(_, config)| &config.sources);
     let file = path.display().to_string();
     let count = parameters.values.len();
     output.event(
@@ -76,6 +85,8 @@ pub fn run(args: InspectArgs) -> Result<()> {
             tokens: vocabulary.tokens(),
             progress: &progress,
             settings: &settings,
+            sources,
+            history: &history,
         },
     )?;
     let direct = if shape.direct { ", direct connections" } else { "" };
@@ -98,10 +109,28 @@ pub fn run(args: InspectArgs) -> Result<()> {
         format!("; best validation loss {:.4} at step {}", best.valid, grouped(best.step as usize))
     });
     output.text(format!("\nstep {} of {}{best}", grouped(progress.step as usize), grouped(settings.steps as usize)))?;
+    for line in history.iter().map(told) {
+        output.text(line)?;
+    }
     output.text(format!("tokens: {}\n", vocabulary.listed(LISTED)))?;
     output.text(
         toml::to_string(&settings).unwrap_or_else(|error| format!("settings cannot be shown: {error}")).trim_end(),
     )
+}
+
+/// A line of the run's history.
+fn told(entry: &Entry) -> String {
+    match entry {
+        Entry::Began { time, command, version, hardware, step } => {
+            let Hardware { device, backend, driver, .. } = hardware;
+            let device = if device == backend { device.clone() } else { format!("{device}, {backend}") };
+            let step = grouped(*step as usize);
+            format!("{time}: gpu-mlp {version} began at step {step} on {device} ({driver}):\n  {}", command.join(" "))
+        }
+        Entry::Ended { time, step, seconds } => {
+            format!("{time}: ended at step {} after {seconds:.1} s of training", grouped(*step as usize))
+        }
+    }
 }
 
 fn mean_and_deviation(values: &[f32]) -> (f64, f64) {

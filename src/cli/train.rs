@@ -14,10 +14,12 @@ use crate::engine::{DeviceChoice, Engine, Hardware, State};
 use crate::language_model::Network;
 use crate::model::Init;
 use crate::model::initial::initial;
+use crate::report::dashboard::{self, Dashboard};
 use crate::report::output::grouped;
 use crate::report::{Display, Output, summary};
 use crate::text::{Corpus, Data, Sources};
 use crate::train::directory::MODEL;
+use crate::train::history::{self, Entry};
 use crate::train::{Config, Losses, Outcome, Preset, Progress, RunDirectory, Settings, Trainer};
 use crate::{Error, Result};
 
@@ -46,6 +48,10 @@ pub struct TrainArgs {
     /// Go on with a run exactly where it stopped; its settings stay as they are
     #[arg(long, value_name = "DIR", help_heading = "Run", conflicts_with_all = ["SettingArgs", "RecipeOptions", "TextOptions"])]
     resume: Option<PathBuf>,
+
+    /// A live view on the terminal: curves, samples, and keys to stop, save, sample and halve the rate
+    #[arg(long, help_heading = "Run")]
+    dashboard: bool,
 
     #[command(flatten)]
     device: DeviceOptions,
@@ -77,26 +83,37 @@ struct Begun {
 /// Runs the command; returns the exit code.
 pub fn run(args: TrainArgs) -> Result<u8> {
     let output = args.output.output();
+    if args.dashboard {
+        dashboard::require_terminal()?;
+    }
     // The device before the run directory: where there is none, nothing is left behind.
     let prepared = Prepared::new(&args)?;
     let choice = prepared.device(&args, &output)?;
     let mut engine = args.device.open_choice(&choice, &output)?;
     let begun = prepared.begin(&args, &engine.hardware())?;
     start(&output, engine.as_ref(), &begun)?;
+    history::append(begun.directory.path(), &Entry::began(engine.hardware(), begun.progress.step))?;
     let Begun { directory, settings, data, state, progress } = &begun;
     let mut trainer = Trainer::new(engine.as_mut(), data, settings, directory, state, progress.clone())?;
     if progress.step == 0 {
         // From here on the run can be resumed, whatever happens.
         trainer.save_last()?;
     }
-    let mut display = Display::new(output, settings.steps, progress.step);
-    let outcome = trainer.run(&STOP, &mut display);
-    display.finish();
+    let outcome = if args.dashboard {
+        let mut dashboard = Dashboard::on_terminal(output, settings.steps, &STOP)?;
+        trainer.run(&STOP, &mut dashboard)
+    } else {
+        let mut display = Display::new(output, settings.steps, progress.step);
+        let outcome = trainer.run(&STOP, &mut display);
+        display.finish();
+        outcome
+    };
+    let (seconds, steps) = trainer.effort();
+    history::append(directory.path(), &Entry::ended(trainer.progress().step, seconds))?;
     match outcome? {
         Outcome::Stopped => stopped(&output, directory, trainer.progress().step),
         Outcome::Finished => {
             let losses = trainer.final_losses()?;
-            let (seconds, steps) = trainer.effort();
             let progress = trainer.progress().clone();
             done(&output, engine.as_mut(), &begun, &Done { losses, seconds, steps, progress })
         }

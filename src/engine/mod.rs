@@ -18,7 +18,7 @@ pub use open::{DeviceChoice, Opened, open};
 pub use recipe::{Mask, Optimizer, Recipe, State};
 
 /// What hardware an engine runs on, as results state it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hardware {
     /// The device's name: "cpu", "reference", or the adapter's.
     pub device: String,

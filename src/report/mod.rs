@@ -1,5 +1,6 @@
 //! What people and programs see: results on stdout, progress and messages on stderr.
 
+pub mod dashboard;
 pub mod output;
 pub mod paper;
 pub mod progress;

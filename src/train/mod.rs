@@ -2,6 +2,7 @@
 
 pub mod directory;
 pub mod files;
+pub mod history;
 pub mod preset;
 pub mod schedule;
 pub mod settings;
@@ -11,4 +12,4 @@ pub use directory::{Config, RunDirectory};
 pub use preset::{Length, Preset};
 pub use schedule::{Schedule, ScheduleKind};
 pub use settings::{Best, Progress, Settings};
-pub use trainer::{Live, Losses, Observer, Outcome, Report, Trainer};
+pub use trainer::{Live, Losses, Observer, Outcome, Report, Trainer, Wish};

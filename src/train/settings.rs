@@ -221,6 +221,17 @@ pub struct Progress {
     pub loss_sum: f64,
     /// How many losses are in it.
     pub loss_count: u64,
+    /// The steps before which the user halved the learning rate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub halvings: Vec<u64>,
+}
+
+impl Progress {
+    /// What the schedule's rate of a step is multiplied with.
+    pub fn rate_factor(&self, step: u64) -> f32 {
+        let halvings = self.halvings.iter().filter(|&&halved| halved <= step).count();
+        0.5f32.powi(halvings as i32)
+    }
 }
 
 /// A validation.

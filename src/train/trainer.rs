@@ -7,12 +7,16 @@ use serde::Serialize;
 
 use super::{Best, Progress, RunDirectory, Settings};
 use crate::engine::{Engine, State, mean_loss};
+use crate::language_model::{Network, Sampler};
 use crate::model::ModelFile;
 use crate::text::{BatchPlan, Corpus, Data};
 use crate::{Error, Result};
 
 /// A range of steps is cut so that it takes about this long: Ctrl-C and the progress bar need no more.
 const RANGE_TIME: Duration = Duration::from_millis(150);
+/// Items that a wish for samples draws, and their tokens at most.
+const SAMPLES: usize = 12;
+const SAMPLE_LENGTH: usize = 40;
 /// The last state is saved at least this often.
 const SAVE_TIME: Duration = Duration::from_secs(30);
 
@@ -48,8 +52,25 @@ pub struct Live {
     pub examples_per_second: f64,
 }
 
+/// What an observer may ask for between two ranges of steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To save the last state now.
+    Save,
+    /// To halve the learning rate from here on; a resumed run keeps to it.
+    HalveRate,
+    /// To see what the network writes by now.
+    Sample,
+}
+
 /// Is told how training goes.
 pub trait Observer {
+    /// Is asked after every range of steps until it wishes nothing more.
+    fn wish(&mut self) -> Option<Wish> {
+        None
+    }
+    /// After a wish was granted, with what came of it.
+    fn granted(&mut self, _wish: Wish, _result: &str) {}
     /// After every range of steps.
     fn live(&mut self, live: Live);
     /// After every report; `best` where it is a validation better than those before.
@@ -138,7 +159,8 @@ impl<'a> Trainer<'a> {
             }
             let step = self.progress.step;
             let end = self.next_event().min(step + range);
-            let rates: Vec<f32> = (step..end).map(|step| schedule.rate(step)).collect();
+            let rate = |step| schedule.rate(step) * self.progress.rate_factor(step);
+            let rates: Vec<f32> = (step..end).map(rate).collect();
             let start = Instant::now();
             let losses = self.engine.train(step, &rates)?;
             let time = start.elapsed();
@@ -153,7 +175,13 @@ impl<'a> Trainer<'a> {
                     saved = Instant::now();
                 }
             }
-            if saved.elapsed() > SAVE_TIME {
+            let mut save = saved.elapsed() > SAVE_TIME;
+            while let Some(wish) = observer.wish() {
+                save |= wish != Wish::Sample;
+                let result = self.grant(wish)?;
+                observer.granted(wish, &result);
+            }
+            if save {
                 self.save_last()?;
                 saved = Instant::now();
             }
@@ -171,6 +199,27 @@ impl<'a> Trainer<'a> {
             valid: self.data.valid.as_ref().map(&mut of).transpose()?,
             test: self.data.test.as_ref().map(&mut of).transpose()?,
         })
+    }
+
+    /// Does what an observer wishes, but for saving; says what came of it.
+    fn grant(&mut self, wish: Wish) -> Result<String> {
+        match wish {
+            Wish::Save => Ok(format!("saved at step {}", self.progress.step)),
+            Wish::HalveRate => {
+                self.progress.halvings.push(self.progress.step);
+                Ok(format!("rate halved before step {}", self.progress.step))
+            }
+            Wish::Sample => {
+                let parameters = self.engine.parameters()?;
+                let vocabulary = &self.data.vocabulary;
+                let (end, seed) = (vocabulary.end(), self.progress.step as u32);
+                let sampler = Sampler { temperature: 1.0, top_k: 0, top_p: 1.0, end, length: SAMPLE_LENGTH, seed };
+                let count = if end.is_some() { SAMPLES } else { 1 };
+                let samples = sampler.draw(&mut Network::new(self.engine, &parameters)?, &[], 0..count)?;
+                let texts: Vec<String> = samples.iter().map(|sample| vocabulary.decode(&sample.tokens)).collect();
+                Ok(texts.join("  "))
+            }
+        }
     }
 
     /// Saves the state as it is.
@@ -270,7 +319,8 @@ impl<'a> Trainer<'a> {
             Ok(loss)
         } else {
             let step = self.progress.step.saturating_sub(1);
-            Err(Error::NotFinite { step, rate: self.settings.schedule().rate(step) })
+            let rate = self.settings.schedule().rate(step) * self.progress.rate_factor(step);
+            Err(Error::NotFinite { step, rate })
         }
     }
 
