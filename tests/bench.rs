@@ -125,4 +125,18 @@ fn a_gpu_takes_turns_with_the_cpu() {
     let found: Vec<_> =
         all.iter().map(|timing| (timing["task"].as_str().unwrap(), timing["backend"] == "cpu")).collect();
     assert_eq!(found, [("train", true), ("train", false), ("eval", true), ("eval", false)]);
+    // Steps that are timed for their passes alone leave the rest of an ordinary step to what is between them.
+    let (training, gpu) = (&all[1], all[1]["device"].as_str().unwrap());
+    if !training["passes_unknown"].is_null() {
+        eprintln!("NOT TESTED: the passes of {gpu}");
+        return;
+    }
+    let passes = training["passes"].as_array().unwrap();
+    assert_eq!(passes.last().unwrap()["name"], "between passes");
+    let sum: f64 = passes.iter().map(|pass| number(&pass["microseconds"])).sum();
+    assert!((sum / number(&training["step_microseconds"]) - 1.0).abs() < 1e-9, "{training}");
+    assert!(number(&training["profiled_step_microseconds"]) > 0.0);
+    let table = Place::new().run("bench --device gpu --shape notebook --seconds 0.1 --passes");
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("small_") && table.contains("between passes"), "{table}");
 }

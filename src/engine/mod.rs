@@ -50,6 +50,21 @@ pub struct PassTime {
     pub microseconds: f64,
 }
 
+/// What became of [`Engine::profile`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Profile {
+    /// The passes were timed.
+    Measured {
+        /// Mean times of the passes of a step, in their order.
+        passes: Vec<PassTime>,
+        /// Mean time of these steps, from the begin of the first pass to the end of the last: what lies between passes
+        /// counts. It is longer than that of an ordinary step where timing costs speed.
+        step_microseconds: f64,
+    },
+    /// Why they cannot be timed.
+    Unknown(String),
+}
+
 /// Everything that one forward and backward pass computes, for checks.
 #[derive(Clone, Debug)]
 pub struct Examination {
@@ -105,6 +120,12 @@ pub trait Engine {
     /// Mean times of the passes of the steps taken since the last call, where the engine measures them.
     fn pass_times(&mut self) -> Vec<PassTime> {
         Vec::new()
+    }
+
+    /// Takes some steps of the prepared training for about so many seconds only to time their passes, where timing them costs
+    /// so much that ordinary steps go without. Training knows nothing of these steps.
+    fn profile(&mut self, _seconds: f64) -> Result<Profile> {
+        Ok(Profile::Unknown(format!("{} does not time its passes", self.hardware().device)))
     }
 
     /// Multiplications and additions a second that the hardware reaches on numbers in registers, in thousand millions,

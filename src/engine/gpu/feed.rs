@@ -11,7 +11,8 @@ pub(super) const RING: usize = 4096;
 
 /// A corpus and a plan on the device.
 pub(super) struct Feed {
-    batches: BatchPlan,
+    /// In which order examples come.
+    pub(super) batches: BatchPlan,
     context: usize,
     /// [`Plan`].
     pub(super) plan: Buffer,

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | [`mod@adapters`] | the machine's adapters |
 //! | `buffer` | memory on the device |
-//! | `device` | pipelines, submissions, and the only waits |
+//! | `device`, `recording` | pipelines, submissions, and the only waits; commands on their way there |
 //! | [`kernels`], `unroll` | the table of the WGSL kernels, and how lines of some stand for several |
 //! | [`product`], `choice` | the ways to make matrix products, and which is the fastest here |
 //! | [`uniforms`] | the structs that kernels read |
@@ -15,6 +15,7 @@
 //! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
 //! | `small` | the small path: two dispatches a step, in variants of which the fastest is taken |
 //! | `tuning` | what was measured on an adapter, kept from run to run |
+//! | `profile` | what each pass of a step takes |
 //! | [`alone`] | any kernel by itself, for tests and checks |
 
 pub mod adapters;
@@ -31,6 +32,8 @@ mod layout;
 mod pace;
 mod passes;
 pub mod product;
+mod profile;
+mod recording;
 mod small;
 mod step;
 mod tuning;
@@ -39,7 +42,7 @@ mod unroll;
 
 use std::sync::Arc;
 
-use super::{Engine, Examination, Hardware, Recipe, State};
+use super::{Engine, Examination, Hardware, Profile, Recipe, State};
 use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus, Order};
 use crate::{Error, Result};
@@ -87,6 +90,8 @@ pub struct Gpu {
     cut: Cut,
     /// How the general path makes matrix products.
     product: Variant,
+    /// How the small path cuts its work.
+    small: small::Variant,
     model: Option<Model>,
     training: Option<Training>,
     pace: Pace,
@@ -99,6 +104,7 @@ struct Model {
 }
 
 struct Training {
+    corpus: Arc<Corpus>,
     feed: Feed,
     carried: Carried,
     step: Step,
@@ -129,7 +135,16 @@ impl Gpu {
     }
 
     fn on(device: Device, path: Path) -> Self {
-        Gpu { device, path, cut: Cut::default(), product: VARIANTS[0], model: None, training: None, pace: Pace::new() }
+        Gpu {
+            device,
+            path,
+            cut: Cut::default(),
+            product: VARIANTS[0],
+            small: small::Variant::ALL[0],
+            model: None,
+            training: None,
+            pace: Pace::new(),
+        }
     }
 
     /// What a step of the prepared training costs.
@@ -141,24 +156,49 @@ impl Gpu {
         self.model.as_ref().ok_or_else(no_parameters)
     }
 
-    /// The step of the path that fits a batch and a recipe; it updates `destination`. `measures`: it will be taken so often
-    /// that it pays to measure which variant is the fastest.
-    fn step(&self, feed: &Feed, destination: &Buffer, carried: &Carried, measures: bool) -> Result<Step> {
-        let model = self.model()?;
-        let Model { shape, parameters, .. } = model;
-        let unfit = small::unfit(&self.device, *shape, feed.batch(), carried.recipe());
+    /// Whether the small path takes batches of a recipe. An error says that it cannot although it was asked for.
+    fn takes_small_path(&self, batch: usize, recipe: &Recipe) -> Result<bool> {
+        let unfit = small::unfit(&self.device, self.model()?.shape, batch, recipe);
         match (self.path, unfit) {
             (Path::Small, Some(reason)) => Err(Error::Usage(format!(
                 "the small GPU path cannot be taken: {reason}. Choose the general path, or let it be chosen"
             ))),
-            (Path::Small | Path::Automatic, None) => {
-                let small = Small { device: &self.device, shape: *shape, parameters, destination, feed };
-                small.step(small.chosen(measures)?)
-            }
-            (Path::General, _) | (Path::Automatic, Some(_)) => {
-                general::step(&self.device, model, destination, feed, self.cut, carried, self.product)
-            }
+            (Path::Small | Path::Automatic, None) => Ok(true),
+            (Path::General, _) | (Path::Automatic, Some(_)) => Ok(false),
         }
+    }
+
+    /// The step of the path that fits a batch and a recipe; it updates `destination`.
+    fn step(&self, feed: &Feed, destination: &Buffer, carried: &Carried) -> Result<Step> {
+        let model = self.model()?;
+        if self.takes_small_path(feed.batch(), carried.recipe())? {
+            return self.small_path(feed, destination)?.step(self.small);
+        }
+        general::step(&self.device, model, destination, feed, self.cut, carried, self.product)
+    }
+
+    fn small_path<'a>(&'a self, feed: &'a Feed, destination: &'a Buffer) -> Result<Small<'a>> {
+        let Model { shape, parameters, .. } = self.model()?;
+        Ok(Small { device: &self.device, shape: *shape, parameters, destination, feed })
+    }
+
+    /// Finds the fastest kernels for a training. All of them give the same bits.
+    fn choose(&mut self, feed: &Feed, recipe: &Recipe) -> Result<()> {
+        let model = self.model()?;
+        if self.takes_small_path(feed.batch(), recipe)? {
+            self.small = self.small_path(feed, &model.parameters)?.chosen()?;
+        } else {
+            self.product = choice::choose(&self.device, model.shape, feed.batch())?;
+        }
+        Ok(())
+    }
+
+    /// Gets ready to train with the kernels that are chosen.
+    fn make_ready(&mut self, corpus: Arc<Corpus>, feed: Feed, recipe: Recipe) -> Result<()> {
+        let carried = self.carried(recipe)?;
+        let step = self.step(&feed, &self.model()?.parameters, &carried)?;
+        self.training = Some(Training { corpus, feed, carried, step });
+        self.device.check()
     }
 
     fn carried(&mut self, recipe: Recipe) -> Result<Carried> {
@@ -240,14 +280,8 @@ impl Engine for Gpu {
 
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
         let feed = self.feed(&corpus, plan)?;
-        let carried = self.carried(recipe)?;
-        let shape = self.model()?.shape;
-        if self.path != Path::Small && small::unfit(&self.device, shape, feed.batch(), &recipe).is_some() {
-            self.product = choice::choose(&self.device, shape, feed.batch())?;
-        }
-        let step = self.step(&feed, &self.model()?.parameters, &carried, true)?;
-        self.training = Some(Training { feed, carried, step });
-        self.device.check()
+        self.choose(&feed, &recipe)?;
+        self.make_ready(corpus, feed, recipe)
     }
 
     fn state(&mut self) -> Result<State> {
@@ -263,7 +297,7 @@ impl Engine for Gpu {
     }
 
     fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {
-        let Some(Training { feed, carried, step }) = &self.training else { return Err(nothing_to_train_on()) };
+        let Some(Training { feed, carried, step, .. }) = &self.training else { return Err(nothing_to_train_on()) };
         let mut losses = Vec::with_capacity(rates.len());
         for (first, rates) in (first_step..).step_by(RING).zip(rates.chunks(RING)) {
             let factors = (first..).zip(rates).map(|(step, &rate)| Factors::new(carried.recipe(), step, rate));
@@ -282,6 +316,10 @@ impl Engine for Gpu {
             losses.extend(self.device.read::<f32>(&feed.losses, 0..rates.len())?);
         }
         Ok(losses)
+    }
+
+    fn profile(&mut self, seconds: f64) -> Result<Profile> {
+        profile::profile(self, seconds)
     }
 
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
@@ -325,7 +363,7 @@ impl Engine for Gpu {
         let gradients = self.device.tensors("gradients", layout.len())?;
         let plain = Recipe::default();
         let carried = self.carried(plain)?;
-        let step = self.step(&feed, &gradients, &carried, false)?;
+        let step = self.step(&feed, &gradients, &carried)?;
         feed.seek(&self.device, 0, &[Factors::new(&plain, 0, -1.0)]);
 
         let (mut hidden, mut logits, mut done) = (Vec::new(), Vec::new(), 0);

@@ -172,7 +172,11 @@ impl<'a> Passes<'a> {
             out,
             row_sums.unwrap_or(self.nothing.all()),
         ];
-        self.device.dispatch(&pipeline, &parts, workgroups)
+        let mut dispatch = self.device.dispatch(&pipeline, &parts, workgroups)?;
+        // A step has several products, which their sizes tell apart.
+        let Product { rows, columns, inner, .. } = product;
+        dispatch.name = format!("{} {rows}x{columns}x{inner}", self.variant.kernel.name).into();
+        Ok(dispatch)
     }
 
     fn uniform<T: bytemuck::Pod>(&self, value: &T) -> Result<Buffer> {

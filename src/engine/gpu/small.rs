@@ -91,16 +91,12 @@ pub(super) struct Small<'a> {
 }
 
 impl Small<'_> {
-    /// The fastest variant, as it was measured at some time. Without such a choice it is measured now, or, where
-    /// measuring does not pay, the first one is taken.
-    pub(super) fn chosen(&self, measures: bool) -> Result<Variant> {
+    /// The fastest variant, as it was measured at some time. Without such a choice it is measured now.
+    pub(super) fn chosen(&self) -> Result<Variant> {
         let key = key(self.shape, self.feed.batch());
         let kept = self.device.choice(&key);
         if let Some(variant) = Variant::ALL.into_iter().find(|variant| Some(variant.name()) == kept) {
             return Ok(variant);
-        }
-        if !measures {
-            return Ok(Variant::ALL[0]);
         }
         let scratch = self.device.tensors("parameters of a trial", Layout::new(self.shape).len())?;
         let trial = Small { destination: &scratch, ..*self };
