@@ -125,6 +125,11 @@ fn a_gpu_takes_turns_with_the_cpu() {
     let found: Vec<_> =
         all.iter().map(|timing| (timing["task"].as_str().unwrap(), timing["backend"] == "cpu")).collect();
     assert_eq!(found, [("train", true), ("train", false), ("eval", true), ("eval", false)]);
+    for timing in &all {
+        let share = number(&timing["gflops"]) / number(&timing["peak_gflops"]);
+        assert!((number(&timing["fraction_of_peak"]) / share - 1.0).abs() < 1e-9, "{timing}");
+        assert!(number(&timing["peak_gigabytes_per_second"]) > 0.0 && number(&timing["floor_microseconds"]) > 0.0);
+    }
     // Steps that are timed for their passes alone leave the rest of an ordinary step to what is between them.
     let (training, gpu) = (&all[1], all[1]["device"].as_str().unwrap());
     if !training["passes_unknown"].is_null() {

@@ -47,10 +47,9 @@ pub struct Lane {
 
 impl Lane {
     /// An engine whose limits are not measured yet.
-    pub fn measured(mut engine: Box<dyn Engine>) -> Self {
-        let limits =
-            Limits { peak_gflops: engine.peak_gflops(), peak_gigabytes_per_second: engine.peak_gigabytes_per_second() };
-        Lane { engine, limits }
+    pub fn measured(mut engine: Box<dyn Engine>) -> Result<Self> {
+        let (peak_gflops, peak_gigabytes_per_second) = (engine.peak_gflops()?, engine.peak_gigabytes_per_second()?);
+        Ok(Lane { engine, limits: Limits { peak_gflops, peak_gigabytes_per_second } })
     }
 }
 

@@ -205,7 +205,7 @@ impl Lanes {
             let opened = open(choice, *threads, gpu::Path::Automatic, Box::new(Cache))?;
             if is_first {
                 self.output.message(format!("device: {}", opened.reason));
-                let lane = Lane::measured(opened.engine);
+                let lane = Lane::measured(opened.engine)?;
                 self.limits.push(lane.limits);
                 lanes.push(lane);
             } else {

@@ -130,14 +130,14 @@ pub trait Engine {
 
     /// Multiplications and additions a second that the hardware reaches on numbers in registers, in thousand millions,
     /// where the engine can measure it: the limit of every step.
-    fn peak_gflops(&mut self) -> Option<f64> {
-        None
+    fn peak_gflops(&mut self) -> Result<Option<f64>> {
+        Ok(None)
     }
 
     /// Bytes a second that a copy of arrays too large for the caches reads and writes, in thousand millions, where the
     /// engine can measure it: the limit of what does not stay in a cache.
-    fn peak_gigabytes_per_second(&mut self) -> Option<f64> {
-        None
+    fn peak_gigabytes_per_second(&mut self) -> Result<Option<f64>> {
+        Ok(None)
     }
 }
 

@@ -199,17 +199,17 @@ impl Engine for Cpu {
         std::mem::take(&mut self.clock).times()
     }
 
-    fn peak_gflops(&mut self) -> Option<f64> {
+    fn peak_gflops(&mut self) -> Result<Option<f64>> {
         let (level, threads) = (self.level, self.threads);
         let total = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(move || dispatch(level, Peak))).collect();
             workers.into_iter().map(|worker| worker.join().expect("the peak loop does not panic")).sum()
         });
-        Some(total)
+        Ok(Some(total))
     }
 
-    fn peak_gigabytes_per_second(&mut self) -> Option<f64> {
-        Some(bandwidth::gigabytes_per_second(self.threads))
+    fn peak_gigabytes_per_second(&mut self) -> Result<Option<f64>> {
+        Ok(Some(bandwidth::gigabytes_per_second(self.threads)))
     }
 }
 

@@ -356,6 +356,11 @@ impl Device {
     pub(super) fn measure(&self, dispatches: &[Dispatch], times: usize) -> Result<f64> {
         let mut recording = self.record();
         recording.pass("measured", dispatches, times);
+        self.time(recording)
+    }
+
+    /// How long some commands take, in seconds.
+    pub(super) fn time(&self, recording: Recording) -> Result<f64> {
         let begin = Instant::now();
         self.wait(self.queue.submit([recording.encoder.finish()]))?;
         Ok(begin.elapsed().as_secs_f64())

@@ -238,8 +238,26 @@ pub const SMALL_PARAMETERS_TILED: Kernel = Kernel {
     unrolled: false,
 };
 
+/// Multiplications and additions, to see how many a device makes a second.
+pub const PEAK_ARITHMETIC: Kernel = Kernel {
+    name: "peak_arithmetic",
+    source: wgsl!("shared/workgroup", "peak_arithmetic"),
+    bindings: &[Read, Write],
+    constants: &["WORKGROUP", "ROUNDS"],
+    unrolled: true,
+};
+
+/// A copy, to see how fast memory moves.
+pub const PEAK_MEMORY: Kernel = Kernel {
+    name: "peak_memory",
+    source: wgsl!("shared/workgroup", "peak_memory"),
+    bindings: &[Read, Write],
+    constants: &["WORKGROUP", "RUN"],
+    unrolled: false,
+};
+
 /// Every kernel.
-pub const KERNELS: [&Kernel; 18] = [
+pub const KERNELS: [&Kernel; 20] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -258,4 +276,6 @@ pub const KERNELS: [&Kernel; 18] = [
     &SMALL_EXAMPLES_ACROSS,
     &SMALL_PARAMETERS,
     &SMALL_PARAMETERS_TILED,
+    &PEAK_ARITHMETIC,
+    &PEAK_MEMORY,
 ];

@@ -15,6 +15,7 @@
 //! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
 //! | `small` | the small path: two dispatches a step, in variants of which the fastest is taken |
 //! | `tuning` | what was measured on an adapter, kept from run to run |
+//! | `peak` | what the device reaches at most |
 //! | `profile` | what each pass of a step takes |
 //! | [`alone`] | any kernel by itself, for tests and checks |
 
@@ -31,6 +32,7 @@ pub mod kernels;
 mod layout;
 mod pace;
 mod passes;
+mod peak;
 pub mod product;
 mod profile;
 mod recording;
@@ -320,6 +322,14 @@ impl Engine for Gpu {
 
     fn profile(&mut self, seconds: f64) -> Result<Profile> {
         profile::profile(self, seconds)
+    }
+
+    fn peak_gflops(&mut self) -> Result<Option<f64>> {
+        peak::gflops(&mut self.device).map(Some)
+    }
+
+    fn peak_gigabytes_per_second(&mut self) -> Result<Option<f64>> {
+        peak::gigabytes_per_second(&mut self.device).map(Some)
     }
 
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
