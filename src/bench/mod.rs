@@ -34,7 +34,7 @@ use work::{Eval, Read, Sample, Score, Train, Work};
 const REPEATS: usize = 5;
 /// The row that makes the passes add up to the step.
 const UNACCOUNTED: &str = "unaccounted";
-/// The same where the device times its passes: waiting for the pass before, starting one, and what the host does.
+/// What a device that times its passes does between them: waiting for the pass before, and starting one.
 const BETWEEN: &str = "between passes";
 
 /// An engine that takes its turn, with what it reaches at most.
@@ -196,7 +196,10 @@ impl Measured {
         let (passes, profiled, unknown) = match &self.profile {
             None => (adding_up(&self.passes, UNACCOUNTED, step_microseconds), None, None),
             Some(Profile::Measured { passes, step_microseconds: profiled }) => {
-                (adding_up(passes, BETWEEN, step_microseconds), Some(*profiled), None)
+                let sum: f64 = passes.iter().map(|pass| pass.microseconds).sum();
+                let between = PassTime { name: BETWEEN.to_owned(), microseconds: profiled - sum };
+                let passes = [&passes[..], &[between]].concat();
+                (adding_up(&passes, UNACCOUNTED, step_microseconds), Some(*profiled), None)
             }
             Some(Profile::Unknown(reason)) => (Vec::new(), None, Some(reason.clone())),
         };

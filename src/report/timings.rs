@@ -129,9 +129,6 @@ fn pass_table(timings: &[&Timing]) -> Option<String> {
             continue;
         }
         row("the whole step, mean", steps.step_microseconds, 1.0);
-        if let Some(profiled) = steps.profiled_step_microseconds {
-            row("a step with its passes timed", profiled, profiled / steps.step_microseconds);
-        }
     }
     (!rows.is_empty()).then(|| table(&["shape", "device", "pass", "us", "share"], &rows))
 }

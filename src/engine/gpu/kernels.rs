@@ -75,7 +75,7 @@ pub const EMBEDDING_GATHER: Kernel = Kernel {
     name: "embedding_gather",
     source: activations!("shared/table", "shared/dropout", "embedding_gather"),
     bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Write],
-    constants: &["WORKGROUP"],
+    constants: &["WORKGROUP", "DROPS"],
     unrolled: false,
 };
 
@@ -104,7 +104,7 @@ pub const TANH_FORWARD: Kernel = Kernel {
     name: "tanh_forward",
     source: activations!("shared/dropout", "tanh_forward"),
     bindings: &[Uniform, Uniform, Read, Write],
-    constants: &["WORKGROUP"],
+    constants: &["WORKGROUP", "DROPS"],
     unrolled: false,
 };
 
@@ -113,7 +113,7 @@ pub const TANH_BACKWARD: Kernel = Kernel {
     name: "tanh_backward",
     source: activations!("shared/dropout", "tanh_backward"),
     bindings: &[Uniform, Uniform, Read, Read, Write],
-    constants: &["WORKGROUP"],
+    constants: &["WORKGROUP", "DROPS"],
     unrolled: false,
 };
 
@@ -161,7 +161,7 @@ pub const EMBEDDING_SCATTER: Kernel = Kernel {
     name: "embedding_scatter",
     source: activations!("shared/table", "shared/dropout", "shared/links", "embedding_scatter"),
     bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Read, Write],
-    constants: &["WORKGROUP", "INTO_GRADIENTS"],
+    constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS"],
     unrolled: false,
 };
 

@@ -61,6 +61,17 @@ pub enum Layout {
     LeftTransposed = 2,
 }
 
+impl Layout {
+    /// As matrices are written: `AB'` has the right one transposed.
+    pub fn formula(self) -> &'static str {
+        match self {
+            Layout::Plain => "AB",
+            Layout::RightTransposed => "AB'",
+            Layout::LeftTransposed => "A'B",
+        }
+    }
+}
+
 /// What becomes of the sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
