@@ -138,10 +138,15 @@ impl Device {
         self.adapter.limits
     }
 
+    /// Whether it computes on the CPU.
+    pub(super) fn is_software(&self) -> bool {
+        self.adapter.is_software()
+    }
+
     /// Invocations in the workgroups of most kernels: a software device works through them one after the other, and
     /// finer workgroups spread better over its threads.
     pub fn workgroup(&self) -> u32 {
-        if self.adapter.is_software() { 64 } else { 256 }
+        if self.is_software() { 64 } else { 256 }
     }
 
     /// Invocations of a workgroup that goes along a row and comes back to its beginning: on a software device those of one
@@ -149,7 +154,7 @@ impl Device {
     /// softmax of 16,383 logits a row: 8.8 ms in 8, 11.5 in 32, 15.6 in 64). Sums depend on it in their last bits, so that it
     /// is a rule and no measurement: a seed fixes a run.
     pub fn row_workgroup(&self) -> u32 {
-        if self.adapter.is_software() { 8 } else { self.workgroup() }
+        if self.is_software() { 8 } else { self.workgroup() }
     }
 
     /// What was chosen for this device by measuring.

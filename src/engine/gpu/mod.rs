@@ -76,7 +76,7 @@ const CHUNK_EXAMPLES: usize = 4096;
 /// Which of the two ways of taking a step the engine goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Path {
-    /// The small one where parameters and activations are small enough for it.
+    /// The small one where parameters and activations are small enough for it, and where it is the faster one.
     #[default]
     Automatic,
     /// Two dispatches a step.
@@ -160,12 +160,14 @@ impl Gpu {
 
     /// Whether the small path takes batches of a recipe. An error says that it cannot although it was asked for.
     fn takes_small_path(&self, batch: usize, recipe: &Recipe) -> Result<bool> {
-        let unfit = small::unfit(&self.device, self.model()?.shape, batch, recipe);
+        let shape = self.model()?.shape;
+        let unfit = small::unfit(&self.device, shape, batch, recipe);
         match (self.path, unfit) {
             (Path::Small, Some(reason)) => Err(Error::Usage(format!(
                 "the small GPU path cannot be taken: {reason}. Choose the general path, or let it be chosen"
             ))),
-            (Path::Small | Path::Automatic, None) => Ok(true),
+            (Path::Small, None) => Ok(true),
+            (Path::Automatic, None) => Ok(small::pays(self.device.is_software(), shape, batch)),
             (Path::General, _) | (Path::Automatic, Some(_)) => Ok(false),
         }
     }
