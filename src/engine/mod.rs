@@ -41,6 +41,15 @@ impl Hardware {
     }
 }
 
+/// Which of an engine's kernels take the steps of a training.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Kernels {
+    /// The way that a step goes: `small` or `general`.
+    pub path: &'static str,
+    /// Of the variants of that way, the one that was measured to be the fastest.
+    pub variant: String,
+}
+
 /// The time that a pass of a training step takes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct PassTime {
@@ -111,6 +120,11 @@ pub trait Engine {
 
     /// One forward and backward pass over all of a corpus as one batch. The parameters stay as they are.
     fn examine(&mut self, corpus: &Corpus) -> Result<Examination>;
+
+    /// The kernels that take the steps of the prepared training, where an engine has several for them.
+    fn kernels(&self) -> Option<Kernels> {
+        None
+    }
 
     /// What the engine chose by measuring, where it measures: a line for each choice.
     fn choices(&self) -> Vec<String> {

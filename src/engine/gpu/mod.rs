@@ -44,7 +44,7 @@ mod unroll;
 
 use std::sync::Arc;
 
-use super::{Engine, Examination, Hardware, Profile, Recipe, State};
+use super::{Engine, Examination, Hardware, Kernels, Profile, Recipe, State};
 use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus, Order};
 use crate::{Error, Result};
@@ -192,7 +192,7 @@ impl Gpu {
         if self.takes_small_path(feed.batch(), recipe)? {
             self.small = self.small_path(feed, &model.parameters)?.chosen()?;
         } else {
-            self.product = choice::choose(&self.device, model.shape, feed.batch())?;
+            self.product = choice::for_training(&self.device, model.shape, feed.batch())?;
         }
         Ok(())
     }
@@ -228,7 +228,8 @@ impl Gpu {
         let plan = BatchPlan { order: Order::Sequential, seed: 0, batch: chunk as u32, examples: corpus.len() as u32 };
         let feed = self.feed(corpus, plan)?;
         let without_dropout = [Recipe::default().input_mask(0), Recipe::default().hidden_mask(0)];
-        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout, self.product)?;
+        let product = choice::for_evaluation(&self.device, shape, corpus.len(), chunk)?;
+        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout, product)?;
         let dispatches = general.evaluation(result)?;
         let evaluated = Evaluated { logits: general.logits.clone(), example_losses: general.example_losses.clone() };
         for (step, first) in (0..).zip((0..corpus.len()).step_by(chunk)) {
@@ -253,6 +254,14 @@ fn nothing_to_train_on() -> Error {
 impl Engine for Gpu {
     fn hardware(&self) -> Hardware {
         self.device.hardware()
+    }
+
+    fn kernels(&self) -> Option<Kernels> {
+        let Training { feed, carried, .. } = self.training.as_ref()?;
+        Some(match self.takes_small_path(feed.batch(), carried.recipe()) {
+            Ok(true) => Kernels { path: "small", variant: self.small.name() },
+            _ => Kernels { path: "general", variant: self.product.name.to_owned() },
+        })
     }
 
     fn choices(&self) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cut::Cut;
 use super::small::{self, Variant};
-use super::{Gpu, Path, adapters};
+use super::{Gpu, Path, VARIANTS, adapters, choice};
 use crate::check::{built_in_cases, expected_of_reference};
 use crate::engine::cpu::Cpu;
 use crate::engine::{Engine, Examination, Optimizer, Recipe, mean_loss};
@@ -314,6 +314,16 @@ fn variants_of_the_small_path_give_the_same_bits() {
             assert!(run(*variant).unwrap() == expected, "{variant:?} {shape:?}");
         }
     }
+}
+
+#[test]
+fn an_evaluation_takes_the_products_that_a_training_found_to_be_the_fastest() {
+    let Some(gpu) = engine(Path::General, false) else { return };
+    let for_evaluation = |chunk| choice::for_evaluation(&gpu.device, ODD, 40, chunk).unwrap().name;
+    assert_eq!(for_evaluation(40), VARIANTS[0].name, "nothing is measured for so little");
+    gpu.device.choose(&choice::key(choice::measured_sizes(ODD, 40)), VARIANTS[2].name);
+    assert_eq!(for_evaluation(40), VARIANTS[2].name);
+    assert_eq!(for_evaluation(39), VARIANTS[0].name);
 }
 
 #[test]
