@@ -22,3 +22,13 @@ fn kept_of(dropout: Dropout, step: u32, lane: u32, width: u32, unit: u32) -> f32
     let word = select(words.y, words.x, unit % 2u == 0u);
     return select(dropout.kept, 0.0, word < dropout.threshold);
 }
+
+// The same of the four numbers from `unit` on, for which random numbers may be drawn beyond the width; nobody looks at those.
+fn kept_of_four(dropout: Dropout, step: u32, lane: u32, width: u32, unit: u32) -> vec4<f32> {
+    return vec4<f32>(
+        kept_of(dropout, step, lane, width, unit),
+        kept_of(dropout, step, lane, width, unit + 1u),
+        kept_of(dropout, step, lane, width, unit + 2u),
+        kept_of(dropout, step, lane, width, unit + 3u),
+    );
+}

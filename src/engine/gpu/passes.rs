@@ -66,7 +66,7 @@ impl<'a> Passes<'a> {
         parts: [Part<'_>; 4],
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
-        self.pass(&kernels::EMBEDDING_GATHER, &uniforms, &parts, &[drops(mask)], self.for_each_number(sizes))
+        self.pass(&kernels::EMBEDDING_GATHER, &uniforms, &parts, &[drops(mask)], self.for_each_four(sizes))
     }
 
     /// tanh forward, of one buffer, or backward, with the gradient in another.
@@ -79,7 +79,7 @@ impl<'a> Passes<'a> {
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&Dropout::new(mask))?];
         let parts: Vec<Part<'_>> = [&self.feed.cursor].iter().chain(buffers).map(|buffer| buffer.all()).collect();
-        self.pass(kernel, &uniforms, &parts, &[drops(mask)], self.for_each_number(sizes))
+        self.pass(kernel, &uniforms, &parts, &[drops(mask)], self.for_each_four(sizes))
     }
 
     /// Softmax, loss and what `result` says.
@@ -115,7 +115,9 @@ impl<'a> Passes<'a> {
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
         let constants = [("INTO_GRADIENTS", f64::from(u8::from(into_gradients))), drops(mask)];
-        self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, self.for_each_number(sizes))
+        let occurrences = sizes.rows * sizes.columns / table.columns;
+        let workgroups = self.for_each(occurrences as usize * table.columns.div_ceil(4) as usize);
+        self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, workgroups)
     }
 
     /// Sums of squares of some numbers, from place `first` of the sums on: one for each of so many workgroups.
@@ -193,8 +195,9 @@ impl<'a> Passes<'a> {
         workgroups_for_each(count, self.device.workgroup())
     }
 
-    fn for_each_number(&self, sizes: Activations) -> [u32; 3] {
-        self.for_each(sizes.rows as usize * sizes.columns as usize)
+    /// Four numbers of a row each.
+    fn for_each_four(&self, sizes: Activations) -> [u32; 3] {
+        self.for_each(sizes.rows as usize * sizes.stride as usize / 4)
     }
 
     fn pass(
