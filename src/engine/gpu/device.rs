@@ -3,14 +3,15 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use super::adapters::{Adapter, Limits};
 pub(super) use super::buffer::{Buffer, Part};
-use super::kernels::{Access, Kernel};
+use super::kernels::Kernel;
+use super::pipelines::{Pipeline, Pipelines};
 pub(super) use super::recording::{Dispatch, Recording, Stamps};
 use super::tuning::{NoStore, Store, Tuning};
 use crate::engine::Hardware;
@@ -30,19 +31,10 @@ pub struct Device {
     device: wgpu::Device,
     queue: wgpu::Queue,
     adapter: Adapter,
-    checked: bool,
     failure: Arc<Mutex<Option<String>>>,
-    pipelines: RefCell<HashMap<String, Pipeline>>,
+    pipelines: Pipelines,
     tuning: RefCell<Tuning>,
     in_flight: VecDeque<(wgpu::SubmissionIndex, usize)>,
-}
-
-/// A kernel, compiled for a device and some constants.
-#[derive(Clone)]
-pub(super) struct Pipeline {
-    kernel: &'static Kernel,
-    pipeline: wgpu::ComputePipeline,
-    layout: wgpu::BindGroupLayout,
 }
 
 impl Device {
@@ -63,7 +55,7 @@ impl Device {
         if !self.adapter.handle.features().contains(clock) {
             return Ok(None);
         }
-        Self::open_for(self.adapter.clone(), self.checked, Box::new(NoStore), clock).map(Some)
+        Self::open_for(self.adapter.clone(), self.pipelines.checked, Box::new(NoStore), clock).map(Some)
     }
 
     fn open_for(adapter: Adapter, checked: bool, store: Box<dyn Store>, features: wgpu::Features) -> Result<Self> {
@@ -116,9 +108,8 @@ impl Device {
             queue,
             tuning: RefCell::new(Tuning::of(&adapter, store)),
             adapter,
-            checked,
             failure,
-            pipelines: RefCell::default(),
+            pipelines: Pipelines::new(checked),
             in_flight: VecDeque::new(),
         })
     }
@@ -260,49 +251,9 @@ impl Device {
 
     /// Compiles a kernel, once for each set of constants.
     pub(super) fn pipeline(&self, kernel: &'static Kernel, constants: &[(&str, f64)]) -> Result<Pipeline> {
-        let key = format!("{} {constants:?}", kernel.name);
-        if let Some(pipeline) = self.pipelines.borrow().get(&key) {
-            return Ok(pipeline.clone());
-        }
-        let label = Some(kernel.name);
-        let (source, overrides) = kernel.compose(constants);
-        let entries: Vec<_> =
-            (0..).zip(kernel.bindings).map(|(binding, access)| layout_entry(binding, *access)).collect();
-        let layout =
-            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&pipeline_layout),
-            module: &self.module(kernel, source),
-            entry_point: label,
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &overrides,
-                zero_initialize_workgroup_memory: self.checked,
-            },
-            cache: None,
-        });
+        let pipeline = self.pipelines.get(&self.device, kernel, constants);
         self.check()?;
-        let pipeline = Pipeline { kernel, pipeline, layout };
-        self.pipelines.borrow_mut().insert(key, pipeline.clone());
         Ok(pipeline)
-    }
-
-    #[allow(unsafe_code)]
-    fn module(&self, kernel: &Kernel, source: Cow<'static, str>) -> wgpu::ShaderModule {
-        let descriptor =
-            wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source: wgpu::ShaderSource::Wgsl(source) };
-        if self.checked {
-            return self.device.create_shader_module(descriptor);
-        }
-        // SAFETY: the kernels are this crate's own. They guard every load and store by the sizes in their uniforms,
-        // which are those of the buffers; token ids, the only indices that are data, are checked when a corpus is
-        // prepared; every loop ends. Tests run each kernel with checks as well.
-        unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     }
 
     /// Binds a pipeline's buffers. An error says that the sizes need more workgroups than a dispatch can have.
@@ -425,19 +376,5 @@ impl Device {
                 }
             }
         }
-    }
-}
-
-fn layout_entry(binding: u32, access: Access) -> wgpu::BindGroupLayoutEntry {
-    let ty = match access {
-        Access::Uniform => wgpu::BufferBindingType::Uniform,
-        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-        Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
-    };
-    wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-        count: None,
     }
 }

@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | [`mod@adapters`] | the machine's adapters |
 //! | `buffer` | memory on the device |
-//! | `device`, `recording` | pipelines, submissions, and the only waits; commands on their way there |
+//! | `device` | buffers, submissions, and the only waits |
+//! | `pipelines`, `recording` | compiled kernels; commands on their way to the device |
 //! | [`kernels`], `unroll` | the table of the WGSL kernels, and how lines of some stand for several |
 //! | [`product`], `choice` | the ways to make matrix products, and which is the fastest here |
 //! | [`uniforms`] | the structs that kernels read |
@@ -33,6 +34,7 @@ mod layout;
 mod pace;
 mod passes;
 mod peak;
+mod pipelines;
 pub mod product;
 mod profile;
 mod recording;
