@@ -14,6 +14,7 @@
 //! | `carried` | what the update rule carries from step to step |
 //! | `feed` | corpus, plan, cursor and rings on the device |
 //! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
+//! | `evaluation` | a corpus forward |
 //! | `small` | the small path: two dispatches a step, in variants of which the fastest is taken |
 //! | `tuning` | what was measured on an adapter, kept from run to run |
 //! | `peak` | what the device reaches at most |
@@ -27,6 +28,7 @@ mod carried;
 mod choice;
 mod cut;
 mod device;
+mod evaluation;
 mod feed;
 mod general;
 pub mod kernels;
@@ -60,8 +62,8 @@ pub use tuning::{NoStore, Store};
 use carried::Carried;
 use cut::Cut;
 use device::Buffer;
+use evaluation::Evaluation;
 use feed::{Feed, RING};
-use general::General;
 use kernels::SoftmaxResult;
 use layout::{Layout, padded};
 use pace::Pace;
@@ -69,11 +71,6 @@ use product::{VARIANTS, Variant};
 use small::Small;
 use step::{Readable, Step};
 use uniforms::Factors;
-
-/// Logits of one chunk of an evaluation, at most: 16 MiB.
-const CHUNK_LOGITS: usize = 4 << 20;
-/// Examples of one chunk of an evaluation, at most.
-const CHUNK_EXAMPLES: usize = 4096;
 
 /// Which of the two ways of taking a step the engine goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,6 +95,8 @@ pub struct Gpu {
     small: small::Variant,
     model: Option<Model>,
     training: Option<Training>,
+    /// What the last evaluation was made with.
+    evaluation: Option<Evaluation>,
     pace: Pace,
 }
 
@@ -112,14 +111,6 @@ struct Training {
     feed: Feed,
     carried: Carried,
     step: Step,
-}
-
-/// What a chunk of an evaluation leaves.
-struct Evaluated {
-    /// Or probabilities, [chunk, V], rows padded.
-    logits: Buffer,
-    /// [chunk].
-    example_losses: Buffer,
 }
 
 impl Gpu {
@@ -147,6 +138,7 @@ impl Gpu {
             small: small::Variant::ALL[0],
             model: None,
             training: None,
+            evaluation: None,
             pace: Pace::new(),
         }
     }
@@ -215,33 +207,6 @@ impl Gpu {
     fn feed(&self, corpus: &Corpus, plan: BatchPlan) -> Result<Feed> {
         let shape = self.model()?.shape;
         Feed::new(&self.device, corpus, plan, shape.context, shape.vocabulary)
-    }
-
-    /// Runs a corpus forward in chunks. `take` gets the first example of a chunk and the number of its examples.
-    fn evaluate(
-        &mut self,
-        corpus: &Corpus,
-        result: SoftmaxResult,
-        mut take: impl FnMut(&mut Device, &Evaluated, usize, usize) -> Result<()>,
-    ) -> Result<()> {
-        let shape = self.model()?.shape;
-        let chunk = (CHUNK_LOGITS / shape.vocabulary).clamp(1, CHUNK_EXAMPLES).min(corpus.len());
-        let chunk = self.cut.chunks(&self.device, shape, chunk)[0].len();
-        let plan = BatchPlan { order: Order::Sequential, seed: 0, batch: chunk as u32, examples: corpus.len() as u32 };
-        let feed = self.feed(corpus, plan)?;
-        let without_dropout = [Recipe::default().input_mask(0), Recipe::default().hidden_mask(0)];
-        let product = choice::for_evaluation(&self.device, shape, corpus.len(), chunk)?;
-        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout, product)?;
-        let dispatches = general.evaluation(result)?;
-        let evaluated = Evaluated { logits: general.logits.clone(), example_losses: general.example_losses.clone() };
-        for (step, first) in (0..).zip((0..corpus.len()).step_by(chunk)) {
-            feed.seek(&self.device, step, &[]);
-            let mut recording = self.device.record();
-            recording.pass("evaluation", &dispatches, 1);
-            self.device.submit(recording, 0)?;
-            take(&mut self.device, &evaluated, first, chunk.min(corpus.len() - first))?;
-        }
-        Ok(())
     }
 }
 
@@ -350,9 +315,9 @@ impl Engine for Gpu {
             return Ok(Vec::new());
         }
         let losses = self.device.tensors("losses of a corpus", corpus.len())?;
-        self.evaluate(corpus, SoftmaxResult::Loss, |device, evaluated, first, count| {
+        self.evaluate(corpus, SoftmaxResult::Loss, |device, evaluation, first, count| {
             let mut recording = device.record();
-            recording.copy(&evaluated.example_losses, &losses, first, count);
+            recording.copy(&evaluation.example_losses, &losses, first, count);
             device.submit(recording, 0).map(|_| ())
         })?;
         let losses: Vec<f32> = self.device.read(&losses, 0..corpus.len())?;
@@ -368,8 +333,8 @@ impl Engine for Gpu {
         // The targets do not matter here.
         let corpus = Corpus::from_examples(contexts, &vec![0; count], context);
         let mut distributions = Vec::with_capacity(count * vocabulary);
-        self.evaluate(&corpus, SoftmaxResult::Probabilities, |device, evaluated, _, count| {
-            let rows: Vec<f32> = device.read(&evaluated.logits, 0..count * padded(vocabulary))?;
+        self.evaluate(&corpus, SoftmaxResult::Probabilities, |device, evaluation, _, count| {
+            let rows: Vec<f32> = device.read(&evaluation.logits, 0..count * padded(vocabulary))?;
             distributions.extend(rows.chunks_exact(padded(vocabulary)).flat_map(|row| &row[..vocabulary]));
             Ok(())
         })?;

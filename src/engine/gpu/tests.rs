@@ -327,6 +327,32 @@ fn an_evaluation_takes_the_products_that_a_training_found_to_be_the_fastest() {
 }
 
 #[test]
+fn an_evaluation_after_others_is_that_of_a_fresh_engine() {
+    let fresh = || {
+        let mut gpu = engine(Path::Automatic, true)?;
+        gpu.load(&parameters(ODD)).unwrap();
+        Some(gpu)
+    };
+    let Some(mut gpu) = fresh() else { return };
+    // Fewer, more, and other parameters; the last chunk of 5,000 is not full.
+    for examples in [40, 13, 40, 5000, 4100, 2, 70] {
+        let (corpus, mut other) = (corpus(ODD, examples), fresh().unwrap());
+        assert!(gpu.log_probabilities(&corpus).unwrap() == other.log_probabilities(&corpus).unwrap(), "{examples}");
+    }
+    for (seed, examples) in (0..).zip([20, 20, 7, 50]) {
+        let (contexts, mut other) = (&corpus(ODD, 80 - seed).tokens()[..5 * examples].to_vec(), fresh().unwrap());
+        for engine in [&mut gpu, &mut other] {
+            engine.load(&initial(ODD, Init::Scaled, seed as u32, &[])).unwrap();
+        }
+        assert!(gpu.distributions(contexts).unwrap() == other.distributions(contexts).unwrap(), "{examples}");
+    }
+    gpu.log_probabilities(&corpus(ODD, 9)).unwrap();
+    let outside = Corpus::from_examples(&[1, 2, 3, 31, 0], &[3], 5);
+    assert!(gpu.log_probabilities(&outside).unwrap_err().to_string().contains("token 31"));
+    assert_eq!(gpu.log_probabilities(&corpus(ODD, 9)).unwrap().len(), 9);
+}
+
+#[test]
 fn more_steps_than_the_ring_holds_go_on_where_they_were() {
     let shape = Shape { vocabulary: 5, context: 2, embedding: 2, hidden: 3, direct: false, tied: false };
     let Some(mut gpu) = engine(Path::Small, false) else { return };
