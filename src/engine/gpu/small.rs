@@ -52,12 +52,12 @@ const MOST_COMPARISONS: usize = 3 << 18;
 ///
 /// | V, n, d, h | B 8 | 32 | 128 | 256 |
 /// | --- | --- | --- | --- | --- |
-/// | 27, 3, 10, 200 | 4.20 | 2.69 | 1.70 | 1.39 |
-/// | 27, 8, 24, 200 | 1.95 | 1.51 | 1.05 | 1.03, beyond |
-/// | 60, 5, 16, 400 | 2.25 | 1.71 | 1.09 | 0.99, beyond |
-/// | 250, 3, 10, 150 | 1.90 | 1.28 | 0.87, beyond | 0.79, beyond |
-/// | 250, 4, 30, 100 | 1.16 | 0.81, beyond | 0.57, beyond | 0.51, beyond |
-/// | 500, 4, 16, 90 | 1.12 | 0.85, beyond | 0.49, beyond | 0.46, beyond |
+/// | 27, 3, 10, 200 | 4.17 | 2.59 | 1.44 | 1.16 |
+/// | 27, 8, 24, 200 | 2.41 | 1.26 | 1.17 | 0.82, beyond |
+/// | 60, 5, 16, 400 | 2.00 | 1.49 | 0.93 | 0.74, beyond |
+/// | 250, 3, 10, 150 | 1.71 | 1.51 | 0.83, beyond | 0.76, beyond |
+/// | 250, 4, 30, 100 | 1.12 | 0.75, beyond | 0.61, beyond | 0.53, beyond |
+/// | 500, 4, 16, 90 | 1.38 | 0.69, beyond | 0.51, beyond | 0.44, beyond |
 pub(super) fn pays(on_software: bool, shape: Shape, batch: usize) -> bool {
     !on_software || shape.vocabulary * shape.embedding * batch * shape.context <= MOST_COMPARISONS
 }
