@@ -1,6 +1,6 @@
 // x = the embeddings of the contexts' tokens, one after the other, with dropout; those that this part of the table has.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/activations.wgsl, shared/table.wgsl and
-// shared/dropout.wgsl before it: columns of the activations = n d. One invocation a number.
+// shared/dropout.wgsl before it: columns of the activations = n d. One invocation four numbers, for fewer divisions.
 
 @group(0) @binding(0) var<uniform> sizes: Activations;
 @group(0) @binding(1) var<uniform> table: Table;
@@ -15,17 +15,26 @@ fn embedding_gather(
     @builtin(global_invocation_id) invocation: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
-    let count = sizes.rows * sizes.columns;
-    for (var i = invocation.x; i < count; i += workgroups.x * WORKGROUP) {
-        let example = i / sizes.columns;
-        let column = i % sizes.columns;
-        let lane = sizes.first + example;
-        let token = contexts[(lane * sizes.columns + column) / table.columns];
-        // A token before the first row wraps around to a large number.
-        let row = token - table.first;
-        if row < table.rows {
-            let kept = kept_of(dropout, cursor.current.step, lane, sizes.columns, column);
-            input[example * sizes.stride + column] = kept * embedding[row * table.stride + column % table.columns];
+    let fours = sizes.stride / 4u;
+    let context = sizes.columns / table.columns;
+    for (var i = invocation.x; i < sizes.rows * fours; i += workgroups.x * WORKGROUP) {
+        let lane = sizes.first + i / fours;
+        let first = i % fours * 4u;
+        // The place in the context, and the number of its token's embedding.
+        var place = first / table.columns;
+        var k = first % table.columns;
+        for (var column = first; column < min(first + 4u, sizes.columns); column++) {
+            // A token before the first row wraps around to a large number.
+            let row = contexts[lane * context + place] - table.first;
+            if row < table.rows {
+                let kept = kept_of(dropout, cursor.current.step, lane, sizes.columns, column);
+                input[i * 4u + column - first] = kept * embedding[row * table.stride + k];
+            }
+            k++;
+            if k == table.columns {
+                k = 0u;
+                place++;
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 // token in the batch sums the gradients of all occurrences of its token, in order, and takes a plain step with the sum, or
 // adds it to the gradients.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/activations.wgsl, shared/table.wgsl,
-// shared/dropout.wgsl and shared/links.wgsl before it: rows of the activations = B, columns = n d. One invocation a number
-// of an occurrence.
+// shared/dropout.wgsl and shared/links.wgsl before it: rows of the activations = B, columns = n d. One invocation four
+// numbers of an occurrence.
 
 // Whether the sum is added to what is there, and not multiplied with the rate and subtracted.
 override INTO_GRADIENTS: bool = false;
@@ -26,33 +26,35 @@ fn embedding_scatter(
     let context = sizes.columns / table.columns;
     let step = cursor.current.step;
     let rate = factors[cursor.current.slot].rate;
-    for (var i = invocation.x; i < sizes.rows * sizes.columns; i += workgroups.x * WORKGROUP) {
-        let occurrence = i / table.columns;
-        let k = i % table.columns;
+    let fours = (table.columns + 3u) / 4u;
+    for (var i = invocation.x; i < sizes.rows * context * fours; i += workgroups.x * WORKGROUP) {
+        let occurrence = i / fours;
+        // Beyond the last number it is summed again, and not stored.
+        let k = min(vec4<u32>(i % fours * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(table.columns - 1u));
         // A token before the first row wraps around to a large number.
         let row = contexts[occurrence] - table.first;
         var link = links[occurrence];
         if row >= table.rows || link >= NOT_FIRST {
             continue;
         }
-        var sum = 0.0;
+        var sum = vec4<f32>();
         var other = occurrence;
         loop {
             let example = other / context;
-            let column = other % context * table.columns + k;
-            let kept = kept_of(dropout, step, example, sizes.columns, column);
-            sum += kept * d_input[example * sizes.stride + column];
+            let first = other % context * table.columns;
+            let kept = kept_of_four(dropout, step, example, sizes.columns, first + k.x);
+            let at = vec4<u32>(example * sizes.stride + first) + k;
+            sum += kept * vec4<f32>(d_input[at.x], d_input[at.y], d_input[at.z], d_input[at.w]);
             if link == NO_MORE {
                 break;
             }
             other = link;
             link = links[other] & NO_MORE;
         }
-        let place = row * table.stride + k;
-        if INTO_GRADIENTS {
-            embedding[place] += sum;
-        } else {
-            embedding[place] -= rate * sum;
+        let step_of_four = select(-rate, 1.0, INTO_GRADIENTS) * sum;
+        let place = row * table.stride + k.x;
+        for (var j = 0u; j < min(4u, table.columns - k.x); j++) {
+            embedding[place + j] += step_of_four[j];
         }
     }
 }

@@ -125,4 +125,28 @@ fn a_gpu_takes_turns_with_the_cpu() {
     let found: Vec<_> =
         all.iter().map(|timing| (timing["task"].as_str().unwrap(), timing["backend"] == "cpu")).collect();
     assert_eq!(found, [("train", true), ("train", false), ("eval", true), ("eval", false)]);
+    for timing in &all {
+        let share = number(&timing["gflops"]) / number(&timing["peak_gflops"]);
+        assert!((number(&timing["fraction_of_peak"]) / share - 1.0).abs() < 1e-9, "{timing}");
+        assert!(number(&timing["peak_gigabytes_per_second"]) > 0.0 && number(&timing["floor_microseconds"]) > 0.0);
+    }
+    // Steps that are timed for their passes alone leave the rest of an ordinary step to what is between them.
+    let (training, gpu) = (&all[1], all[1]["device"].as_str().unwrap());
+    if !training["passes_unknown"].is_null() {
+        eprintln!("NOT TESTED: the passes of {gpu}");
+        return;
+    }
+    let passes = training["passes"].as_array().unwrap();
+    let names: Vec<_> = passes.iter().map(|pass| pass["name"].as_str().unwrap()).collect();
+    assert_eq!(names[names.len() - 2..], ["between passes", "unaccounted"]);
+    let times: Vec<f64> = passes.iter().map(|pass| number(&pass["microseconds"])).collect();
+    let sum: f64 = times.iter().sum();
+    assert!((sum / number(&training["step_microseconds"]) - 1.0).abs() < 1e-9, "{training}");
+    // All but the last are parts of the step whose passes were timed.
+    let (unaccounted, parts) = times.split_last().unwrap();
+    assert!(parts.iter().all(|&part| part >= 0.0), "{training}");
+    assert!(((sum - unaccounted) / number(&training["profiled_step_microseconds"]) - 1.0).abs() < 1e-9, "{training}");
+    let table = Place::new().run("bench --device gpu --shape notebook --seconds 0.1 --passes");
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.contains("small_") && table.contains("between passes"), "{table}");
 }

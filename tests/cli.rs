@@ -335,3 +335,27 @@ fn held_out_files_and_other_scripts_work() {
     assert_eq!((test["tokens"].as_u64(), test["rare"].as_u64()), (Some(7), Some(1)));
     assert!(place.events("sample run --cpu --count 3 --prompt а")[0]["text"].as_str().unwrap().starts_with('а'));
 }
+
+#[test]
+fn a_run_on_a_gpu_says_which_kernels_take_its_steps() {
+    if common::gpu().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let run = |arguments: &str| {
+        let mut command = place.command(arguments);
+        let output = command.env("GPU_MLP_CACHE_DIR", place.path("cache")).output().unwrap();
+        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        program::events(&output.stdout)
+    };
+    let short = "train --device gpu --hidden 20 --batch 8 --steps 6 --json";
+    let kernels = |events: &[Value]| of(events, "start")[0]["kernels"].clone();
+    let general = kernels(&run(&format!("{short} --optimizer adamw --out general")));
+    assert_eq!(general["path"], "general");
+    let small = kernels(&run(&format!("{short} --out small")));
+    assert_eq!(small["path"], "small");
+    assert!(!small["variant"].as_str().unwrap().is_empty(), "{small}");
+    // A run that goes on takes them, too.
+    assert_eq!(kernels(&run("train --resume small --json")), small);
+    assert_eq!(kernels(&run(&format!("{SHORT} --json --out cpu"))), Value::Null);
+}

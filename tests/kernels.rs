@@ -172,7 +172,7 @@ fn softmax_gives_loss_gradient_and_probabilities() {
             run_alone(
                 &mut device,
                 &kernels::SOFTMAX_CROSS_ENTROPY,
-                &[SIZE[0], ("RESULT", result.into())],
+                &[("WORKGROUP", if rows % 2 == 0 { 8.0 } else { SIZE[0].1 }), ("RESULT", result.into())],
                 workgroups_for_rows(rows as u32),
                 &mut [
                     bytes_of_mut(&mut Activations { first, batch: batch as u32, ..activations(rows, columns) }),

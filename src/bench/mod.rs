@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::Result;
-use crate::engine::{Engine, Hardware, PassTime};
+use crate::engine::{Engine, Hardware, PassTime, Profile};
 use crate::language_model::Network;
 use crate::model::Init;
 use crate::model::initial::initial;
@@ -34,6 +34,8 @@ use work::{Eval, Read, Sample, Score, Train, Work};
 const REPEATS: usize = 5;
 /// The row that makes the passes add up to the step.
 const UNACCOUNTED: &str = "unaccounted";
+/// What a device that times its passes does between them: waiting for the pass before, and starting one.
+const BETWEEN: &str = "between passes";
 
 /// An engine that takes its turn, with what it reaches at most.
 pub struct Lane {
@@ -45,10 +47,9 @@ pub struct Lane {
 
 impl Lane {
     /// An engine whose limits are not measured yet.
-    pub fn measured(mut engine: Box<dyn Engine>) -> Self {
-        let limits =
-            Limits { peak_gflops: engine.peak_gflops(), peak_gigabytes_per_second: engine.peak_gigabytes_per_second() };
-        Lane { engine, limits }
+    pub fn measured(mut engine: Box<dyn Engine>) -> Result<Self> {
+        let (peak_gflops, peak_gigabytes_per_second) = (engine.peak_gflops()?, engine.peak_gigabytes_per_second()?);
+        Ok(Lane { engine, limits: Limits { peak_gflops, peak_gigabytes_per_second } })
     }
 }
 
@@ -91,8 +92,14 @@ pub struct Steps {
     pub examples_per_second: f64,
     /// Mean time of a step over all repeats, which is what the passes add up to.
     pub step_microseconds: f64,
-    /// Mean times of the passes of a step, where the engine measures them, and last what they leave unaccounted.
+    /// Mean times of the passes of a step, where they are measured, and last what they leave of it.
     pub passes: Vec<Pass>,
+    /// Mean time of the steps whose passes were timed, where those were other ones, between passes included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profiled_step_microseconds: Option<f64>,
+    /// Why there are no times of passes, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passes_unknown: Option<String>,
 }
 
 /// The time of one pass.
@@ -106,8 +113,15 @@ pub struct Pass {
     pub share: f64,
 }
 
-/// Checks a task on each engine, then times it for about `seconds` an engine.
-pub fn run(task: Task, shape: &'static BenchShape, lanes: &mut [Lane], seconds: f64) -> Result<Vec<Timing>> {
+/// Checks a task on each engine, then times it for about `seconds` an engine. `passes`: an engine that times its passes only
+/// in steps of their own takes such steps as well.
+pub fn run(
+    task: Task,
+    shape: &'static BenchShape,
+    lanes: &mut [Lane],
+    seconds: f64,
+    passes: bool,
+) -> Result<Vec<Timing>> {
     let parameters = initial(shape.shape, Init::Scaled, 1, &[]);
     let (corpus, text) = (Arc::new(shape.corpus()), shape.text());
     let check = Check { shape, parameters: &parameters, corpus: &corpus, text: &text };
@@ -139,7 +153,7 @@ pub fn run(task: Task, shape: &'static BenchShape, lanes: &mut [Lane], seconds: 
             Task::Read => Box::new(Read { text, context, written: Arc::from([]) }),
         });
     }
-    let measured = measure(&mut works, task.few(), seconds)?;
+    let measured = measure(&mut works, task.few(), seconds, passes)?;
     let mut timings: Vec<Timing> = Vec::new();
     for (measured, (hardware, limits)) in measured.into_iter().zip(hardware) {
         let per_second = Spread::of(measured.speeds.clone());
@@ -172,24 +186,38 @@ struct Measured {
     units: usize,
     seconds: f64,
     passes: Vec<PassTime>,
+    /// Of steps that were taken for their passes alone, if there were any.
+    profile: Option<Profile>,
 }
 
 impl Measured {
     fn steps(&self, per_second: Spread, batch: usize) -> Steps {
         let step_microseconds = self.seconds * 1e6 / self.units as f64;
+        let (passes, profiled, unknown) = match &self.profile {
+            None => (adding_up(&self.passes, UNACCOUNTED, step_microseconds), None, None),
+            Some(Profile::Measured { passes, step_microseconds: profiled }) => {
+                let sum: f64 = passes.iter().map(|pass| pass.microseconds).sum();
+                let between = PassTime { name: BETWEEN.to_owned(), microseconds: profiled - sum };
+                let passes = [&passes[..], &[between]].concat();
+                (adding_up(&passes, UNACCOUNTED, step_microseconds), Some(*profiled), None)
+            }
+            Some(Profile::Unknown(reason)) => (Vec::new(), None, Some(reason.clone())),
+        };
         Steps {
             steps_per_second: per_second.median,
             best_steps_per_second: per_second.fastest,
             worst_steps_per_second: per_second.slowest,
             examples_per_second: per_second.median * batch as f64,
             step_microseconds,
-            passes: adding_up(&self.passes, step_microseconds),
+            passes,
+            profiled_step_microseconds: profiled,
+            passes_unknown: unknown,
         }
     }
 }
 
 /// Passes as parts of a step, and what they leave of it; nothing where no pass was measured.
-fn adding_up(times: &[PassTime], step_microseconds: f64) -> Vec<Pass> {
+fn adding_up(times: &[PassTime], rest: &str, step_microseconds: f64) -> Vec<Pass> {
     if times.is_empty() {
         return Vec::new();
     }
@@ -200,11 +228,11 @@ fn adding_up(times: &[PassTime], step_microseconds: f64) -> Vec<Pass> {
         share: microseconds / step_microseconds,
     };
     let measured = times.iter().map(|time| pass(&time.name, time.microseconds));
-    measured.chain([pass(UNACCOUNTED, step_microseconds - sum)]).collect()
+    measured.chain([pass(rest, step_microseconds - sum)]).collect()
 }
 
 /// Repeats each work in turn until each had its seconds.
-fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64) -> Result<Vec<Measured>> {
+fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64, passes: bool) -> Result<Vec<Measured>> {
     let repeat = Duration::from_secs_f64(seconds / REPEATS as f64);
     let timed = |work: &mut dyn Work| -> Result<(usize, f64)> {
         let start = Instant::now();
@@ -221,7 +249,7 @@ fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64) -> Result
             work.prepare(units)?;
         }
         work.pass_times();
-        all.push(Measured { speeds: Vec::new(), units: 0, seconds: 0.0, passes: Vec::new() });
+        all.push(Measured { speeds: Vec::new(), units: 0, seconds: 0.0, passes: Vec::new(), profile: None });
     }
     let start = Instant::now();
     let total = seconds * works.len() as f64;
@@ -235,6 +263,9 @@ fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64) -> Result
     }
     for (work, measured) in works.iter_mut().zip(&mut all) {
         measured.passes = work.pass_times();
+        if passes && measured.passes.is_empty() {
+            measured.profile = work.profile(repeat.as_secs_f64())?;
+        }
     }
     Ok(all)
 }
@@ -265,7 +296,7 @@ mod tests {
         let order = Rc::new(RefCell::new(String::new()));
         let mut works: Vec<Box<dyn Work>> =
             vec![Box::new(Turn('a', order.clone())), Box::new(Turn('b', order.clone()))];
-        let measured = measure(&mut works, 1, 0.01).unwrap();
+        let measured = measure(&mut works, 1, 0.01, false).unwrap();
         let order = order.borrow();
         assert!(order.starts_with("abababababab"), "{order}");
         assert!(measured.iter().all(|one| one.speeds.len() >= REPEATS && one.units == one.speeds.len()));
@@ -274,9 +305,9 @@ mod tests {
     #[test]
     fn passes_add_up_to_the_step() {
         let time = |name: &str, microseconds| PassTime { name: name.into(), microseconds };
-        let passes = adding_up(&[time("a", 3.0), time("b", 5.0)], 10.0);
+        let passes = adding_up(&[time("a", 3.0), time("b", 5.0)], UNACCOUNTED, 10.0);
         let found: Vec<_> = passes.iter().map(|pass| (pass.name.as_str(), pass.microseconds, pass.share)).collect();
         assert_eq!(found, [("a", 3.0, 0.3), ("b", 5.0, 0.5), (UNACCOUNTED, 2.0, 0.2)]);
-        assert!(adding_up(&[], 10.0).is_empty());
+        assert!(adding_up(&[], UNACCOUNTED, 10.0).is_empty());
     }
 }

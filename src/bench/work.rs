@@ -10,7 +10,7 @@ use super::BenchShape;
 use super::floor::Demand;
 use super::shapes::BenchText;
 use crate::Result;
-use crate::engine::{Engine, PassTime, Recipe};
+use crate::engine::{Engine, PassTime, Profile, Recipe};
 use crate::language_model::evaluate::evaluate;
 use crate::language_model::sample::AT_ONCE;
 use crate::language_model::{Network, Sampler, Scorer};
@@ -93,6 +93,11 @@ pub(super) trait Work {
     fn pass_times(&mut self) -> Vec<PassTime> {
         Vec::new()
     }
+
+    /// The same by units that are done for it alone, for about so many seconds; `None` where a unit has no passes.
+    fn profile(&mut self, _seconds: f64) -> Result<Option<Profile>> {
+        Ok(None)
+    }
 }
 
 /// Training steps.
@@ -131,6 +136,10 @@ impl Work for Train<'_> {
 
     fn pass_times(&mut self) -> Vec<PassTime> {
         self.engine.pass_times()
+    }
+
+    fn profile(&mut self, seconds: f64) -> Result<Option<Profile>> {
+        self.engine.profile(seconds).map(Some)
     }
 }
 

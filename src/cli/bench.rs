@@ -61,7 +61,11 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     compare: Option<PathBuf>,
 
-    /// Print the time of each pass of a step, too, where the engine measures it; -v does the same
+    /// Print the time of each pass of a step, too; -v does the same
+    ///
+    /// The CPU engine times its passes in ordinary steps. A GPU times them by its own clock, where its driver lets it, in
+    /// steps taken for that alone, a pass for each dispatch. So "unaccounted", which makes the sum that of an ordinary step, is
+    /// what the host adds to it, and below zero where timing costs more than that.
     #[arg(long, help_heading = "Results")]
     passes: bool,
 
@@ -159,6 +163,7 @@ pub fn run(args: BenchArgs) -> Result<()> {
     // What would fail after minutes of work is tried before.
     let earlier = args.compare.as_deref().map(Saved::read).transpose()?;
     args.save.as_deref().map_or(Ok(()), check_target)?;
+    let passes = args.passes || output.verbose;
     let mut lanes = Lanes { places: args.places(), limits: Vec::new(), output };
     let mut all: Vec<Timing> = Vec::new();
     for shape in args.shapes() {
@@ -168,7 +173,7 @@ pub fn run(args: BenchArgs) -> Result<()> {
         }
         let mut lanes = lanes.open()?;
         for task in tasks {
-            for timing in bench::run(task, shape, &mut lanes, args.seconds)? {
+            for timing in bench::run(task, shape, &mut lanes, args.seconds, passes || output.json)? {
                 output.event("bench", &timing)?;
                 all.push(timing);
             }
@@ -177,7 +182,7 @@ pub fn run(args: BenchArgs) -> Result<()> {
             output.detail(format!("{:<13} {choice}", shape.name));
         }
     }
-    timings::print(&output, &all, args.passes || output.verbose)?;
+    timings::print(&output, &all, passes)?;
     if let Some(earlier) = &earlier {
         compare(&output, earlier, &all)?;
     }
@@ -201,7 +206,7 @@ impl Lanes {
             let opened = open(choice, *threads, gpu::Path::Automatic, Box::new(Cache))?;
             if is_first {
                 self.output.message(format!("device: {}", opened.reason));
-                let lane = Lane::measured(opened.engine);
+                let lane = Lane::measured(opened.engine)?;
                 self.limits.push(lane.limits);
                 lanes.push(lane);
             } else {

@@ -10,7 +10,7 @@ use super::recipe_options::RecipeOptions;
 use super::settings::SettingArgs;
 use super::text_options::TextOptions;
 use super::{STOP, STOPPED};
-use crate::engine::{DeviceChoice, Engine, Hardware, State};
+use crate::engine::{DeviceChoice, Engine, Hardware, Kernels, State};
 use crate::language_model::Network;
 use crate::model::Init;
 use crate::model::initial::initial;
@@ -91,10 +91,10 @@ pub fn run(args: TrainArgs) -> Result<u8> {
     let choice = prepared.device(&args, &output)?;
     let mut engine = args.device.open_choice(&choice, &output)?;
     let begun = prepared.begin(&args, &engine.hardware())?;
-    start(&output, engine.as_ref(), &begun)?;
-    history::append(begun.directory.path(), &Entry::began(engine.hardware(), begun.progress.step))?;
     let Begun { directory, settings, data, state, progress } = &begun;
     let mut trainer = Trainer::new(engine.as_mut(), data, settings, directory, state, progress.clone())?;
+    start(&output, trainer.engine(), &begun)?;
+    history::append(directory.path(), &Entry::began(trainer.engine().hardware(), progress.step))?;
     if progress.step == 0 {
         // From here on the run can be resumed, whatever happens.
         trainer.save_last()?;
@@ -223,6 +223,8 @@ fn start(output: &Output, engine: &dyn Engine, begun: &Begun) -> Result<()> {
         tokens: Tokens,
         run: String,
         step: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kernels: Option<Kernels>,
         config: &'a Settings,
     }
     let Begun { directory, settings, data, state, progress } = begun;
@@ -254,6 +256,7 @@ fn start(output: &Output, engine: &dyn Engine, begun: &Begun) -> Result<()> {
             tokens: Tokens { train, valid, test },
             run: directory.path().display().to_string(),
             step: progress.step,
+            kernels: engine.kernels(),
             config: settings,
         },
     )

@@ -41,6 +41,15 @@ impl Hardware {
     }
 }
 
+/// Which of an engine's kernels take the steps of a training.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Kernels {
+    /// The way that a step goes: `small` or `general`.
+    pub path: &'static str,
+    /// Of the variants of that way, the one that was measured to be the fastest.
+    pub variant: String,
+}
+
 /// The time that a pass of a training step takes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct PassTime {
@@ -48,6 +57,21 @@ pub struct PassTime {
     pub name: String,
     /// Mean time a step.
     pub microseconds: f64,
+}
+
+/// What became of [`Engine::profile`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Profile {
+    /// The passes were timed.
+    Measured {
+        /// Mean times of the passes of a step, in their order.
+        passes: Vec<PassTime>,
+        /// Mean time of these steps, from the begin of the first pass to the end of the last: what lies between passes
+        /// counts. It is longer than that of an ordinary step where timing costs speed.
+        step_microseconds: f64,
+    },
+    /// Why they cannot be timed.
+    Unknown(String),
 }
 
 /// Everything that one forward and backward pass computes, for checks.
@@ -97,6 +121,11 @@ pub trait Engine {
     /// One forward and backward pass over all of a corpus as one batch. The parameters stay as they are.
     fn examine(&mut self, corpus: &Corpus) -> Result<Examination>;
 
+    /// The kernels that take the steps of the prepared training, where an engine has several for them.
+    fn kernels(&self) -> Option<Kernels> {
+        None
+    }
+
     /// What the engine chose by measuring, where it measures: a line for each choice.
     fn choices(&self) -> Vec<String> {
         Vec::new()
@@ -107,16 +136,22 @@ pub trait Engine {
         Vec::new()
     }
 
+    /// Takes some steps of the prepared training for about so many seconds only to time their passes, where timing them costs
+    /// so much that ordinary steps go without. Training knows nothing of these steps.
+    fn profile(&mut self, _seconds: f64) -> Result<Profile> {
+        Ok(Profile::Unknown(format!("{} does not time its passes", self.hardware().device)))
+    }
+
     /// Multiplications and additions a second that the hardware reaches on numbers in registers, in thousand millions,
     /// where the engine can measure it: the limit of every step.
-    fn peak_gflops(&mut self) -> Option<f64> {
-        None
+    fn peak_gflops(&mut self) -> Result<Option<f64>> {
+        Ok(None)
     }
 
     /// Bytes a second that a copy of arrays too large for the caches reads and writes, in thousand millions, where the
     /// engine can measure it: the limit of what does not stay in a cache.
-    fn peak_gigabytes_per_second(&mut self) -> Option<f64> {
-        None
+    fn peak_gigabytes_per_second(&mut self) -> Result<Option<f64>> {
+        Ok(None)
     }
 }
 

@@ -17,6 +17,10 @@ pub fn print(output: &Output, timings: &[Timing], passes: bool) -> Result<()> {
     }
     if passes {
         tables.extend(pass_table(&trained));
+        for timing in &trained {
+            let unknown = timing.steps.as_ref().and_then(|steps| steps.passes_unknown.as_ref());
+            tables.extend(unknown.map(|reason| format!("no times of passes for {}: {reason}", timing.shape)));
+        }
     }
     if !others.is_empty() {
         tables.push(other_tasks(&others));
@@ -110,7 +114,7 @@ fn distances(timings: &[&Timing]) -> String {
 fn pass_table(timings: &[&Timing]) -> Option<String> {
     let mut rows = Vec::new();
     for timing in timings {
-        let Some(steps) = timing.steps.as_ref().filter(|steps| !steps.passes.is_empty()) else { continue };
+        let Some(steps) = &timing.steps else { continue };
         let mut row = |name: &str, microseconds: f64, share: f64| {
             rows.push(vec![
                 timing.shape.to_owned(),
@@ -121,6 +125,9 @@ fn pass_table(timings: &[&Timing]) -> Option<String> {
             ]);
         };
         steps.passes.iter().for_each(|pass| row(&pass.name, pass.microseconds, pass.share));
+        if steps.passes.is_empty() {
+            continue;
+        }
         row("the whole step, mean", steps.step_microseconds, 1.0);
     }
     (!rows.is_empty()).then(|| table(&["shape", "device", "pass", "us", "share"], &rows))

@@ -137,6 +137,11 @@ impl<'a> Trainer<'a> {
         Ok(Trainer { engine, data, settings, directory, progress, seconds: 0.0, steps_here: 0 })
     }
 
+    /// What computes.
+    pub fn engine(&self) -> &dyn Engine {
+        self.engine
+    }
+
     /// How far the run is.
     pub fn progress(&self) -> &Progress {
         &self.progress

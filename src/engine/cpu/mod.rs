@@ -216,14 +216,14 @@ impl Engine for Cpu {
         std::mem::take(&mut self.clock).times()
     }
 
-    fn peak_gflops(&mut self) -> Option<f64> {
+    fn peak_gflops(&mut self) -> Result<Option<f64>> {
         let level = self.level;
         let every = vec![(); self.crew.threads()];
-        Some(self.crew.share(every, |()| dispatch(level, Peak)).into_iter().sum())
+        Ok(Some(self.crew.share(every, |()| dispatch(level, Peak)).into_iter().sum()))
     }
 
-    fn peak_gigabytes_per_second(&mut self) -> Option<f64> {
-        Some(bandwidth::gigabytes_per_second(&self.crew))
+    fn peak_gigabytes_per_second(&mut self) -> Result<Option<f64>> {
+        Ok(Some(bandwidth::gigabytes_per_second(&self.crew)))
     }
 }
 

@@ -34,6 +34,7 @@ pub struct Limits {
 }
 
 /// An adapter as wgpu lists it.
+#[derive(Clone)]
 pub struct Adapter {
     /// Its place among the adapters of its backend, from 0.
     pub index: usize,

@@ -9,8 +9,10 @@ use super::uniforms::Product;
 use crate::Result;
 use crate::model::Shape;
 
-/// Operations of a step from which a choice pays for its measurement.
-const WORTHWHILE: f64 = 1e8;
+/// Operations of a training step from which a choice pays for its measurement, since many steps are taken.
+const WORTHWHILE_STEP: f64 = 1e8;
+/// Operations of an evaluation from which it does: seconds of a slow device.
+const WORTHWHILE_EVALUATION: f64 = 1e11;
 /// The measured product, at most: rows, columns, summands. On a slow device it takes some ten milliseconds.
 const MOST: [usize; 3] = [2048, 512, 256];
 /// A measurement takes so long, or so many dispatches: the clock sees nothing shorter.
@@ -18,19 +20,40 @@ const SECONDS: f64 = 0.004;
 const DISPATCHES: usize = 256;
 
 /// The fastest variant for training a network, or the first where the work is too small to tell.
-pub(super) fn choose(device: &Device, shape: Shape, batch: usize) -> Result<Variant> {
-    if shape.step_flops(batch) < WORTHWHILE {
-        return Ok(VARIANTS[0]);
-    }
-    let (rows, columns) = largest_weights(shape);
-    let sizes = [rows.min(MOST[0]), columns.min(MOST[1]), batch.min(MOST[2])];
-    let key = format!("product {}x{}x{}", sizes[0], sizes[1], sizes[2]);
+pub(super) fn for_training(device: &Device, shape: Shape, batch: usize) -> Result<Variant> {
+    choose(device, shape, batch, shape.step_flops(batch) >= WORTHWHILE_STEP)
+}
+
+/// The fastest variant for so many examples in chunks; the one that an earlier training or evaluation found, where this one
+/// is too little work to measure for.
+pub(super) fn for_evaluation(device: &Device, shape: Shape, examples: usize, chunk: usize) -> Result<Variant> {
+    // A step goes through each weight three times.
+    choose(device, shape, chunk, shape.step_flops(examples) / 3.0 >= WORTHWHILE_EVALUATION)
+}
+
+fn choose(device: &Device, shape: Shape, batch: usize, measures: bool) -> Result<Variant> {
+    let sizes = measured_sizes(shape, batch);
+    let key = key(sizes);
     if let Some(kept) = device.choice(&key).and_then(|name| Variant::named(&name)) {
         return Ok(kept);
+    }
+    if !measures {
+        return Ok(VARIANTS[0]);
     }
     let fastest = tuning::fastest(VARIANTS, |variant| time(device, variant, sizes))?;
     device.choose(&key, fastest.name);
     Ok(fastest)
+}
+
+/// The product that is measured for a network and a batch.
+pub(super) fn measured_sizes(shape: Shape, batch: usize) -> [usize; 3] {
+    let (rows, columns) = largest_weights(shape);
+    [rows.min(MOST[0]), columns.min(MOST[1]), batch.min(MOST[2])]
+}
+
+/// The key of the choice for it.
+pub(super) fn key([rows, columns, inner]: [usize; 3]) -> String {
+    format!("product {rows}x{columns}x{inner}")
 }
 
 /// Rows and columns of the matrix whose products take most of a step.

@@ -11,7 +11,8 @@ pub(super) const RING: usize = 4096;
 
 /// A corpus and a plan on the device.
 pub(super) struct Feed {
-    batches: BatchPlan,
+    /// In which order examples come.
+    pub(super) batches: BatchPlan,
     context: usize,
     /// [`Plan`].
     pub(super) plan: Buffer,
@@ -36,6 +37,36 @@ impl Feed {
         context: usize,
         vocabulary: usize,
     ) -> Result<Self> {
+        Self::check(corpus, batches, context, vocabulary)?;
+        Ok(Feed {
+            batches,
+            context,
+            plan: device.uniform("plan", &Plan::new(&batches, context))?,
+            tokens: device.tensor_of("the corpus's tokens", corpus.tokens())?,
+            places: device.tensor_of("the corpus's targets", &corpus.targets())?,
+            cursor: device.tensor("cursor", size_of::<Cursor>() / 4)?,
+            factors: device.tensor("factors", RING * size_of::<Factors>() / 4)?,
+            losses: device.tensor("losses", RING)?,
+        })
+    }
+
+    /// Whether there is room for a corpus in place of the one that is there.
+    pub(super) fn has_room_for(&self, corpus: &Corpus) -> bool {
+        corpus.tokens().len() <= self.tokens.words && corpus.len() <= self.places.words
+    }
+
+    /// Takes a corpus for which there is room in place of the one that is there, in batches of the same size.
+    pub(super) fn replace(&mut self, device: &Device, corpus: &Corpus, vocabulary: usize) -> Result<()> {
+        let batches = BatchPlan { examples: corpus.len() as u32, ..self.batches };
+        Self::check(corpus, batches, self.context, vocabulary)?;
+        self.batches = batches;
+        device.write(&self.plan, &[Plan::new(&batches, self.context)]);
+        device.write(&self.tokens, corpus.tokens());
+        device.write(&self.places, &corpus.targets());
+        Ok(())
+    }
+
+    fn check(corpus: &Corpus, batches: BatchPlan, context: usize, vocabulary: usize) -> Result<()> {
         if corpus.context() != context {
             return Err(Error::Usage(format!(
                 "the corpus has contexts of {} tokens, the network of {context}",
@@ -56,16 +87,7 @@ impl Feed {
                 "the corpus has a token {token}, but the network knows only the {vocabulary} tokens below {vocabulary}"
             )));
         }
-        Ok(Feed {
-            batches,
-            context,
-            plan: device.uniform("plan", &Plan::new(&batches, context))?,
-            tokens: device.tensor_of("the corpus's tokens", corpus.tokens())?,
-            places: device.tensor_of("the corpus's targets", &corpus.targets())?,
-            cursor: device.tensor("cursor", size_of::<Cursor>() / 4)?,
-            factors: device.tensor("factors", RING * size_of::<Factors>() / 4)?,
-            losses: device.tensor("losses", RING)?,
-        })
+        Ok(())
     }
 
     /// Examples in a batch (B).

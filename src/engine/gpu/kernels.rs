@@ -75,7 +75,7 @@ pub const EMBEDDING_GATHER: Kernel = Kernel {
     name: "embedding_gather",
     source: activations!("shared/table", "shared/dropout", "embedding_gather"),
     bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Write],
-    constants: &["WORKGROUP"],
+    constants: &["WORKGROUP", "DROPS"],
     unrolled: false,
 };
 
@@ -104,7 +104,7 @@ pub const TANH_FORWARD: Kernel = Kernel {
     name: "tanh_forward",
     source: activations!("shared/dropout", "tanh_forward"),
     bindings: &[Uniform, Uniform, Read, Write],
-    constants: &["WORKGROUP"],
+    constants: &["WORKGROUP", "DROPS"],
     unrolled: false,
 };
 
@@ -113,7 +113,7 @@ pub const TANH_BACKWARD: Kernel = Kernel {
     name: "tanh_backward",
     source: activations!("shared/dropout", "tanh_backward"),
     bindings: &[Uniform, Uniform, Read, Read, Write],
-    constants: &["WORKGROUP"],
+    constants: &["WORKGROUP", "DROPS"],
     unrolled: false,
 };
 
@@ -161,7 +161,7 @@ pub const EMBEDDING_SCATTER: Kernel = Kernel {
     name: "embedding_scatter",
     source: activations!("shared/table", "shared/dropout", "shared/links", "embedding_scatter"),
     bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Read, Write],
-    constants: &["WORKGROUP", "INTO_GRADIENTS"],
+    constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS"],
     unrolled: false,
 };
 
@@ -238,8 +238,26 @@ pub const SMALL_PARAMETERS_TILED: Kernel = Kernel {
     unrolled: false,
 };
 
+/// Multiplications and additions, to see how many a device makes a second.
+pub const PEAK_ARITHMETIC: Kernel = Kernel {
+    name: "peak_arithmetic",
+    source: wgsl!("shared/workgroup", "peak_arithmetic"),
+    bindings: &[Read, Write],
+    constants: &["WORKGROUP", "ROUNDS"],
+    unrolled: true,
+};
+
+/// A copy, to see how fast memory moves.
+pub const PEAK_MEMORY: Kernel = Kernel {
+    name: "peak_memory",
+    source: wgsl!("shared/workgroup", "peak_memory"),
+    bindings: &[Read, Write],
+    constants: &["WORKGROUP", "RUN"],
+    unrolled: false,
+};
+
 /// Every kernel.
-pub const KERNELS: [&Kernel; 18] = [
+pub const KERNELS: [&Kernel; 20] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -258,4 +276,6 @@ pub const KERNELS: [&Kernel; 18] = [
     &SMALL_EXAMPLES_ACROSS,
     &SMALL_PARAMETERS,
     &SMALL_PARAMETERS_TILED,
+    &PEAK_ARITHMETIC,
+    &PEAK_MEMORY,
 ];

@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | [`mod@adapters`] | the machine's adapters |
 //! | `buffer` | memory on the device |
-//! | `device` | pipelines, submissions, and the only waits |
+//! | `device` | buffers, submissions, and the only waits |
+//! | `pipelines`, `recording` | compiled kernels; commands on their way to the device |
 //! | [`kernels`], `unroll` | the table of the WGSL kernels, and how lines of some stand for several |
 //! | [`product`], `choice` | the ways to make matrix products, and which is the fastest here |
 //! | [`uniforms`] | the structs that kernels read |
@@ -13,8 +14,11 @@
 //! | `carried` | what the update rule carries from step to step |
 //! | `feed` | corpus, plan, cursor and rings on the device |
 //! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
+//! | `evaluation` | a corpus forward |
 //! | `small` | the small path: two dispatches a step, in variants of which the fastest is taken |
 //! | `tuning` | what was measured on an adapter, kept from run to run |
+//! | `peak` | what the device reaches at most |
+//! | `profile` | what each pass of a step takes |
 //! | [`alone`] | any kernel by itself, for tests and checks |
 
 pub mod adapters;
@@ -24,13 +28,18 @@ mod carried;
 mod choice;
 mod cut;
 mod device;
+mod evaluation;
 mod feed;
 mod general;
 pub mod kernels;
 mod layout;
 mod pace;
 mod passes;
+mod peak;
+mod pipelines;
 pub mod product;
+mod profile;
+mod recording;
 mod small;
 mod step;
 mod tuning;
@@ -39,7 +48,7 @@ mod unroll;
 
 use std::sync::Arc;
 
-use super::{Engine, Examination, Hardware, Recipe, State};
+use super::{Engine, Examination, Hardware, Kernels, Profile, Recipe, State};
 use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus, Order};
 use crate::{Error, Result};
@@ -53,8 +62,8 @@ pub use tuning::{NoStore, Store};
 use carried::Carried;
 use cut::Cut;
 use device::Buffer;
+use evaluation::Evaluation;
 use feed::{Feed, RING};
-use general::General;
 use kernels::SoftmaxResult;
 use layout::{Layout, padded};
 use pace::Pace;
@@ -63,15 +72,10 @@ use small::Small;
 use step::{Readable, Step};
 use uniforms::Factors;
 
-/// Logits of one chunk of an evaluation, at most: 16 MiB.
-const CHUNK_LOGITS: usize = 4 << 20;
-/// Examples of one chunk of an evaluation, at most.
-const CHUNK_EXAMPLES: usize = 4096;
-
 /// Which of the two ways of taking a step the engine goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Path {
-    /// The small one where parameters and activations are small enough for it.
+    /// The small one where parameters and activations are small enough for it, and where it is the faster one.
     #[default]
     Automatic,
     /// Two dispatches a step.
@@ -87,8 +91,12 @@ pub struct Gpu {
     cut: Cut,
     /// How the general path makes matrix products.
     product: Variant,
+    /// How the small path cuts its work.
+    small: small::Variant,
     model: Option<Model>,
     training: Option<Training>,
+    /// What the last evaluation was made with.
+    evaluation: Option<Evaluation>,
     pace: Pace,
 }
 
@@ -99,17 +107,10 @@ struct Model {
 }
 
 struct Training {
+    corpus: Arc<Corpus>,
     feed: Feed,
     carried: Carried,
     step: Step,
-}
-
-/// What a chunk of an evaluation leaves.
-struct Evaluated {
-    /// Or probabilities, [chunk, V], rows padded.
-    logits: Buffer,
-    /// [chunk].
-    example_losses: Buffer,
 }
 
 impl Gpu {
@@ -129,7 +130,17 @@ impl Gpu {
     }
 
     fn on(device: Device, path: Path) -> Self {
-        Gpu { device, path, cut: Cut::default(), product: VARIANTS[0], model: None, training: None, pace: Pace::new() }
+        Gpu {
+            device,
+            path,
+            cut: Cut::default(),
+            product: VARIANTS[0],
+            small: small::Variant::ALL[0],
+            model: None,
+            training: None,
+            evaluation: None,
+            pace: Pace::new(),
+        }
     }
 
     /// What a step of the prepared training costs.
@@ -141,24 +152,51 @@ impl Gpu {
         self.model.as_ref().ok_or_else(no_parameters)
     }
 
-    /// The step of the path that fits a batch and a recipe; it updates `destination`. `measures`: it will be taken so often
-    /// that it pays to measure which variant is the fastest.
-    fn step(&self, feed: &Feed, destination: &Buffer, carried: &Carried, measures: bool) -> Result<Step> {
-        let model = self.model()?;
-        let Model { shape, parameters, .. } = model;
-        let unfit = small::unfit(&self.device, *shape, feed.batch(), carried.recipe());
+    /// Whether the small path takes batches of a recipe. An error says that it cannot although it was asked for.
+    fn takes_small_path(&self, batch: usize, recipe: &Recipe) -> Result<bool> {
+        let shape = self.model()?.shape;
+        let unfit = small::unfit(&self.device, shape, batch, recipe);
         match (self.path, unfit) {
             (Path::Small, Some(reason)) => Err(Error::Usage(format!(
                 "the small GPU path cannot be taken: {reason}. Choose the general path, or let it be chosen"
             ))),
-            (Path::Small | Path::Automatic, None) => {
-                let small = Small { device: &self.device, shape: *shape, parameters, destination, feed };
-                small.step(small.chosen(measures)?)
-            }
-            (Path::General, _) | (Path::Automatic, Some(_)) => {
-                general::step(&self.device, model, destination, feed, self.cut, carried, self.product)
-            }
+            (Path::Small, None) => Ok(true),
+            (Path::Automatic, None) => Ok(small::pays(self.device.is_software(), shape, batch)),
+            (Path::General, _) | (Path::Automatic, Some(_)) => Ok(false),
         }
+    }
+
+    /// The step of the path that fits a batch and a recipe; it updates `destination`.
+    fn step(&self, feed: &Feed, destination: &Buffer, carried: &Carried) -> Result<Step> {
+        let model = self.model()?;
+        if self.takes_small_path(feed.batch(), carried.recipe())? {
+            return self.small_path(feed, destination)?.step(self.small);
+        }
+        general::step(&self.device, model, destination, feed, self.cut, carried, self.product)
+    }
+
+    fn small_path<'a>(&'a self, feed: &'a Feed, destination: &'a Buffer) -> Result<Small<'a>> {
+        let Model { shape, parameters, .. } = self.model()?;
+        Ok(Small { device: &self.device, shape: *shape, parameters, destination, feed })
+    }
+
+    /// Finds the fastest kernels for a training. All of them give the same bits.
+    fn choose(&mut self, feed: &Feed, recipe: &Recipe) -> Result<()> {
+        let model = self.model()?;
+        if self.takes_small_path(feed.batch(), recipe)? {
+            self.small = self.small_path(feed, &model.parameters)?.chosen()?;
+        } else {
+            self.product = choice::for_training(&self.device, model.shape, feed.batch())?;
+        }
+        Ok(())
+    }
+
+    /// Gets ready to train with the kernels that are chosen.
+    fn make_ready(&mut self, corpus: Arc<Corpus>, feed: Feed, recipe: Recipe) -> Result<()> {
+        let carried = self.carried(recipe)?;
+        let step = self.step(&feed, &self.model()?.parameters, &carried)?;
+        self.training = Some(Training { corpus, feed, carried, step });
+        self.device.check()
     }
 
     fn carried(&mut self, recipe: Recipe) -> Result<Carried> {
@@ -169,32 +207,6 @@ impl Gpu {
     fn feed(&self, corpus: &Corpus, plan: BatchPlan) -> Result<Feed> {
         let shape = self.model()?.shape;
         Feed::new(&self.device, corpus, plan, shape.context, shape.vocabulary)
-    }
-
-    /// Runs a corpus forward in chunks. `take` gets the first example of a chunk and the number of its examples.
-    fn evaluate(
-        &mut self,
-        corpus: &Corpus,
-        result: SoftmaxResult,
-        mut take: impl FnMut(&mut Device, &Evaluated, usize, usize) -> Result<()>,
-    ) -> Result<()> {
-        let shape = self.model()?.shape;
-        let chunk = (CHUNK_LOGITS / shape.vocabulary).clamp(1, CHUNK_EXAMPLES).min(corpus.len());
-        let chunk = self.cut.chunks(&self.device, shape, chunk)[0].len();
-        let plan = BatchPlan { order: Order::Sequential, seed: 0, batch: chunk as u32, examples: corpus.len() as u32 };
-        let feed = self.feed(corpus, plan)?;
-        let without_dropout = [Recipe::default().input_mask(0), Recipe::default().hidden_mask(0)];
-        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout, self.product)?;
-        let dispatches = general.evaluation(result)?;
-        let evaluated = Evaluated { logits: general.logits.clone(), example_losses: general.example_losses.clone() };
-        for (step, first) in (0..).zip((0..corpus.len()).step_by(chunk)) {
-            feed.seek(&self.device, step, &[]);
-            let mut recording = self.device.record();
-            recording.pass("evaluation", &dispatches, 1);
-            self.device.submit(recording, 0)?;
-            take(&mut self.device, &evaluated, first, chunk.min(corpus.len() - first))?;
-        }
-        Ok(())
     }
 }
 
@@ -209,6 +221,14 @@ fn nothing_to_train_on() -> Error {
 impl Engine for Gpu {
     fn hardware(&self) -> Hardware {
         self.device.hardware()
+    }
+
+    fn kernels(&self) -> Option<Kernels> {
+        let Training { feed, carried, .. } = self.training.as_ref()?;
+        Some(match self.takes_small_path(feed.batch(), carried.recipe()) {
+            Ok(true) => Kernels { path: "small", variant: self.small.name() },
+            _ => Kernels { path: "general", variant: self.product.name.to_owned() },
+        })
     }
 
     fn choices(&self) -> Vec<String> {
@@ -240,14 +260,8 @@ impl Engine for Gpu {
 
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
         let feed = self.feed(&corpus, plan)?;
-        let carried = self.carried(recipe)?;
-        let shape = self.model()?.shape;
-        if self.path != Path::Small && small::unfit(&self.device, shape, feed.batch(), &recipe).is_some() {
-            self.product = choice::choose(&self.device, shape, feed.batch())?;
-        }
-        let step = self.step(&feed, &self.model()?.parameters, &carried, true)?;
-        self.training = Some(Training { feed, carried, step });
-        self.device.check()
+        self.choose(&feed, &recipe)?;
+        self.make_ready(corpus, feed, recipe)
     }
 
     fn state(&mut self) -> Result<State> {
@@ -263,7 +277,7 @@ impl Engine for Gpu {
     }
 
     fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {
-        let Some(Training { feed, carried, step }) = &self.training else { return Err(nothing_to_train_on()) };
+        let Some(Training { feed, carried, step, .. }) = &self.training else { return Err(nothing_to_train_on()) };
         let mut losses = Vec::with_capacity(rates.len());
         for (first, rates) in (first_step..).step_by(RING).zip(rates.chunks(RING)) {
             let factors = (first..).zip(rates).map(|(step, &rate)| Factors::new(carried.recipe(), step, rate));
@@ -284,14 +298,26 @@ impl Engine for Gpu {
         Ok(losses)
     }
 
+    fn profile(&mut self, seconds: f64) -> Result<Profile> {
+        profile::profile(self, seconds)
+    }
+
+    fn peak_gflops(&mut self) -> Result<Option<f64>> {
+        peak::gflops(&mut self.device).map(Some)
+    }
+
+    fn peak_gigabytes_per_second(&mut self) -> Result<Option<f64>> {
+        peak::gigabytes_per_second(&mut self.device).map(Some)
+    }
+
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
         if corpus.is_empty() {
             return Ok(Vec::new());
         }
         let losses = self.device.tensors("losses of a corpus", corpus.len())?;
-        self.evaluate(corpus, SoftmaxResult::Loss, |device, evaluated, first, count| {
+        self.evaluate(corpus, SoftmaxResult::Loss, |device, evaluation, first, count| {
             let mut recording = device.record();
-            recording.copy(&evaluated.example_losses, &losses, first, count);
+            recording.copy(&evaluation.example_losses, &losses, first, count);
             device.submit(recording, 0).map(|_| ())
         })?;
         let losses: Vec<f32> = self.device.read(&losses, 0..corpus.len())?;
@@ -307,8 +333,8 @@ impl Engine for Gpu {
         // The targets do not matter here.
         let corpus = Corpus::from_examples(contexts, &vec![0; count], context);
         let mut distributions = Vec::with_capacity(count * vocabulary);
-        self.evaluate(&corpus, SoftmaxResult::Probabilities, |device, evaluated, _, count| {
-            let rows: Vec<f32> = device.read(&evaluated.logits, 0..count * padded(vocabulary))?;
+        self.evaluate(&corpus, SoftmaxResult::Probabilities, |device, evaluation, _, count| {
+            let rows: Vec<f32> = device.read(&evaluation.logits, 0..count * padded(vocabulary))?;
             distributions.extend(rows.chunks_exact(padded(vocabulary)).flat_map(|row| &row[..vocabulary]));
             Ok(())
         })?;
@@ -325,7 +351,7 @@ impl Engine for Gpu {
         let gradients = self.device.tensors("gradients", layout.len())?;
         let plain = Recipe::default();
         let carried = self.carried(plain)?;
-        let step = self.step(&feed, &gradients, &carried, false)?;
+        let step = self.step(&feed, &gradients, &carried)?;
         feed.seek(&self.device, 0, &[Factors::new(&plain, 0, -1.0)]);
 
         let (mut hidden, mut logits, mut done) = (Vec::new(), Vec::new(), 0);

@@ -31,6 +31,11 @@ pub(super) struct Passes<'a> {
     nothing: Buffer,
 }
 
+/// Whether a mask drops anything, as a constant of the pipelines of passes with dropout.
+fn drops(mask: &Mask) -> (&'static str, f64) {
+    ("DROPS", f64::from(u8::from(Dropout::new(mask).threshold > 0)))
+}
+
 /// The matrices of a product.
 pub(super) struct Matrices<'a> {
     pub(super) left: Part<'a>,
@@ -61,7 +66,7 @@ impl<'a> Passes<'a> {
         parts: [Part<'_>; 4],
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
-        self.pass(&kernels::EMBEDDING_GATHER, &uniforms, &parts, &[], self.for_each_number(sizes))
+        self.pass(&kernels::EMBEDDING_GATHER, &uniforms, &parts, &[drops(mask)], self.for_each_four(sizes))
     }
 
     /// tanh forward, of one buffer, or backward, with the gradient in another.
@@ -74,7 +79,7 @@ impl<'a> Passes<'a> {
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&Dropout::new(mask))?];
         let parts: Vec<Part<'_>> = [&self.feed.cursor].iter().chain(buffers).map(|buffer| buffer.all()).collect();
-        self.pass(kernel, &uniforms, &parts, &[], self.for_each_number(sizes))
+        self.pass(kernel, &uniforms, &parts, &[drops(mask)], self.for_each_four(sizes))
     }
 
     /// Softmax, loss and what `result` says.
@@ -82,7 +87,8 @@ impl<'a> Passes<'a> {
         let constants = [("RESULT", f64::from(result as u32))];
         let workgroups = workgroups_for_rows(sizes.rows);
         let parts = buffers.map(Buffer::all);
-        self.pass(&kernels::SOFTMAX_CROSS_ENTROPY, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
+        let kernel = &kernels::SOFTMAX_CROSS_ENTROPY;
+        self.pass_in(self.device.row_workgroup(), kernel, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
     }
 
     /// The sum of each column.
@@ -108,8 +114,10 @@ impl<'a> Passes<'a> {
         parts: [Part<'_>; 6],
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
-        let constants = [("INTO_GRADIENTS", f64::from(u8::from(into_gradients)))];
-        self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, self.for_each_number(sizes))
+        let constants = [("INTO_GRADIENTS", f64::from(u8::from(into_gradients))), drops(mask)];
+        let occurrences = sizes.rows * sizes.columns / table.columns;
+        let workgroups = self.for_each(occurrences as usize * table.columns.div_ceil(4) as usize);
+        self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, workgroups)
     }
 
     /// Sums of squares of some numbers, from place `first` of the sums on: one for each of so many workgroups.
@@ -172,7 +180,11 @@ impl<'a> Passes<'a> {
             out,
             row_sums.unwrap_or(self.nothing.all()),
         ];
-        self.device.dispatch(&pipeline, &parts, workgroups)
+        let mut dispatch = self.device.dispatch(&pipeline, &parts, workgroups)?;
+        // A step has several products, which their sizes and the layout of their matrices tell apart.
+        let Product { rows, columns, inner, .. } = product;
+        dispatch.name = format!("{} {} {rows}x{columns}x{inner}", self.variant.kernel.name, layout.formula()).into();
+        Ok(dispatch)
     }
 
     fn uniform<T: bytemuck::Pod>(&self, value: &T) -> Result<Buffer> {
@@ -183,8 +195,9 @@ impl<'a> Passes<'a> {
         workgroups_for_each(count, self.device.workgroup())
     }
 
-    fn for_each_number(&self, sizes: Activations) -> [u32; 3] {
-        self.for_each(sizes.rows as usize * sizes.columns as usize)
+    /// Four numbers of a row each.
+    fn for_each_four(&self, sizes: Activations) -> [u32; 3] {
+        self.for_each(sizes.rows as usize * sizes.stride as usize / 4)
     }
 
     fn pass(
@@ -195,7 +208,20 @@ impl<'a> Passes<'a> {
         constants: &[(&str, f64)],
         workgroups: [u32; 3],
     ) -> Result<Dispatch> {
-        let constants = [&[("WORKGROUP", f64::from(self.device.workgroup()))], constants].concat();
+        self.pass_in(self.device.workgroup(), kernel, uniforms, parts, constants, workgroups)
+    }
+
+    /// A pass in workgroups of so many invocations.
+    fn pass_in(
+        &self,
+        invocations: u32,
+        kernel: &'static Kernel,
+        uniforms: &[Buffer],
+        parts: &[Part<'_>],
+        constants: &[(&str, f64)],
+        workgroups: [u32; 3],
+    ) -> Result<Dispatch> {
+        let constants = [&[("WORKGROUP", f64::from(invocations))], constants].concat();
         let pipeline = self.device.pipeline(kernel, &constants)?;
         let parts: Vec<Part<'_>> = uniforms.iter().map(Buffer::all).chain(parts.iter().cloned()).collect();
         self.device.dispatch(&pipeline, &parts, workgroups)

@@ -38,6 +38,7 @@ const fn tiled(name: &'static str, rows: u32, quads: u32, [across, down]: [u32; 
 /// Measured on lavapipe (two cores; GFLOP/s of logits, output weights, hidden gradients of V 16,383, h 100, B 256): 17, 14, 17
 /// for `registers-8x8`, 21, 21, 19 for `registers-8x16`, 22, 27, 24 for `registers-16x20`, and 4 to 8 for those with
 /// workgroup memory. Large tiles in registers want few invocations there: their rows then stay in a core's cache.
+/// Larger tiles (24x20, 24x24, 32x20, 32x32) win one of the three and lose another: their sums no longer stay near.
 pub const VARIANTS: [Variant; 6] = [
     registers("registers-8x8", 8, 2, 64),
     registers("registers-8x16", 8, 4, 8),
@@ -59,6 +60,17 @@ pub enum Layout {
     RightTransposed = 1,
     /// Left [inner, rows], right [inner, columns].
     LeftTransposed = 2,
+}
+
+impl Layout {
+    /// As matrices are written: `AB'` has the right one transposed.
+    pub fn formula(self) -> &'static str {
+        match self {
+            Layout::Plain => "AB",
+            Layout::RightTransposed => "AB'",
+            Layout::LeftTransposed => "A'B",
+        }
+    }
 }
 
 /// What becomes of the sums.

@@ -39,6 +39,29 @@ pub(super) fn unfit(device: &Device, shape: Shape, batch: usize, recipe: &Recipe
     }
 }
 
+/// Comparisons of a step from which a software device takes the general path: see [`pays`].
+const MOST_COMPARISONS: usize = 3 << 18;
+
+/// Whether this path is the faster one where it can be taken. The two paths add in different orders, so the choice changes
+/// the last bits of a run: it is a rule of what the run is, never a measurement of the moment, and a resumed run goes on as it
+/// began.
+///
+/// Here every number of the embedding looks at every token of the batch, V d times B n comparisons. A GPU makes millions of
+/// them in a microsecond, while the general path starts a dozen dispatches, one after the other. On lavapipe (two cores)
+/// these start in 0.6 ms, and a comparison takes 0.85 ns. Measured there, time of the general path over that of this one:
+///
+/// | V, n, d, h | B 8 | 32 | 128 | 256 |
+/// | --- | --- | --- | --- | --- |
+/// | 27, 3, 10, 200 | 4.17 | 2.59 | 1.44 | 1.16 |
+/// | 27, 8, 24, 200 | 2.41 | 1.26 | 1.17 | 0.82, beyond |
+/// | 60, 5, 16, 400 | 2.00 | 1.49 | 0.93 | 0.74, beyond |
+/// | 250, 3, 10, 150 | 1.71 | 1.51 | 0.83, beyond | 0.76, beyond |
+/// | 250, 4, 30, 100 | 1.12 | 0.75, beyond | 0.61, beyond | 0.53, beyond |
+/// | 500, 4, 16, 90 | 1.38 | 0.69, beyond | 0.51, beyond | 0.44, beyond |
+pub(super) fn pays(on_software: bool, shape: Shape, batch: usize) -> bool {
+    !on_software || shape.vocabulary * shape.embedding * batch * shape.context <= MOST_COMPARISONS
+}
+
 /// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variant {
@@ -91,16 +114,12 @@ pub(super) struct Small<'a> {
 }
 
 impl Small<'_> {
-    /// The fastest variant, as it was measured at some time. Without such a choice it is measured now, or, where
-    /// measuring does not pay, the first one is taken.
-    pub(super) fn chosen(&self, measures: bool) -> Result<Variant> {
+    /// The fastest variant, as it was measured at some time. Without such a choice it is measured now.
+    pub(super) fn chosen(&self) -> Result<Variant> {
         let key = key(self.shape, self.feed.batch());
         let kept = self.device.choice(&key);
         if let Some(variant) = Variant::ALL.into_iter().find(|variant| Some(variant.name()) == kept) {
             return Ok(variant);
-        }
-        if !measures {
-            return Ok(Variant::ALL[0]);
         }
         let scratch = self.device.tensors("parameters of a trial", Layout::new(self.shape).len())?;
         let trial = Small { destination: &scratch, ..*self };
@@ -194,4 +213,22 @@ fn tiles(shape: Shape) -> usize {
     let direct = if shape.direct { vocabulary * inputs } else { 0 };
     let quads = [shape.hidden, shape.vocabulary, shape.vocabulary * shape.embedding].map(|count| count.div_ceil(4));
     units * inputs + vocabulary * units + direct + quads.iter().sum::<usize>() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::SHAPES;
+
+    #[test]
+    fn a_software_device_takes_the_general_path_where_the_embedding_is_searched_too_often() {
+        let [notebook, makemore] = [&SHAPES[0], &SHAPES[1]];
+        for (shape, batch) in
+            [(notebook.shape, notebook.batch), (makemore.shape, makemore.batch), (makemore.shape, 256)]
+        {
+            assert!(pays(true, shape, batch));
+        }
+        let shape = Shape { vocabulary: 500, context: 4, embedding: 16, hidden: 90, direct: false, tied: false };
+        assert!(pays(true, shape, 8) && !pays(true, shape, 32) && pays(false, shape, 256));
+    }
 }

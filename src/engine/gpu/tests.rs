@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cut::Cut;
 use super::small::{self, Variant};
-use super::{Gpu, Path, adapters};
+use super::{Gpu, Path, VARIANTS, adapters, choice};
 use crate::check::{built_in_cases, expected_of_reference};
 use crate::engine::cpu::Cpu;
 use crate::engine::{Engine, Examination, Optimizer, Recipe, mean_loss};
@@ -314,6 +314,42 @@ fn variants_of_the_small_path_give_the_same_bits() {
             assert!(run(*variant).unwrap() == expected, "{variant:?} {shape:?}");
         }
     }
+}
+
+#[test]
+fn an_evaluation_takes_the_products_that_a_training_found_to_be_the_fastest() {
+    let Some(gpu) = engine(Path::General, false) else { return };
+    let for_evaluation = |chunk| choice::for_evaluation(&gpu.device, ODD, 40, chunk).unwrap().name;
+    assert_eq!(for_evaluation(40), VARIANTS[0].name, "nothing is measured for so little");
+    gpu.device.choose(&choice::key(choice::measured_sizes(ODD, 40)), VARIANTS[2].name);
+    assert_eq!(for_evaluation(40), VARIANTS[2].name);
+    assert_eq!(for_evaluation(39), VARIANTS[0].name);
+}
+
+#[test]
+fn an_evaluation_after_others_is_that_of_a_fresh_engine() {
+    let fresh = || {
+        let mut gpu = engine(Path::Automatic, true)?;
+        gpu.load(&parameters(ODD)).unwrap();
+        Some(gpu)
+    };
+    let Some(mut gpu) = fresh() else { return };
+    // Fewer, more, and other parameters; the last chunk of 5,000 is not full.
+    for examples in [40, 13, 40, 5000, 4100, 2, 70] {
+        let (corpus, mut other) = (corpus(ODD, examples), fresh().unwrap());
+        assert!(gpu.log_probabilities(&corpus).unwrap() == other.log_probabilities(&corpus).unwrap(), "{examples}");
+    }
+    for (seed, examples) in (0..).zip([20, 20, 7, 50]) {
+        let (contexts, mut other) = (&corpus(ODD, 80 - seed).tokens()[..5 * examples].to_vec(), fresh().unwrap());
+        for engine in [&mut gpu, &mut other] {
+            engine.load(&initial(ODD, Init::Scaled, seed as u32, &[])).unwrap();
+        }
+        assert!(gpu.distributions(contexts).unwrap() == other.distributions(contexts).unwrap(), "{examples}");
+    }
+    gpu.log_probabilities(&corpus(ODD, 9)).unwrap();
+    let outside = Corpus::from_examples(&[1, 2, 3, 31, 0], &[3], 5);
+    assert!(gpu.log_probabilities(&outside).unwrap_err().to_string().contains("token 31"));
+    assert_eq!(gpu.log_probabilities(&corpus(ODD, 9)).unwrap().len(), 9);
 }
 
 #[test]
