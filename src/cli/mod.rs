@@ -11,6 +11,7 @@ pub mod mix;
 pub mod ngram;
 pub mod options;
 pub mod predict;
+pub mod plan;
 mod recipe_options;
 pub mod sample;
 pub mod score;
@@ -53,6 +54,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Score(score::ScoreArgs),
     Predict(predict::PredictArgs),
+    Plan(Box<plan::PlanArgs>),
     Table1(Box<table1::Table1Args>),
     Ngram(ngram::NgramArgs),
     Check(check::CheckArgs),
@@ -76,6 +78,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Eval(args) => eval::run(args).map(|()| 0),
         Command::Score(args) => score::run(args).map(|()| 0),
         Command::Predict(args) => predict::run(args).map(|()| 0),
+        Command::Plan(args) => plan::run(*args).map(|()| 0),
         Command::Table1(args) => table1::run(*args),
         Command::Ngram(args) => ngram::run(args).map(|()| 0),
         Command::Check(args) => check::run(args).map(|()| 0),

@@ -169,7 +169,7 @@ impl Prepared {
 }
 
 /// Asks for the memory of a run before anything is written, so that too little of it is a message and not an abort.
-fn require_memory(bytes: usize) -> Result<()> {
+pub(super) fn require_memory(bytes: usize) -> Result<()> {
     Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| {
         Error::Device(format!(
             "out of memory: training needs about {} MB. Choose a smaller --batch, --hidden, --embedding or --context",

@@ -14,6 +14,7 @@
 //! | `feed` | corpus, plan, cursor and rings on the device |
 //! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
 //! | `small` | the small path: two dispatches a step, in variants of which the fastest is taken |
+//! | `cost` | what a training takes, without training |
 //! | `tuning` | what was measured on an adapter, kept from run to run |
 //! | [`alone`] | any kernel by itself, for tests and checks |
 
@@ -22,6 +23,7 @@ pub mod alone;
 mod buffer;
 mod carried;
 mod choice;
+mod cost;
 mod cut;
 mod device;
 mod feed;
@@ -39,7 +41,7 @@ mod unroll;
 
 use std::sync::Arc;
 
-use super::{Engine, Examination, Hardware, Recipe, State};
+use super::{Cost, Engine, Examination, Hardware, Recipe, State};
 use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus, Order};
 use crate::{Error, Result};
@@ -248,6 +250,10 @@ impl Engine for Gpu {
         let step = self.step(&feed, &self.model()?.parameters, &carried, true)?;
         self.training = Some(Training { feed, carried, step });
         self.device.check()
+    }
+
+    fn cost(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<Cost> {
+        self.cost_of(&corpus, plan, recipe)
     }
 
     fn state(&mut self) -> Result<State> {

@@ -25,9 +25,7 @@ pub(super) fn unfit(device: &Device, shape: Shape, batch: usize, recipe: &Recipe
     } else if shape.tied || shape.hidden == 0 {
         return Some("it takes networks with hidden units and output weights of their own only".to_owned());
     }
-    let memory = WORKGROUP_BYTES.min(device.limits().workgroup_storage_bytes) as usize;
-    // Of the widest variant.
-    let needed = 4 * (shape.input() + 2 * shape.hidden + 2 * shape.vocabulary + WIDE);
+    let (needed, memory) = (needed_bytes(shape), workgroup_bytes(device));
     if needed > memory {
         Some(format!("the activations of an example need {needed} bytes of workgroup memory; there are {memory}"))
     } else if shape.parameters() > MOST_PARAMETERS {
@@ -37,6 +35,16 @@ pub(super) fn unfit(device: &Device, shape: Shape, batch: usize, recipe: &Recipe
     } else {
         None
     }
+}
+
+/// Bytes of memory that a workgroup of this path may take.
+pub(super) fn workgroup_bytes(device: &Device) -> usize {
+    WORKGROUP_BYTES.min(device.limits().workgroup_storage_bytes) as usize
+}
+
+/// Bytes that a workgroup of the widest variant needs.
+pub(super) fn needed_bytes(shape: Shape) -> usize {
+    4 * (shape.input() + 2 * shape.hidden + 2 * shape.vocabulary + WIDE)
 }
 
 /// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
