@@ -9,6 +9,7 @@ use super::options::OutputOptions;
 use crate::bench::floor::Limits;
 use crate::bench::{self, BenchShape, Lane, SHAPES, Saved, Task, Timing, saved};
 use crate::engine::{DeviceChoice, gpu, open};
+use crate::error::did_you_mean;
 use crate::report::{Output, timings};
 use crate::{Error, Result};
 
@@ -94,13 +95,19 @@ fn parse_tasks(name: &str) -> Result<Tasks, String> {
     match TASKS.iter().find(|(known, _)| *known == name) {
         Some(&(_, task)) => Ok(Tasks(vec![task])),
         None if name == "all" => Ok(Tasks(TASKS.map(|(_, task)| task).to_vec())),
-        None => Err(format!("the tasks are {}, all", TASKS.map(|(name, _)| name).join(", "))),
+        None => {
+            let names = TASKS.map(|(name, _)| name);
+            Err(format!("the tasks are {}, all{}", names.join(", "), did_you_mean(name, names)))
+        }
     }
 }
 
 fn parse_shape(name: &str) -> Result<&'static BenchShape, String> {
-    let names = || SHAPES.map(|shape| shape.name).join(", ");
-    SHAPES.iter().find(|shape| shape.name == name).ok_or_else(|| format!("the shapes are {}", names()))
+    let unknown = || {
+        let names = SHAPES.map(|shape| shape.name);
+        format!("the shapes are {}{}", names.join(", "), did_you_mean(name, names))
+    };
+    SHAPES.iter().find(|shape| shape.name == name).ok_or_else(unknown)
 }
 
 /// A device, and for the CPU engine its threads.

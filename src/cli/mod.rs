@@ -4,20 +4,23 @@
 pub mod bench;
 mod cache;
 pub mod check;
+pub mod completions;
 pub mod devices;
 pub mod eval;
 pub mod inspect;
+pub mod man;
 pub mod mix;
 pub mod ngram;
 pub mod options;
-pub mod predict;
 pub mod plan;
+pub mod predict;
 mod recipe_options;
 pub mod sample;
 pub mod score;
 mod settings;
 pub mod table1;
 pub mod text_options;
+pub mod tour;
 pub mod train;
 
 use std::sync::atomic::AtomicBool;
@@ -60,6 +63,9 @@ enum Command {
     Check(check::CheckArgs),
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
+    Tour(tour::TourArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     Inspect(inspect::InspectArgs),
 }
 
@@ -84,6 +90,9 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Check(args) => check::run(args).map(|()| 0),
         Command::Bench(args) => bench::run(args).map(|()| 0),
         Command::Devices(args) => devices::run(args).map(|()| 0),
+        Command::Tour(args) => tour::run(args).map(|()| 0),
+        Command::Completions(args) => completions::run(args).map(|()| 0),
+        Command::Man(args) => man::run(args).map(|()| 0),
         Command::Inspect(args) => inspect::run(args).map(|()| 0),
     }
 }

@@ -103,12 +103,8 @@ fn planned(args: &PlanArgs) -> Result<(Settings, Shape, Arc<Corpus>)> {
 
 fn cost(engine: &mut dyn Engine, settings: &Settings, shape: Shape, corpus: &Arc<Corpus>) -> Result<Cost> {
     engine.load(&Parameters::zeros(shape))?;
-    let plan = BatchPlan {
-        order: settings.order,
-        seed: settings.seed,
-        batch: settings.batch,
-        examples: corpus.len() as u32,
-    };
+    let plan =
+        BatchPlan { order: settings.order, seed: settings.seed, batch: settings.batch, examples: corpus.len() as u32 };
     engine.cost(corpus.clone(), plan, settings.recipe)
 }
 
@@ -229,6 +225,8 @@ fn print(output: &Output, plan: &Plan) -> Result<()> {
             "\n{steps} steps: at least {all:.1} s ({:.1} µs a step at the measured peak; a floor, a run takes longer)",
             step * 1e6
         ),
-        _ => format!("\n{steps} steps; the peak of this device is not measured, so there is no floor: see `gpu-mlp bench`"),
+        _ => format!(
+            "\n{steps} steps; the peak of this device is not measured, so there is no floor: see `gpu-mlp bench`"
+        ),
     })
 }

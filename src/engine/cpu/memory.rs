@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::Training;
 use super::activations::{Activations, Scratch};
 use super::network::Network;
 use super::threads::Shared;
-use super::Training;
 use crate::engine::cost::{Memory, MemoryKind};
 
 /// Bytes of some buffers.
