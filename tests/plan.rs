@@ -1,6 +1,7 @@
 //! `plan` says what the engines do, and `tour` what they compute.
 
 mod common;
+#[allow(dead_code)]
 #[path = "common/program.rs"]
 mod program;
 

@@ -1,6 +1,7 @@
 //! The tour says what the engines compute, in lines that fit.
 
 mod common;
+#[allow(dead_code)]
 #[path = "common/program.rs"]
 mod program;
 

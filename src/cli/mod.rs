@@ -47,7 +47,7 @@ const EXAMPLES: &str = "\
 Examples:
   gpu-mlp train                        train on the built-in names and read twenty new ones
   gpu-mlp train names.txt --cpu        the same on a text of your own, an item a line
-  gpu-mlp sample runs/<run>            draw more
+  gpu-mlp sample runs/first            draw more
   gpu-mlp check --device vulkan        does this GPU compute right?";
 
 #[derive(Debug, Subcommand)]
