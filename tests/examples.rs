@@ -6,8 +6,6 @@
 //! by itself, and fails where it names a file that the preparation does not have (then add it to [`prepare`]) or a device
 //! that this machine has not (then it is skipped, loudly).
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -224,6 +222,7 @@ fn every_example_of_help_and_readme_runs() {
 #[test]
 fn every_command_has_a_sentence_two_examples_and_options_in_groups() {
     let program = Cli::command();
+    let mut ungrouped = Vec::new();
     for command in program.get_subcommands() {
         let name = command.get_name();
         assert!(command.get_about().is_some_and(|about| about.to_string().len() > 10), "{name} has no sentence");
@@ -233,11 +232,11 @@ fn every_command_has_a_sentence_two_examples_and_options_in_groups() {
         for example in &examples {
             assert!(example.contains(&format!("gpu-mlp {name}")), "{name}: {example} is of another command");
         }
-        let options: Vec<_> = command.get_arguments().filter(|argument| !argument.is_positional()).collect();
-        let ungrouped = options.iter().filter(|argument| argument.get_help_heading().is_none());
-        let ungrouped: Vec<&str> = ungrouped.map(|argument| argument.get_id().as_str()).collect();
-        assert!(ungrouped.is_empty(), "{name}: give these options a help_heading: {ungrouped:?}");
+        let options = command.get_arguments().filter(|argument| !argument.is_positional());
+        let alone = options.filter(|argument| argument.get_help_heading().is_none());
+        ungrouped.extend(alone.map(|argument| format!("{name} --{}", argument.get_id())));
     }
+    assert!(ungrouped.is_empty(), "give these options a help_heading: {ungrouped:#?}");
 }
 
 #[test]

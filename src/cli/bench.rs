@@ -30,15 +30,15 @@ pub struct BenchArgs {
     /// What is timed [default: train]
     ///
     /// all is every one of them. Speeds are in steps, tokens (end marks among them) or bytes a second.
-    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',', value_parser = parse_tasks)]
+    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',', value_parser = parse_tasks, help_heading = "Work")]
     task: Vec<Tasks>,
 
     /// Which shapes: notebook, makemore, wide, brown, brown-direct [default: all; of other tasks than train makemore, brown]
-    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',', value_parser = parse_shape)]
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',', value_parser = parse_shape, help_heading = "Work")]
     shape: Vec<&'static BenchShape>,
 
     /// About how long each task, shape and device is timed
-    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    #[arg(long, value_name = "S", default_value_t = 3.0, help_heading = "Work")]
     seconds: f64,
 
     /// Where to compute: one or several of auto, cpu, reference, gpu, vulkan, ..., as other commands take them [default: auto]

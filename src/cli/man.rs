@@ -16,7 +16,7 @@ use crate::{Error, Result};
 #[command(after_help = EXAMPLES)]
 pub struct ManArgs {
     /// Write a page for the program and for each command to this folder, which is made
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Results")]
     out: Option<PathBuf>,
 }
 

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::options::{DeviceOptions, OutputOptions};
 use super::text_options::TextOptions;
-use super::train::first_state;
 use super::{STOP, STOPPED};
 use crate::engine::{Engine, mean_negative};
 use crate::language_model::back_off::CUT_OFF;
@@ -20,7 +19,7 @@ use crate::report::progress::Display;
 use crate::text::{Corpus, Data, Sources, TextSettings};
 use crate::train::files::write_whole;
 use crate::train::preset::{strict, warm_up_of};
-use crate::train::{Config, Length, Outcome, Preset, Progress, RunDirectory, Settings, Trainer};
+use crate::train::{Config, Length, Outcome, Preset, Progress, RunDirectory, Settings, Trainer, first_state};
 use crate::{Error, Result};
 
 /// Every row of Table 1 of the paper on a text, each beside the paper's figures; ends with a Markdown table.
