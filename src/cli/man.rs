@@ -45,6 +45,10 @@ pub fn run(args: ManArgs) -> Result<()> {
 
 fn page(command: Command) -> Result<String> {
     let mut page = Vec::new();
-    Man::new(command).render(&mut page).map_err(|source| Error::file(Path::new("the man page"), "render", source))?;
+    let source = concat!("gpu-mlp ", env!("CARGO_PKG_VERSION"));
+    Man::new(command)
+        .source(source)
+        .render(&mut page)
+        .map_err(|source| Error::file(Path::new("the man page"), "render", source))?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
