@@ -187,7 +187,7 @@ fn fault(line: &str, program: &clap::Command, prepared: &Path) -> Option<String>
     // What an example makes must not be there yet.
     if let Some(place) = words.iter().position(|word| word == "--out") {
         let out: PathBuf = folder.path().join(&words[place + 1]);
-        let _ = fs::remove_dir_all(out);
+        let _ = if out.is_dir() { fs::remove_dir_all(out) } else { fs::remove_file(out) };
     }
     let output = shell(&line, folder.path(), prepared);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -61,18 +61,17 @@ pub(super) fn views(tour: &mut Tour) -> Result<Section> {
     let Shape { context, embedding, .. } = tour.shape;
     let (inputs, examples) = (tour.shape.input(), tour.corpus.len());
     let table = tour.parameters.tensor(EMBEDDING_WEIGHT);
-    // Gathered once: [examples, context, embedding], row by row in one piece of memory.
-    let rows = |example| tour.corpus.context_of(example).iter();
+    let looked_up = |token: u32| &table[token as usize * embedding..][..embedding];
+    // [examples, context, embedding], row by row in one piece of memory.
     let memory: Vec<f32> = (0..examples)
-        .flat_map(rows)
-        .flat_map(|&token| &table[token as usize * embedding..][..embedding])
+        .flat_map(|example| tour.corpus.context_of(example).iter())
+        .flat_map(|&token| looked_up(token))
         .copied()
         .collect();
     let example = 3;
-    let strides = [context * embedding, embedding, 1];
-    let of_three = |position: usize, number: usize| memory[example * strides[0] + position * strides[1] + number];
-    let concatenated: Vec<f32> =
-        (0..context).flat_map(|position| (0..embedding).map(move |number| of_three(position, number))).collect();
+    let strides = [inputs, embedding, 1];
+    let points = tour.corpus.context_of(example);
+    let concatenated = points.iter().map(|&token| looked_up(token)).collect::<Vec<_>>().concat();
     let view: Vec<f32> = (0..inputs).map(|number| memory[example * inputs + number]).collect();
     let text = format!(
         "Looking up all {context} letters of all {examples} examples gives an array of shape [{examples}, {context}, {embedding}]. In memory it is one\n\
@@ -80,7 +79,8 @@ pub(super) fn views(tour: &mut Tour) -> Result<Section> {
          \x20 {} i + {} j + k                 the strides {strides:?}\n\n\
          The next layer wants the {context} points of an example side by side, [{examples}, {inputs}]. Entry (i, m) then lies at\n\n\
          \x20 {inputs} i + m                       the strides [{inputs}, 1]\n\n\
-         Here is example {example}, counted from 0 ({} -> ...), put together point by point, and read with the other rule:\n\n\
+         Here is example {example}, counted from 0 ({} -> ...), three rows of C put one after the other,\n\
+         and then the long row read by the second rule:\n\n\
          \x20 concatenated: {}\n\
          \x20 viewed:       {}\n\n\
          {} Nothing was copied: a view is the same memory under another rule.",
