@@ -32,8 +32,8 @@ fn prepare(folder: &Path) {
     for name in ["other.txt", "other-names.txt"] {
         write(name, names[..200].join("\n"));
     }
-    let words =
-        "he said that the dog saw the cat .\nshe said that the cat saw him .\n\nthe dog ran , and he said so .\n";
+    let words = "he said that the dog saw the cat .\nthe cat sat on the mat , and she said so .\n\n\
+                 the king and the queen saw a man .\na woman ran to the dog on monday .\n";
     for name in ["words.txt", "brown.txt", "book.txt"] {
         write(name, words.repeat(150));
     }
