@@ -48,6 +48,18 @@ pub enum Error {
     Closed,
 }
 
+/// The end of a message about an unknown name: the most similar of those that are known, if one is.
+pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let likeness = |name: &str| strsim::jaro(given, name);
+    match known.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))) {
+        Some(name) if likeness(name) > LEAST_LIKENESS => format!(". Did you mean {name}?"),
+        _ => String::new(),
+    }
+}
+
+/// Less alike is not what was meant; clap draws the same line.
+const LEAST_LIKENESS: f64 = 0.7;
+
 /// What to do about an error of the operating system, where there is something.
 fn hint(source: &std::io::Error) -> &'static str {
     match source.kind() {

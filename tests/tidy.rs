@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
+use gpu_mlp::cli::Cli;
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn files(folder: &str, extensions: &[&str]) -> Vec<(String, String)> {
@@ -80,9 +83,7 @@ fn files_are_short_and_finished() {
 #[test]
 fn the_readme_names_every_command_and_invariant() {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    for command in
-        ["train", "sample", "eval", "score", "predict", "ngram", "table1", "check", "bench", "devices", "inspect"]
-    {
+    for command in Cli::command().get_subcommands().map(clap::Command::get_name) {
         assert!(readme.contains(&format!("gpu-mlp {command}")), "README.md does not show gpu-mlp {command}");
     }
     for (name, _) in files("shaders", &["wgsl"]) {

@@ -9,6 +9,7 @@ use super::options::OutputOptions;
 use crate::bench::floor::Limits;
 use crate::bench::{self, BenchShape, Lane, SHAPES, Saved, Task, Timing, saved};
 use crate::engine::{DeviceChoice, gpu, open};
+use crate::error::did_you_mean;
 use crate::report::{Output, timings};
 use crate::{Error, Result};
 
@@ -29,15 +30,15 @@ pub struct BenchArgs {
     /// What is timed [default: train]
     ///
     /// all is every one of them. Speeds are in steps, tokens (end marks among them) or bytes a second.
-    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',', value_parser = parse_tasks)]
+    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',', value_parser = parse_tasks, help_heading = "Work")]
     task: Vec<Tasks>,
 
     /// Which shapes: notebook, makemore, wide, brown, brown-direct [default: all; of other tasks than train makemore, brown]
-    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',', value_parser = parse_shape)]
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',', value_parser = parse_shape, help_heading = "Work")]
     shape: Vec<&'static BenchShape>,
 
     /// About how long each task, shape and device is timed
-    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    #[arg(long, value_name = "S", default_value_t = 3.0, help_heading = "Work")]
     seconds: f64,
 
     /// Where to compute: one or several of auto, cpu, reference, gpu, vulkan, ..., as other commands take them [default: auto]
@@ -98,13 +99,19 @@ fn parse_tasks(name: &str) -> Result<Tasks, String> {
     match TASKS.iter().find(|(known, _)| *known == name) {
         Some(&(_, task)) => Ok(Tasks(vec![task])),
         None if name == "all" => Ok(Tasks(TASKS.map(|(_, task)| task).to_vec())),
-        None => Err(format!("the tasks are {}, all", TASKS.map(|(name, _)| name).join(", "))),
+        None => {
+            let names = TASKS.map(|(name, _)| name);
+            Err(format!("the tasks are {}, all{}", names.join(", "), did_you_mean(name, names)))
+        }
     }
 }
 
 fn parse_shape(name: &str) -> Result<&'static BenchShape, String> {
-    let names = || SHAPES.map(|shape| shape.name).join(", ");
-    SHAPES.iter().find(|shape| shape.name == name).ok_or_else(|| format!("the shapes are {}", names()))
+    let unknown = || {
+        let names = SHAPES.map(|shape| shape.name);
+        format!("the shapes are {}{}", names.join(", "), did_you_mean(name, names))
+    };
+    SHAPES.iter().find(|shape| shape.name == name).ok_or_else(unknown)
 }
 
 /// A device, and for the CPU engine its threads.

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::options::LoadedModel;
+use crate::error::did_you_mean;
 use crate::language_model::{Bins, KneserNey, LanguageModel, Mixture, Network, Trigram, Weights, back_off, trigram};
 use crate::report::output::table;
 use crate::text::Data;
@@ -71,7 +72,10 @@ impl FromStr for Part {
             "trigram" | "ngram" => Counts::Trigram,
             "kneser-ney" => Counts::KneserNey,
             "backoff" => Counts::BackOff,
-            _ => return Err(format!("{kind:?} is no count model: {expected}")),
+            _ => {
+                let meant = did_you_mean(kind, ["trigram", "kneser-ney", "backoff"]);
+                return Err(format!("{kind:?} is no count model: {expected}{meant}"));
+            }
         };
         let share = match (share, share.parse::<f64>()) {
             ("learn", _) => Share::Learned,

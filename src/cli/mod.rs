@@ -4,12 +4,15 @@
 pub mod bench;
 mod cache;
 pub mod check;
+pub mod completions;
 pub mod devices;
 pub mod eval;
 pub mod inspect;
+pub mod man;
 pub mod mix;
 pub mod ngram;
 pub mod options;
+pub mod plan;
 pub mod predict;
 mod recipe_options;
 pub mod sample;
@@ -17,6 +20,7 @@ pub mod score;
 mod settings;
 pub mod table1;
 pub mod text_options;
+pub mod tour;
 pub mod train;
 
 use std::sync::atomic::AtomicBool;
@@ -43,7 +47,7 @@ const EXAMPLES: &str = "\
 Examples:
   gpu-mlp train                        train on the built-in names and read twenty new ones
   gpu-mlp train names.txt --cpu        the same on a text of your own, an item a line
-  gpu-mlp sample runs/<run>            draw more
+  gpu-mlp sample runs/first            draw more
   gpu-mlp check --device vulkan        does this GPU compute right?";
 
 #[derive(Debug, Subcommand)]
@@ -53,11 +57,15 @@ enum Command {
     Eval(eval::EvalArgs),
     Score(score::ScoreArgs),
     Predict(predict::PredictArgs),
+    Plan(Box<plan::PlanArgs>),
     Table1(Box<table1::Table1Args>),
     Ngram(ngram::NgramArgs),
     Check(check::CheckArgs),
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
+    Tour(tour::TourArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     Inspect(inspect::InspectArgs),
 }
 
@@ -76,11 +84,15 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Eval(args) => eval::run(args).map(|()| 0),
         Command::Score(args) => score::run(args).map(|()| 0),
         Command::Predict(args) => predict::run(args).map(|()| 0),
+        Command::Plan(args) => plan::run(*args).map(|()| 0),
         Command::Table1(args) => table1::run(*args),
         Command::Ngram(args) => ngram::run(args).map(|()| 0),
         Command::Check(args) => check::run(args).map(|()| 0),
         Command::Bench(args) => bench::run(args).map(|()| 0),
         Command::Devices(args) => devices::run(args).map(|()| 0),
+        Command::Tour(args) => tour::run(args).map(|()| 0),
+        Command::Completions(args) => completions::run(args).map(|()| 0),
+        Command::Man(args) => man::run(args).map(|()| 0),
         Command::Inspect(args) => inspect::run(args).map(|()| 0),
     }
 }

@@ -64,7 +64,7 @@ impl DeviceOptions {
 }
 
 /// What is printed.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputOptions {
     /// Print the result as JSON Lines on stdout

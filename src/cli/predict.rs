@@ -21,7 +21,7 @@ pub struct PredictArgs {
     context: String,
 
     /// How many tokens to show; 0 is all
-    #[arg(long, value_name = "K", default_value_t = 20)]
+    #[arg(long, value_name = "K", default_value_t = 20, help_heading = "Prediction")]
     top: usize,
 
     #[command(flatten)]

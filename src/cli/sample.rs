@@ -19,31 +19,31 @@ pub struct SampleArgs {
     model: PathBuf,
 
     /// How many
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Sampling")]
     count: usize,
 
     /// Below 1 the likely becomes likelier; 0 takes the likeliest token each time
-    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    #[arg(long, value_name = "T", default_value_t = 1.0, help_heading = "Sampling")]
     temperature: f64,
 
     /// Draw only from the K likeliest tokens; 0 is all
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    #[arg(long, value_name = "K", default_value_t = 0, help_heading = "Sampling")]
     top_k: usize,
 
     /// Draw only from the likeliest tokens that together have this probability
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(long, value_name = "P", default_value_t = 1.0, help_heading = "Sampling")]
     top_p: f64,
 
     /// What every item begins with
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = "Sampling")]
     prompt: String,
 
     /// Most tokens of an item; of running text, the tokens of each piece
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Sampling")]
     length: usize,
 
     /// Fixes what is drawn
-    #[arg(long, value_name = "N", default_value_t = 42)]
+    #[arg(long, value_name = "N", default_value_t = 42, help_heading = "Sampling")]
     seed: u32,
 
     #[command(flatten)]

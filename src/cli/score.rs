@@ -28,7 +28,7 @@ pub struct ScoreArgs {
     text: Option<PathBuf>,
 
     /// Whether each token or each line is scored
-    #[arg(long, value_name = "LEVEL", default_value = "token")]
+    #[arg(long, value_name = "LEVEL", default_value = "token", help_heading = "Scoring")]
     level: Level,
 
     #[command(flatten)]

@@ -145,11 +145,16 @@ impl SettingArgs {
     /// The same with what the texts decide: their identity, and the steps of --epochs.
     pub(super) fn settings_for(&self, mut settings: Settings, texts: &Texts) -> Result<Settings> {
         settings.text_sha256 = texts.sha256();
-        let length = self.length(settings.preset)?;
-        let examples = match length {
+        let examples = match self.length(settings.preset)? {
             Length::Steps(_) => 0,
             Length::Epochs(_) => texts.train_predictions(&settings.text_settings())?,
         };
+        self.settings_of(settings, examples)
+    }
+
+    /// The same for a training part that predicts so many tokens.
+    pub(super) fn settings_of(&self, mut settings: Settings, examples: usize) -> Result<Settings> {
+        let length = self.length(settings.preset)?;
         settings.steps = length.steps(examples as f64, settings.batch);
         if self.warm_up.is_none() {
             settings.warm_up = warm_up_of(settings.warm_up, settings.steps);

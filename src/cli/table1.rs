@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::options::{DeviceOptions, OutputOptions};
 use super::text_options::TextOptions;
-use super::train::first_state;
 use super::{STOP, STOPPED};
 use crate::engine::{Engine, mean_negative};
+use crate::error::did_you_mean;
 use crate::language_model::back_off::CUT_OFF;
 use crate::language_model::mixture::mixed_log_probability;
 use crate::language_model::trigram::ROUNDS;
@@ -20,7 +20,7 @@ use crate::report::progress::Display;
 use crate::text::{Corpus, Data, Sources, TextSettings};
 use crate::train::files::write_whole;
 use crate::train::preset::{strict, warm_up_of};
-use crate::train::{Config, Length, Outcome, Preset, Progress, RunDirectory, Settings, Trainer};
+use crate::train::{Config, Length, Outcome, Preset, Progress, RunDirectory, Settings, Trainer, first_state};
 use crate::{Error, Result};
 
 /// Every row of Table 1 of the paper on a text, each beside the paper's figures; ends with a Markdown table.
@@ -153,7 +153,8 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Row>> {
     let can = |row: &&Row| row.network.is_some() || row.order.is_some();
     if let Some(name) = names.iter().find(|name| !ROWS.iter().filter(can).any(|row| row.name == name.as_str())) {
         let known: Vec<&str> = ROWS.iter().filter(can).map(|row| row.name).collect();
-        return Err(Error::usage(format!("--rows has no {name:?}: choose from {}", known.join(", "))));
+        let meant = did_you_mean(name, known.iter().copied());
+        return Err(Error::usage(format!("--rows has no {name:?}: choose from {}{meant}", known.join(", "))));
     }
     let asked = |row: &&Row| names.is_empty() || names.iter().any(|name| name == row.name);
     Ok(ROWS.iter().filter(can).filter(asked).collect())

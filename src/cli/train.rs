@@ -12,15 +12,13 @@ use super::text_options::TextOptions;
 use super::{STOP, STOPPED};
 use crate::engine::{DeviceChoice, Engine, Hardware, Kernels, State};
 use crate::language_model::Network;
-use crate::model::Init;
-use crate::model::initial::initial;
 use crate::report::dashboard::{self, Dashboard};
 use crate::report::output::grouped;
 use crate::report::{Display, Output, summary};
 use crate::text::{Corpus, Data, Sources};
 use crate::train::directory::MODEL;
 use crate::train::history::{self, Entry};
-use crate::train::{Config, Losses, Outcome, Preset, Progress, RunDirectory, Settings, Trainer};
+use crate::train::{Config, Losses, Outcome, Preset, Progress, RunDirectory, Settings, Trainer, first_state};
 use crate::{Error, Result};
 
 /// Train a model: on TEXT, characters or words, lines or a running text, or on the names built into the program.
@@ -186,23 +184,13 @@ impl Prepared {
 }
 
 /// Asks for the memory of a run before anything is written, so that too little of it is a message and not an abort.
-fn require_memory(bytes: usize) -> Result<()> {
+pub(super) fn require_memory(bytes: usize) -> Result<()> {
     Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| {
         Error::Device(format!(
             "out of memory: training needs about {} MB. Choose a smaller --batch, --hidden, --embedding or --context",
             grouped(bytes / 1_000_000)
         ))
     })
-}
-
-pub(super) fn first_state(settings: &Settings, data: &Data) -> State {
-    // Counting a large text takes a while, and one form alone begins at the counts.
-    let counts = match settings.init {
-        Init::Unigram => data.train.target_counts(data.vocabulary.len()),
-        Init::Lecture | Init::Scaled => Vec::new(),
-    };
-    let parameters = initial(settings.shape(data.vocabulary.len()), settings.init, settings.seed, &counts);
-    State::new(parameters, &settings.recipe)
 }
 
 #[derive(Serialize)]

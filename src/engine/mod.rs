@@ -3,6 +3,7 @@
 //!
 //! The boundary is the model, not the operation: the network is fixed, and speed comes from fusing its passes.
 
+pub mod cost;
 pub mod cpu;
 pub mod gpu;
 pub mod open;
@@ -14,6 +15,7 @@ use crate::Result;
 use crate::model::Parameters;
 use crate::text::{BatchPlan, Corpus};
 
+pub use cost::Cost;
 pub use open::{DeviceChoice, Opened, open};
 pub use recipe::{Mask, Optimizer, Recipe, State};
 
@@ -101,6 +103,10 @@ pub trait Engine {
     /// Says on what, in which order and how to train. Parameters must be loaded; what the update rule carries from step
     /// to step begins as in [`State::new`].
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()>;
+
+    /// Prepares a training as [`Engine::prepare`] does, but without measuring what is the fastest, and says what it takes.
+    /// Parameters must be loaded. A training that the device cannot hold is an error.
+    fn cost(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<Cost>;
 
     /// All that training carries from step to step. Training must be prepared.
     fn state(&mut self) -> Result<State>;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use super::Engine;
 use super::cpu::Cpu;
 use super::gpu::{self, Adapter, Gpu, Path, Store};
+use crate::error::did_you_mean;
 use crate::reference::Reference;
 use crate::{Error, Result};
 
@@ -65,7 +66,11 @@ impl FromStr for DeviceChoice {
             "gpu" => Ok(DeviceChoice::Gpu { backend: None, selector }),
             _ => match BACKENDS.iter().find(|&&backend| backend == name) {
                 Some(&backend) => Ok(DeviceChoice::Gpu { backend: Some(backend), selector }),
-                None => Err(format!("expected one of {}, or for instance vulkan:1, vulkan:llvm", CHOICES.join(", "))),
+                None => Err(format!(
+                    "expected one of {}, or for instance vulkan:1, vulkan:llvm{}",
+                    CHOICES.join(", "),
+                    did_you_mean(name, CHOICES)
+                )),
             },
         }
     }

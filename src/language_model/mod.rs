@@ -26,6 +26,42 @@ pub use trigram::Trigram;
 pub use weights::{Bins, Weights};
 
 /// A distribution over the next token given the tokens before it, a batch at a time.
+///
+/// A model of your own needs the two distributions below and can then be evaluated, sampled from and mixed like any other:
+///
+/// ```
+/// use gpu_mlp::language_model::{LanguageModel, evaluate::evaluate};
+/// use gpu_mlp::text::{Corpus, Sources};
+/// use gpu_mlp::train::Preset;
+///
+/// /// Expects every token alike.
+/// struct Uniform(usize);
+///
+/// impl LanguageModel for Uniform {
+///     fn context(&self) -> usize {
+///         1
+///     }
+///
+///     fn vocabulary(&self) -> usize {
+///         self.0
+///     }
+///
+///     fn log_probabilities(&mut self, corpus: &Corpus) -> gpu_mlp::Result<Vec<f32>> {
+///         Ok(vec![-(self.0 as f32).ln(); corpus.len()])
+///     }
+///
+///     fn distributions(&mut self, contexts: &[u32]) -> gpu_mlp::Result<Vec<f32>> {
+///         Ok(vec![1.0 / self.0 as f32; contexts.len() * self.0])
+///     }
+/// }
+///
+/// let settings = Preset::Makemore.text_settings();
+/// let data = Sources::default().read(settings.kind)?.data(&settings, 1, None)?;
+/// let mut model = Uniform(data.vocabulary.len());
+/// let evaluation = evaluate(&mut model, "train", &data.train, &data.counts[0], &data.vocabulary)?;
+/// assert!((evaluation.perplexity - 27.0).abs() < 1e-3);
+/// # Ok::<(), gpu_mlp::Error>(())
+/// ```
 pub trait LanguageModel {
     /// Tokens of context that it looks at (n).
     fn context(&self) -> usize;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Carried, Dropout, Forward, Network};
 use crate::Result;
+use crate::engine::cost::{Cost, Memory, MemoryKind};
 use crate::engine::{Engine, Examination, Hardware, Recipe, State};
 use crate::model::Parameters;
 use crate::text::{BatchPlan, Corpus};
@@ -46,6 +47,21 @@ impl Engine for Reference {
         let carried = Carried::new(self.network(), &recipe);
         self.training = Some(Training { corpus, plan, recipe, carried });
         Ok(())
+    }
+
+    fn cost(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<Cost> {
+        self.prepare(corpus.clone(), plan, recipe)?;
+        let memory = |kind, name: &str, bytes: usize| Memory { kind, name: name.to_owned(), bytes: bytes as u64 };
+        let network = 8 * self.network().shape.parameters();
+        let carried = &self.training.as_ref().expect("it was prepared").carried;
+        let kept = [&carried.velocity, &carried.squares, &carried.average].into_iter().flatten().count();
+        let buffers = vec![
+            memory(MemoryKind::Parameters, "parameters", network),
+            memory(MemoryKind::Optimizer, "what the update rule carries", kept * network),
+            memory(MemoryKind::Corpus, "tokens", size_of_val(corpus.tokens())),
+            memory(MemoryKind::Activations, "gradients", network),
+        ];
+        Ok(Cost { path: "reference: plain f64 loops, an example at a time".to_owned(), buffers, ..Cost::default() })
     }
 
     fn state(&mut self) -> Result<State> {

@@ -134,7 +134,12 @@ impl Own {
         Own { rows, hidden, hidden_bias, output, units: room(batch), d_units: room(batch), columns }
     }
 
-    /// These buffers.
+    /// All of them.
+    pub(super) fn buffers(&self) -> [&Shared<Lanes>; 5] {
+        [&self.hidden, &self.hidden_bias, &self.output, &self.units, &self.d_units]
+    }
+
+    /// Where the thread finds its columns.
     pub(super) fn home(&self) -> Home<'_> {
         let columns = |buffer| Columns::new(buffer, self.columns.len(), &(0..self.columns.len()));
         Home {

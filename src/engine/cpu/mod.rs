@@ -13,6 +13,7 @@
 //! | `step`, `gradients`, `update`, `rule` | a thread's part of a step; the weights' gradients; what a step makes of them |
 //! | `evaluate` | the forward pass over a corpus |
 //! | `clock`, `pace`, `bandwidth` | what a pass takes; how many threads pay; what memory gives |
+//! | `memory` | how much memory a training holds |
 
 mod activations;
 mod bandwidth;
@@ -26,6 +27,7 @@ mod gradients;
 mod hidden;
 mod home;
 mod lanes;
+mod memory;
 mod network;
 mod output;
 mod pace;
@@ -43,7 +45,7 @@ mod vector;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::{Engine, Examination, Hardware, Mask, PassTime, Recipe, State};
+use super::{Cost, Engine, Examination, Hardware, Mask, PassTime, Recipe, State};
 use crate::Result;
 use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus};
@@ -210,6 +212,17 @@ impl Engine for Cpu {
         let job = Examine { network, corpus, activations: &activations, gradients: &gradients };
         let (hidden, logits, loss) = dispatch(self.level, job);
         Ok(Examination { hidden, logits, loss, gradients: gradients.parameters() })
+    }
+
+    fn cost(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<Cost> {
+        self.prepare(corpus, plan, recipe)?;
+        let training = self.training.as_ref().expect("it was prepared");
+        let shares = if self.network().layout.blocks > 0 { "the hidden units" } else { "the vocabulary" };
+        Ok(Cost {
+            path: format!("cpu, {}: threads share out {shares}", self.instruction_set()),
+            buffers: training.memory(self.network()),
+            ..Cost::default()
+        })
     }
 
     fn pass_times(&mut self) -> Vec<PassTime> {

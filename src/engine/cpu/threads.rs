@@ -28,6 +28,12 @@ impl<T: Copy> Shared<T> {
         unsafe { (*self.values.get()).is_empty() }
     }
 
+    /// How much is in it. It never changes.
+    pub(super) fn len(&self) -> usize {
+        // SAFETY: the vector itself is only read.
+        unsafe { (*self.values.get()).len() }
+    }
+
     /// The whole buffer, by the only one who holds it.
     pub(super) fn get_mut(&mut self) -> &mut [T] {
         self.values.get_mut()

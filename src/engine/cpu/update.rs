@@ -36,6 +36,13 @@ pub(super) struct Factors {
 }
 
 impl Carried {
+    /// Everything that is kept in the form of the parameters.
+    pub(super) fn networks(&self) -> [(&'static str, Option<&Network>); 4] {
+        let [gradients, velocity, squares, average] =
+            [&self.gradients, &self.velocity, &self.squares, &self.average].map(Option::as_ref);
+        [("gradients", gradients), ("velocity", velocity), ("squares", squares), ("average", average)]
+    }
+
     pub(super) fn new(network: &mut Network, recipe: Recipe) -> Self {
         let layout = network.layout;
         let shape = layout.shape;

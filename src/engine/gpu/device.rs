@@ -35,6 +35,8 @@ pub struct Device {
     pipelines: Pipelines,
     tuning: RefCell<Tuning>,
     in_flight: VecDeque<(wgpu::SubmissionIndex, usize)>,
+    /// Names and bytes of the buffers that were made, in order.
+    pub(super) made: RefCell<Vec<(String, u64)>>,
 }
 
 impl Device {
@@ -111,6 +113,7 @@ impl Device {
             failure,
             pipelines: Pipelines::new(checked),
             in_flight: VecDeque::new(),
+            made: RefCell::default(),
         })
     }
 
@@ -235,7 +238,10 @@ impl Device {
             mapped_at_creation: false,
         });
         match pollster::block_on(scope.pop()) {
-            None => Ok(Buffer { handle, words }),
+            None => {
+                self.made.borrow_mut().push((name.to_owned(), words as u64 * 4));
+                Ok(Buffer { handle, words })
+            }
             Some(_) => Err(Error::Device(format!(
                 "{} has no memory left for {name} ({} bytes). Choose a smaller batch or network, or another device",
                 self.adapter.name,

@@ -16,6 +16,7 @@
 //! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
 //! | `evaluation` | a corpus forward |
 //! | `small` | the small path: two dispatches a step, in variants of which the fastest is taken |
+//! | `cost` | what a training takes, without training |
 //! | `tuning` | what was measured on an adapter, kept from run to run |
 //! | `peak` | what the device reaches at most |
 //! | `profile` | what each pass of a step takes |
@@ -26,6 +27,7 @@ pub mod alone;
 mod buffer;
 mod carried;
 mod choice;
+mod cost;
 mod cut;
 mod device;
 mod evaluation;
@@ -48,7 +50,7 @@ mod unroll;
 
 use std::sync::Arc;
 
-use super::{Engine, Examination, Hardware, Kernels, Profile, Recipe, State};
+use super::{Cost, Engine, Examination, Hardware, Kernels, Profile, Recipe, State};
 use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus, Order};
 use crate::{Error, Result};
@@ -262,6 +264,10 @@ impl Engine for Gpu {
         let feed = self.feed(&corpus, plan)?;
         self.choose(&feed, &recipe)?;
         self.make_ready(corpus, feed, recipe)
+    }
+
+    fn cost(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<Cost> {
+        self.cost_of(&corpus, plan, recipe)
     }
 
     fn state(&mut self) -> Result<State> {

@@ -25,9 +25,7 @@ pub(super) fn unfit(device: &Device, shape: Shape, batch: usize, recipe: &Recipe
     } else if shape.tied || shape.hidden == 0 {
         return Some("it takes networks with hidden units and output weights of their own only".to_owned());
     }
-    let memory = WORKGROUP_BYTES.min(device.limits().workgroup_storage_bytes) as usize;
-    // Of the widest variant.
-    let needed = 4 * (shape.input() + 2 * shape.hidden + 2 * shape.vocabulary + WIDE);
+    let (needed, memory) = (needed_bytes(shape), workgroup_bytes(device));
     if needed > memory {
         Some(format!("the activations of an example need {needed} bytes of workgroup memory; there are {memory}"))
     } else if shape.parameters() > MOST_PARAMETERS {
@@ -60,6 +58,16 @@ const MOST_COMPARISONS: usize = 3 << 18;
 /// | 500, 4, 16, 90 | 1.38 | 0.69, beyond | 0.51, beyond | 0.44, beyond |
 pub(super) fn pays(on_software: bool, shape: Shape, batch: usize) -> bool {
     !on_software || shape.vocabulary * shape.embedding * batch * shape.context <= MOST_COMPARISONS
+}
+
+/// Bytes of memory that a workgroup of this path may take.
+pub(super) fn workgroup_bytes(device: &Device) -> usize {
+    WORKGROUP_BYTES.min(device.limits().workgroup_storage_bytes) as usize
+}
+
+/// Bytes that a workgroup of the widest variant needs.
+pub(super) fn needed_bytes(shape: Shape) -> usize {
+    4 * (shape.input() + 2 * shape.hidden + 2 * shape.vocabulary + WIDE)
 }
 
 /// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
