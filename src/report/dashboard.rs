@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use ratatui::crossterm::{ExecutableCommand, cursor};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style};
@@ -169,11 +171,9 @@ impl Dashboard<CrosstermBackend<Stderr>> {
         let taken = Some(Taken);
         let take_over = || -> std::io::Result<Terminal<_>> {
             enable_raw_mode()?;
-            stderr().execute(EnterAlternateScreen)?.execute(cursor::Hide)?;
+            stderr().execute(EnterAlternateScreen)?.execute(Clear(ClearType::All))?.execute(cursor::Hide)?;
             let options = TerminalOptions { viewport: Viewport::Fullscreen };
-            let mut terminal = Terminal::with_options(CrosstermBackend::new(stderr()), options)?;
-            terminal.clear()?;
-            Ok(terminal)
+            Terminal::with_options(CrosstermBackend::new(stderr()), options)
         };
         let terminal = take_over().map_err(no_terminal)?;
         // A panic's message must not be lost on a screen that goes away.
