@@ -7,6 +7,10 @@ mod program;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use serde_json::Value;
+
 use program::{Place, SHORT, bytes, events, of};
 
 #[test]
@@ -119,4 +123,77 @@ fn more_threads_than_cores_end_soon_and_with_the_same_bytes() {
     place.events(&format!("{SHORT} --threads 1 --out one"));
     place.events(&format!("{SHORT} --threads 100 --out many"));
     assert_eq!(bytes(&place.path("one/model.safetensors")), bytes(&place.path("many/model.safetensors")));
+}
+
+/// A run of some tenths of a second that saves sixty times.
+#[cfg(unix)]
+const RUN: &str = "train --cpu --threads 1 --steps 3000 --hidden 60 --eval-every 50 --split 8/1/91 --average 0.99";
+/// How often it is killed, unless `GPU_MLP_KILLS` says otherwise.
+#[cfg(unix)]
+const KILLS: u32 = 20;
+
+#[test]
+#[cfg(unix)]
+fn a_run_killed_at_any_moment_goes_on_to_the_same_bytes() {
+    let kills = std::env::var("GPU_MLP_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number of kills"));
+    let place = Place::new();
+    let start = Instant::now();
+    place.events(&format!("{RUN} --out straight"));
+    let straight = start.elapsed();
+    let expected = ["model.safetensors", "last.safetensors"].map(|file| bytes(&place.path("straight").join(file)));
+    let expected_metrics = metrics(&place, "straight");
+
+    let mut random = ChaCha12Rng::seed_from_u64(1);
+    let (mut killed, mut before_first_save, mut runs) = (0, 0, 0);
+    while killed < kills {
+        let run = format!("run{runs}");
+        runs += 1;
+        // Each run is killed until it ends by itself: the later it is, the less there is left to be killed in.
+        loop {
+            let begun = place.path(&run).join("config.toml").exists();
+            let arguments = if begun { format!("train --resume {run}") } else { format!("{RUN} --out {run}") };
+            let mut child = place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(straight.mul_f64(random.random::<f64>()));
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success(), "{arguments}: {status}");
+                break;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += 1;
+            before_first_save += u32::from(!place.path(&run).join("last.safetensors").exists());
+        }
+        let found = ["model.safetensors", "last.safetensors"].map(|file| bytes(&place.path(&run).join(file)));
+        assert!(found == expected, "{run} of {killed} kills ended in other bytes");
+        assert_eq!(metrics(&place, &run), expected_metrics, "{run}");
+        std::fs::remove_dir_all(place.path(&run)).unwrap();
+    }
+    println!(
+        "{killed} kills in {runs} runs, {before_first_save} of them before the first save: all ended in the same bytes"
+    );
+}
+
+/// The reports, without their times.
+#[cfg(unix)]
+fn metrics(place: &Place, run: &str) -> Vec<Value> {
+    let text = String::from_utf8(bytes(&place.path(run).join("metrics.jsonl"))).unwrap();
+    let line = |line: &str| {
+        let mut report: Value = serde_json::from_str(line).unwrap();
+        for time in ["seconds", "examples_per_second"] {
+            report.as_object_mut().unwrap().remove(time).unwrap();
+        }
+        report
+    };
+    text.lines().map(line).collect()
+}
+
+/// What a killed program leaves beside the files: temporary ones, which the next program takes away.
+#[test]
+fn unfinished_files_of_a_killed_program_do_not_pile_up() {
+    let place = Place::new();
+    place.events("train --cpu --threads 1 --steps 20 --hidden 5 --split 1/1/98 --out run");
+    place.write("run/.unfinished-abc123", vec![0; 1000]);
+    std::thread::sleep(Duration::from_millis(10));
+    place.events("train --resume run");
+    assert!(!place.path("run/.unfinished-abc123").exists());
 }

@@ -1,12 +1,11 @@
 //! The directory of a run: settings, best model, last state, metrics.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{read_model, write_whole};
+use super::files::{UNFINISHED, append, read_model, write_whole};
 use super::{Progress, Report, Settings};
 use crate::engine::State;
 use crate::model::ModelFile;
@@ -76,7 +75,10 @@ impl RunDirectory {
         let path = self.path.join(LOCK);
         let lock = File::create(&path).map_err(|source| Error::file(&path, "write", source))?;
         match lock.try_lock() {
-            Ok(()) => self.lock = Some(lock),
+            Ok(()) => {
+                self.lock = Some(lock);
+                self.sweep();
+            }
             Err(TryLockError::WouldBlock) => {
                 let reason = "another program trains in this directory: wait for its end, or choose another --out";
                 return Err(Error::content(&self.path, reason));
@@ -85,6 +87,15 @@ impl RunDirectory {
             Err(TryLockError::Error(_)) => {}
         }
         Ok(())
+    }
+
+    /// Takes away what a killed program left unfinished. Only the holder of the lock may: nobody else writes here.
+    fn sweep(&self) {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+            // What cannot be removed does no harm.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 
     /// The first free directory of the form `runs/<date>-<preset>`, `runs/<date>-<preset>-2`, ...
@@ -167,8 +178,7 @@ impl RunDirectory {
     pub fn append(&self, report: &Report) -> Result<()> {
         let path = self.path.join(METRICS);
         let line = format!("{}\n", serde_json::to_string(report).expect("plain data becomes JSON"));
-        let append = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(line.as_bytes());
-        append().map_err(|source| Error::file(&path, "write", source))
+        append(&path, line.as_bytes())
     }
 
     /// Drops the metrics after a step: they are about to be reported again. A last line that a crash cut short goes too.

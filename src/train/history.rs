@@ -3,14 +3,14 @@
 //! It stands beside the model file and not in it: a model has the same bytes whenever, and under whatever name of a
 //! directory, it was trained.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::files;
+use crate::Result;
 use crate::engine::Hardware;
-use crate::{Error, Result};
 
 /// Its name in the run's directory.
 pub const HISTORY: &str = "history.jsonl";
@@ -64,21 +64,11 @@ fn now() -> String {
 /// Appends a line to the history of a run.
 pub fn append(directory: &Path, entry: &Entry) -> Result<()> {
     let path = directory.join(HISTORY);
-    let line = format!("{}\n", serde_json::to_string(entry).expect("plain data becomes JSON"));
-    let append = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
-        // A line that a crash cut short is not gone on with.
-        if !ends_in_newline(&path)? {
-            file.write_all(b"\n")?;
-        }
-        file.write_all(line.as_bytes())
-    };
-    append().map_err(|source| Error::file(&path, "write", source))
-}
-
-fn ends_in_newline(path: &Path) -> std::io::Result<bool> {
-    let bytes = fs::read(path)?;
-    Ok(bytes.last().is_none_or(|&last| last == b'\n'))
+    let line = serde_json::to_string(entry).expect("plain data becomes JSON");
+    // A line that a crash cut short is not gone on with.
+    let is_cut = fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|&last| last != b'\n'));
+    let before = if is_cut { "\n" } else { "" };
+    files::append(&path, format!("{before}{line}\n").as_bytes())
 }
 
 /// The history of a run, the oldest first; lines that cannot be read are left out, and a run without one has none.

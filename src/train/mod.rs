@@ -1,5 +1,7 @@
 //! Training: settings, schedule, the loop and the run directory.
 
+#[cfg(test)]
+mod crashes;
 pub mod directory;
 pub mod files;
 pub mod history;
