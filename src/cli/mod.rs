@@ -13,6 +13,7 @@ pub mod mix;
 pub mod ngram;
 pub mod options;
 pub mod plan;
+pub mod plot;
 pub mod predict;
 mod recipe_options;
 pub mod sample;
@@ -57,6 +58,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Score(score::ScoreArgs),
     Predict(predict::PredictArgs),
+    Plot(plot::PlotArgs),
     Plan(Box<plan::PlanArgs>),
     Table1(Box<table1::Table1Args>),
     Ngram(ngram::NgramArgs),
@@ -83,6 +85,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Sample(args) => sample::run(args).map(|()| 0),
         Command::Eval(args) => eval::run(args).map(|()| 0),
         Command::Score(args) => score::run(args).map(|()| 0),
+        Command::Plot(args) => plot::run(args).map(|()| 0),
         Command::Predict(args) => predict::run(args).map(|()| 0),
         Command::Plan(args) => plan::run(*args).map(|()| 0),
         Command::Table1(args) => table1::run(*args),

@@ -20,6 +20,7 @@
 pub mod file;
 pub mod initial;
 pub mod parameters;
+pub mod principal;
 pub mod shape;
 
 pub use file::ModelFile;

@@ -3,6 +3,7 @@
 pub mod dashboard;
 pub mod output;
 pub mod paper;
+pub mod plot;
 pub mod progress;
 pub mod summary;
 pub mod timings;

@@ -57,7 +57,7 @@ pub fn losses(output: &Output, data: &Data, losses: &Losses, name: &str) -> Resu
 
 /// Count models that see no more than the network does: for characters n-grams with one added to every count, as in the
 /// lecture, for words the paper's trigram; and modified Kneser-Ney for both.
-fn baselines(data: &Data) -> Vec<(String, Box<dyn LanguageModel>)> {
+pub fn baselines(data: &Data) -> Vec<(String, Box<dyn LanguageModel>)> {
     let (train, vocabulary, order) = (&data.train, data.vocabulary.len(), data.train.context() + 1);
     let mut models: Vec<(String, Box<dyn LanguageModel>)> = Vec::new();
     if data.vocabulary.kind().tokens == TokenKind::Chars {

@@ -78,8 +78,11 @@ impl Run {
     }
 }
 
+/// A report's step and validation loss.
+type Reported = (u64, Option<f64>);
+
 /// What must be the same in the end: the models, and the reports without their times.
-fn result(path: &Path) -> (Vec<u8>, Vec<u8>, Vec<(u64, Option<f64>)>) {
+fn result(path: &Path) -> (Vec<u8>, Vec<u8>, Vec<Reported>) {
     let read = |name: &str| std::fs::read(path.join(name)).unwrap();
     let metrics = String::from_utf8(read(METRICS)).unwrap();
     let report = |line: &str| {

@@ -1,0 +1,279 @@
+//! `gpu-mlp plot`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::options::{DeviceOptions, LoadedModel, OutputOptions};
+use crate::engine::{Engine, Optimizer};
+use crate::model::ModelFile;
+use crate::model::principal::principal_axes;
+use crate::model::shape::EMBEDDING_WEIGHT;
+use crate::report::output::grouped;
+use crate::report::plot::{Baseline, Curves, Embedding, Hidden, Picture, PictureFormat, Updates, ratio, save};
+use crate::report::{Output, summary};
+use crate::text::{Corpus, Data, Vocabulary};
+use crate::train::directory::METRICS;
+use crate::train::{Best, RunDirectory};
+use crate::{Error, Result};
+
+/// Pictures of a run: loss curves, rate, embedding map, hidden activations, sizes of the updates.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PlotArgs {
+    /// A run directory
+    run: PathBuf,
+
+    /// Where the pictures go [default: the run directory]
+    #[arg(long, value_name = "DIR", help_heading = "Pictures")]
+    out: Option<PathBuf>,
+
+    /// The files to write
+    #[arg(long, value_name = "FORMAT", default_value = "both", help_heading = "Pictures")]
+    format: PictureFormat,
+
+    #[command(flatten)]
+    device: DeviceOptions,
+
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gpu-mlp plot runs/first
+  gpu-mlp plot runs/words --out pictures --format png --json";
+
+/// Most tokens on the map: more cannot be read.
+const MOST_TOKENS: usize = 200;
+/// Examples whose hidden units are looked at, spread over the training part.
+const EXAMPLES_SEEN: usize = 1000;
+
+/// The fields of a report that are drawn.
+#[derive(Deserialize)]
+struct Report {
+    step: f64,
+    loss: f64,
+    valid: Option<f64>,
+    rate: f64,
+}
+
+struct Drawing<'a> {
+    output: Output,
+    folder: PathBuf,
+    format: PictureFormat,
+    model: &'a ModelFile,
+}
+
+/// Runs the command.
+pub fn run(args: PlotArgs) -> Result<()> {
+    let output = args.output.output();
+    let (_, config) = RunDirectory::open(&args.run)?;
+    let reports = read_reports(&args.run.join(METRICS))?;
+    let loaded = LoadedModel::read(&args.run)?;
+    let folder = args.out.unwrap_or_else(|| args.run.clone());
+    let drawing = Drawing { output, folder, format: args.format, model: &loaded.model };
+    let data = match loaded.data(config.settings.context, "the pictures that need it are left out") {
+        Ok(data) => Some(data),
+        Err(error) => {
+            output.message(format!("note: {error}"));
+            None
+        }
+    };
+    drawing.losses(&reports, data.as_ref(), loaded.model.progress.best)?;
+    drawing.embedding(data.as_ref())?;
+    if let Some(data) = &data {
+        let mut engine = args.device.open(&output)?;
+        drawing.insides(engine.as_mut(), data, reports.last().map_or(0.0, |report| report.rate))?;
+    }
+    Ok(())
+}
+
+fn read_reports(path: &Path) -> Result<Vec<Report>> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::file(path, "read", source))?;
+    let reports: Vec<Report> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    if reports.is_empty() {
+        return Err(Error::content(
+            path,
+            "has no reports yet: wait for the run's first one, or look at its --report-every",
+        ));
+    }
+    Ok(reports)
+}
+
+impl Drawing<'_> {
+    /// Writes a picture, and says what it shows.
+    fn show(&self, picture: &impl Picture, text: &str, numbers: impl Serialize) -> Result<()> {
+        #[derive(Serialize)]
+        struct Plot<N> {
+            picture: &'static str,
+            files: Vec<String>,
+            #[serde(flatten)]
+            numbers: N,
+        }
+        let files = save(picture, &self.folder, self.format)?;
+        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        self.output.text(format!("{}\n  {text}", files.join(", ")))?;
+        self.output.event("plot", &Plot { picture: picture.name(), files, numbers })
+    }
+
+    fn losses(&self, reports: &[Report], data: Option<&Data>, best: Option<Best>) -> Result<()> {
+        #[derive(Serialize)]
+        struct Numbers<'a> {
+            reports: usize,
+            best_step: Option<u64>,
+            best_valid: Option<f64>,
+            baselines: Vec<(&'a str, f64)>,
+        }
+        let points = |of: fn(&Report) -> Option<f64>| -> Vec<(f64, f64)> {
+            reports.iter().filter_map(|report| Some((report.step, of(report)?))).collect()
+        };
+        let mut baselines = Vec::new();
+        if let Some(data) = data
+            && let Some(valid) = &data.valid
+        {
+            for (name, mut model) in summary::baselines(data) {
+                let loss = crate::engine::mean_negative(&model.log_probabilities(valid)?);
+                baselines.push(Baseline { name, loss });
+            }
+        }
+        let curves = Curves {
+            train: points(|report| Some(report.loss)),
+            valid: points(|report| report.valid),
+            rate: points(|report| Some(report.rate)),
+            best: best.map(|best| (best.step as f64, best.valid)),
+            baselines,
+        };
+        let best_text = best.map_or("no validation yet".to_owned(), |best| {
+            format!("best validation loss {:.4} at step {}", best.valid, grouped(best.step as usize))
+        });
+        let lines = curves.baselines.iter().map(|baseline| format!("; {} {:.4}", baseline.name, baseline.loss));
+        let numbers = Numbers {
+            reports: reports.len(),
+            best_step: best.map(|best| best.step),
+            best_valid: best.map(|best| best.valid),
+            baselines: curves.baselines.iter().map(|baseline| (baseline.name.as_str(), baseline.loss)).collect(),
+        };
+        self.show(&curves, &format!("{best_text}{}", lines.collect::<String>()), numbers)
+    }
+
+    fn embedding(&self, data: Option<&Data>) -> Result<()> {
+        #[derive(Serialize)]
+        struct Numbers {
+            tokens: usize,
+            /// The share of the variance on the two axes; empty where the vectors have two numbers.
+            variance: Option<[f64; 2]>,
+        }
+        let parameters = self.model.state.best();
+        let shape = parameters.shape();
+        if shape.embedding < 2 {
+            self.output.message("note: an embedding of one number has no map");
+            return Ok(());
+        }
+        let vocabulary = &self.model.vocabulary;
+        let mut ids: Vec<usize> = (0..shape.vocabulary).collect();
+        if let Some(data) = data {
+            let counts = data.train.target_counts(shape.vocabulary);
+            ids.sort_by_key(|&id| std::cmp::Reverse(counts[id]));
+        }
+        ids.truncate(MOST_TOKENS);
+        let (_, values) = parameters
+            .tensors()
+            .find(|(tensor, _)| tensor.name == EMBEDDING_WEIGHT)
+            .expect("every network has an embedding");
+        let (places, variance) = if shape.embedding == 2 {
+            (values.chunks_exact(2).map(|pair| [f64::from(pair[0]), f64::from(pair[1])]).collect(), None)
+        } else {
+            let (places, variance) = principal_axes(values, shape.embedding);
+            (places, Some(variance))
+        };
+        let embedding = Embedding {
+            tokens: ids.iter().map(|&id| shown(vocabulary, id)).collect(),
+            places: ids.iter().map(|&id| places[id]).collect(),
+            variance,
+        };
+        let text = match variance {
+            None => format!("{} tokens where their two numbers say", ids.len()),
+            Some([first, second]) => {
+                format!(
+                    "{} tokens; the axes hold {:.1} % and {:.1} % of the variance",
+                    ids.len(),
+                    first * 100.0,
+                    second * 100.0
+                )
+            }
+        };
+        self.show(&embedding, &text, Numbers { tokens: ids.len(), variance })
+    }
+
+    /// The pictures for which the network computes: activations and gradients on examples of the training part.
+    fn insides(&self, engine: &mut dyn Engine, data: &Data, rate: f64) -> Result<()> {
+        #[derive(Serialize)]
+        struct Activations {
+            examples: usize,
+            saturated: f64,
+            dead: usize,
+            units: usize,
+            loss: f64,
+        }
+        #[derive(Serialize)]
+        struct Ratios<'a> {
+            rate: f64,
+            log10_update_to_weight: &'a [(String, f64)],
+        }
+        let parameters = self.model.state.best();
+        let shape = parameters.shape();
+        engine.load(parameters)?;
+        let examination = engine.examine(&some_examples(&data.train))?;
+        if shape.hidden > 0 {
+            let hidden = Hidden::new(&examination.hidden, shape.hidden);
+            let text = format!(
+                "{:.2} % of {} activations are saturated, {} of {} units in every example",
+                hidden.saturated * 100.0,
+                grouped(examination.hidden.len()),
+                hidden.dead,
+                hidden.units
+            );
+            let Hidden { examples, saturated, dead, units, .. } = hidden;
+            self.show(&hidden, &text, Activations { examples, saturated, dead, units, loss: examination.loss })?;
+        }
+        if self.model.settings.recipe.optimizer != Optimizer::Sgd {
+            self.output.message("note: the ratio of update to weight is that of plain steps at this rate");
+        }
+        let gradients = examination.gradients.tensors();
+        let ratios: Vec<(String, f64)> = parameters
+            .tensors()
+            .zip(gradients)
+            .filter(|((tensor, _), _)| tensor.sizes.len() == 2)
+            .map(|((tensor, weights), (_, gradient))| (tensor.name.to_owned(), ratio(gradient, weights, rate)))
+            .filter(|(_, ratio)| ratio.is_finite())
+            .collect();
+        let listed: Vec<String> = ratios.iter().map(|(name, ratio)| format!("{name} {ratio:.2}")).collect();
+        let text = format!("log10 of update over weight at rate {rate}: {}", listed.join(", "));
+        let updates = Updates { ratios };
+        self.show(&updates, &text, Ratios { rate, log10_update_to_weight: &updates.ratios })
+    }
+}
+
+/// A token as a picture shows it.
+fn shown(vocabulary: &Vocabulary, id: usize) -> String {
+    let token = &vocabulary.tokens()[id];
+    if vocabulary.end() == Some(id as u32) {
+        return "(end)".to_owned();
+    }
+    if token.chars().all(char::is_whitespace) || token.chars().any(char::is_control) {
+        token.escape_debug().to_string().replace(' ', "\u{2423}")
+    } else {
+        token.clone()
+    }
+}
+
+/// Examples spread evenly over a corpus.
+fn some_examples(corpus: &Corpus) -> Corpus {
+    let count = EXAMPLES_SEEN.min(corpus.len());
+    let chosen = || (0..count).map(|place| place * corpus.len() / count);
+    let contexts: Vec<u32> = chosen().flat_map(|example| corpus.context_of(example).to_vec()).collect();
+    let targets: Vec<u32> = chosen().map(|example| corpus.target_of(example)).collect();
+    Corpus::from_examples(&contexts, &targets, corpus.context())
+}

@@ -1,0 +1,64 @@
+//! Pictures of a run.
+
+#[path = "common/program.rs"]
+mod program;
+
+use std::path::Path;
+
+use program::{Place, SHORT, bytes, events, of};
+
+/// Width, height, and the share of pixels that are not white.
+fn picture(path: &Path) -> (u32, u32, f64) {
+    let decoder = png::Decoder::new(std::io::Cursor::new(bytes(path)));
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    let drawn = pixels.chunks_exact(3).filter(|pixel| pixel.iter().any(|&part| part < 250)).count();
+    (info.width, info.height, drawn as f64 / f64::from(info.width * info.height))
+}
+
+#[test]
+fn a_run_has_four_pictures_with_their_numbers() {
+    let place = Place::new();
+    place.events(&format!("{SHORT} --out run"));
+    let output = place.run("plot run --cpu --json");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let plots = events(&output.stdout);
+    let names: Vec<_> = plots.iter().map(|plot| plot["picture"].as_str().unwrap()).collect();
+    assert_eq!(names, ["losses", "embedding", "hidden", "updates"]);
+    assert_eq!(of(&plots, "plot").len(), 4);
+    for name in names {
+        let (width, _, drawn) = picture(&place.path(&format!("run/{name}.png")));
+        assert_eq!(width, 800);
+        assert!((0.003..0.6).contains(&drawn), "{name}: {drawn} of it is drawn");
+        let svg = String::from_utf8(bytes(&place.path(&format!("run/{name}.svg")))).unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("<text"), "{name}");
+    }
+    let losses = String::from_utf8(bytes(&place.path("run/losses.svg"))).unwrap();
+    assert_eq!(plots[0]["baselines"].as_array().unwrap().len(), 4);
+    for text in ["validation", "best: ", "learning rate"] {
+        assert!(losses.contains(text), "{text}");
+    }
+    let embedding = String::from_utf8(bytes(&place.path("run/embedding.svg"))).unwrap();
+    for letter in 'a'..='z' {
+        assert!(embedding.lines().any(|line| line.trim() == letter.to_string()), "{letter}");
+    }
+    let [first, second] = [0, 1].map(|axis| plots[1]["variance"][axis].as_f64().unwrap());
+    assert!(first >= second && second > 0.0 && first + second <= 1.0, "{first} {second}");
+    assert!((0.0..=1.0).contains(&plots[2]["saturated"].as_f64().unwrap()));
+    assert_eq!(plots[3]["log10_update_to_weight"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn what_cannot_be_drawn_is_said() {
+    let place = Place::new();
+    assert!(place.error("plot absent", 1).contains("is not the directory of a run"));
+    place.write("names.txt", "anna\nbob\ncarla\ndan\n".repeat(20));
+    place.events("train names.txt --cpu --steps 20 --hidden 5 --eval-every 10 --embedding 1 --out run");
+    place.write("names.txt", "other\n");
+    let output = place.run("plot run --cpu --format svg --out pictures");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{message}");
+    assert!(message.contains("is not at hand") && message.contains("no map"), "{message}");
+    assert!(place.path("pictures/losses.svg").exists() && !place.path("pictures/hidden.svg").exists());
+}
