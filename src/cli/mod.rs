@@ -6,8 +6,11 @@ mod cache;
 pub mod check;
 pub mod devices;
 pub mod eval;
+pub mod explain;
+pub mod export;
 pub mod inspect;
 pub mod mix;
+pub mod neighbors;
 pub mod ngram;
 pub mod options;
 pub mod predict;
@@ -53,6 +56,9 @@ enum Command {
     Eval(eval::EvalArgs),
     Score(score::ScoreArgs),
     Predict(predict::PredictArgs),
+    Explain(explain::ExplainArgs),
+    Neighbors(neighbors::NeighborsArgs),
+    Export(export::ExportArgs),
     Table1(Box<table1::Table1Args>),
     Ngram(ngram::NgramArgs),
     Check(check::CheckArgs),
@@ -76,6 +82,9 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Eval(args) => eval::run(args).map(|()| 0),
         Command::Score(args) => score::run(args).map(|()| 0),
         Command::Predict(args) => predict::run(args).map(|()| 0),
+        Command::Explain(args) => explain::run(args).map(|()| 0),
+        Command::Neighbors(args) => neighbors::run(args).map(|()| 0),
+        Command::Export(args) => export::run(args).map(|()| 0),
         Command::Table1(args) => table1::run(*args),
         Command::Ngram(args) => ngram::run(args).map(|()| 0),
         Command::Check(args) => check::run(args).map(|()| 0),
