@@ -241,7 +241,7 @@ mod tests {
         assert!(characters.find("b").unwrap_err().ends_with("It knows .a<rare>"));
         let words = vocabulary(&["</s>", "house", "horse", "tree"], WORD_LINES).unwrap();
         assert_eq!(words.find("</s>"), Ok(0));
-        assert!(words.find("Hause").unwrap_err().ends_with("It has house, horse"));
+        assert!(words.find("Hose").unwrap_err().ends_with("It has house, horse"));
         assert!(words.find("qqq").unwrap_err().ends_with("among its 4"));
         assert!(vocabulary(&["the"], STREAM).unwrap().find("(end)").is_err());
     }
