@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// Writes a model for other programs: its vectors for gensim or a projector, all of it for ONNX or NumPy.
 ///
-/// In the formats of lines, word2vec and projector, the end mark is called </s>; blanks, control characters and backslashes in
+/// In the formats of lines, word2vec and projector, the end mark is called `</s>`; blanks, control characters and backslashes in
 /// tokens are written \uXXXX with their code point, as in JSON. onnx and npz hold the tokens as a JSON list.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
