@@ -11,6 +11,7 @@
 //! | [`engine`] | the boundary between training and the hardware; the CPU and the GPU engine behind it |
 //! | [`train`] | the loop, the schedule, the run directory |
 //! | [`language_model`] | evaluation, sampling and the count models to compare with |
+//! | [`export`] | a model in the formats of other programs |
 //! | [`check`], [`mod@bench`] | does a device compute right, and how fast |
 //! | [`report`], [`cli`] | what people and programs see |
 //!
@@ -55,6 +56,7 @@ pub mod check;
 pub mod cli;
 pub mod engine;
 pub mod error;
+pub mod export;
 pub mod language_model;
 pub mod model;
 pub mod reference;

@@ -7,9 +7,12 @@ pub mod check;
 pub mod completions;
 pub mod devices;
 pub mod eval;
+pub mod explain;
+pub mod export;
 pub mod inspect;
 pub mod man;
 pub mod mix;
+pub mod neighbors;
 pub mod ngram;
 pub mod options;
 pub mod plan;
@@ -60,6 +63,9 @@ enum Command {
     Predict(predict::PredictArgs),
     Plot(plot::PlotArgs),
     Plan(Box<plan::PlanArgs>),
+    Explain(explain::ExplainArgs),
+    Neighbors(neighbors::NeighborsArgs),
+    Export(export::ExportArgs),
     Table1(Box<table1::Table1Args>),
     Ngram(ngram::NgramArgs),
     Check(check::CheckArgs),
@@ -88,6 +94,9 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Plot(args) => plot::run(args).map(|()| 0),
         Command::Predict(args) => predict::run(args).map(|()| 0),
         Command::Plan(args) => plan::run(*args).map(|()| 0),
+        Command::Explain(args) => explain::run(args).map(|()| 0),
+        Command::Neighbors(args) => neighbors::run(args).map(|()| 0),
+        Command::Export(args) => export::run(args).map(|()| 0),
         Command::Table1(args) => table1::run(*args),
         Command::Ngram(args) => ngram::run(args).map(|()| 0),
         Command::Check(args) => check::run(args).map(|()| 0),

@@ -108,6 +108,21 @@ impl LoadedModel {
         Ok(LoadedModel { model: read_model(&file)?, file })
     }
 
+    /// The file that was read.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The ids of a CONTEXT, oldest first: its last n tokens, filled up in front as the beginning of an item is, `[n]`.
+    pub fn context(&self, text: &str) -> Result<Vec<u32>> {
+        let unknown = |reason| Error::usage(format!("CONTEXT {text:?}: {reason}"));
+        let tokens = self.model.vocabulary.encode(text).map_err(unknown)?;
+        let length = self.model.settings.context;
+        let mut context = vec![0; length.saturating_sub(tokens.len())];
+        context.extend_from_slice(&tokens[tokens.len().saturating_sub(length)..]);
+        Ok(context)
+    }
+
     /// The three parts of the run's own text, if it can still be read and is the same.
     /// Examples have `context` tokens; the error ends with what to do.
     pub fn data(&self, context: usize, remedy: &str) -> Result<Data> {

@@ -6,9 +6,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::options::{DeviceOptions, LoadedModel, OutputOptions};
+use crate::Result;
 use crate::language_model::{LanguageModel, Network, log_of};
 use crate::report::output::table;
-use crate::{Error, Result};
 
 /// What may come after a context: the distribution over the next token, the likeliest first.
 #[derive(Debug, Args)]
@@ -51,14 +51,9 @@ pub fn run(args: PredictArgs) -> Result<()> {
     let output = args.output.output();
     let loaded = LoadedModel::read(&args.model)?;
     let vocabulary = &loaded.model.vocabulary;
-    let tokens = vocabulary
-        .encode(&args.context)
-        .map_err(|reason| Error::usage(format!("CONTEXT {:?}: {reason}", args.context)))?;
+    let context = loaded.context(&args.context)?;
     let mut engine = args.device.open(&output)?;
     let mut network = Network::new(engine.as_mut(), loaded.model.state.best())?;
-    let length = network.context();
-    let mut context = vec![0; length.saturating_sub(tokens.len())];
-    context.extend_from_slice(&tokens[tokens.len().saturating_sub(length)..]);
     let distribution = network.distributions(&context)?;
     let mut order: Vec<usize> = (0..distribution.len()).collect();
     order.sort_by(|&a, &b| distribution[b].total_cmp(&distribution[a]).then(a.cmp(&b)));
@@ -70,7 +65,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
         output.event("prediction", &Prediction { rank: place + 1, token, probability, log_probability })?;
         rows.push(vec![
             (place + 1).to_string(),
-            if vocabulary.kind().has_end() && order[place] == 0 { "(end)".to_owned() } else { format!("{token:?}") },
+            vocabulary.shown(order[place] as u32),
             format!("{probability:.4}"),
             format!("{log_probability:.3}"),
             "#".repeat((probability * BAR).round() as usize),

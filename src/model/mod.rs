@@ -17,13 +17,17 @@
 //!
 //! The paper puts the nearest token first, we the oldest.
 
+pub mod explanation;
 pub mod file;
 pub mod initial;
 pub mod parameters;
 pub mod principal;
 pub mod shape;
+pub mod vectors;
 
+pub use explanation::{Contributions, Explanation};
 pub use file::ModelFile;
 pub use initial::Init;
 pub use parameters::Parameters;
 pub use shape::{Shape, Tensor};
+pub use vectors::{TokenVectors, Vectors};

@@ -74,9 +74,9 @@ fn write(text: &str) -> Result<()> {
     })
 }
 
-/// A plain table; a column of which every cell begins with a digit is set to the right.
+/// A plain table; a column of which every cell begins with a digit or a sign is set to the right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let number = |cell: &String| cell.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+    let number = |cell: &String| cell.starts_with(|first: char| first.is_ascii_digit() || "+-".contains(first));
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);

@@ -9,6 +9,9 @@ use hashbrown::HashTable;
 use super::kind::{Kind, RARE, TokenKind, is_blank};
 use super::types::hash;
 
+/// The end mark as people see it.
+const END: &str = "(end)";
+
 /// The tokens of a model. The id of a token is its place. Copies share the memory.
 #[derive(Clone)]
 pub struct Vocabulary {
@@ -108,6 +111,35 @@ impl Vocabulary {
         self.kind.split(text).map(|token| self.id(token).ok_or_else(|| self.unknown(token))).collect()
     }
 
+    /// The id of the token that a user names: one of a text, `<rare>`, or the end mark as it is written or shown. An error
+    /// lists tokens that are like it.
+    pub fn find(&self, name: &str) -> Result<u32, String> {
+        let end = || self.end().filter(|&end| name == END || name == self.tokens[end as usize]);
+        let rare = || self.rare.filter(|_| name == RARE);
+        self.own_id(name).or_else(rare).or_else(end).ok_or_else(|| match (self.kind.tokens, self.like(name)) {
+            (TokenKind::Words, like) if !like.is_empty() => {
+                format!("the model has no token {name:?}. It has {}", like.join(", "))
+            }
+            (TokenKind::Words, _) => format!("the model has no token {name:?} among its {}", self.len()),
+            (TokenKind::Chars, _) => format!("the model has no token {name:?}. It knows {}", self.listed(200)),
+        })
+    }
+
+    /// A few tokens that are written like a name, the most similar first.
+    fn like(&self, name: &str) -> Vec<&str> {
+        let name = name.to_lowercase();
+        let likeness = |token: &str| strsim::jaro_winkler(&name, &token.to_lowercase());
+        let mut like: Vec<(f64, &str)> = self.tokens.iter().map(|token| (likeness(token), token.as_str())).collect();
+        like.retain(|(likeness, _)| *likeness > 0.8);
+        like.sort_by(|a, b| b.0.total_cmp(&a.0));
+        like.into_iter().take(5).map(|(_, token)| token).collect()
+    }
+
+    /// A token as people see it: between quotation marks, or `(end)`.
+    pub fn shown(&self, id: u32) -> String {
+        if Some(id) == self.end() { END.to_owned() } else { format!("{:?}", self.tokens[id as usize]) }
+    }
+
     /// Why a token cannot be encoded, and what to do.
     fn unknown(&self, token: &str) -> String {
         let (noun, token) = (self.kind.noun(), self.kind.quoted(token));
@@ -198,6 +230,20 @@ mod tests {
         let error = vocabulary(&["the", "a"], STREAM).unwrap().encode("the dog").unwrap_err();
         assert!(error.contains("the word \"dog\" is unknown"), "{error}");
         assert!(vocabulary(&[".", "a"], LINES).unwrap().encode("a?").unwrap_err().contains("'?' is unknown"));
+    }
+
+    #[test]
+    fn a_token_is_found_by_its_name() {
+        let characters = vocabulary(&[".", ".", "a", "<rare>"], LINES).unwrap();
+        assert_eq!([".", "a", "(end)", "<rare>"].map(|name| characters.find(name).unwrap()), [1, 2, 0, 3]);
+        assert_eq!(characters.shown(0), "(end)");
+        assert_eq!(characters.shown(1), "\".\"");
+        assert!(characters.find("b").unwrap_err().ends_with("It knows .a<rare>"));
+        let words = vocabulary(&["</s>", "house", "horse", "tree"], WORD_LINES).unwrap();
+        assert_eq!(words.find("</s>"), Ok(0));
+        assert!(words.find("Hose").unwrap_err().ends_with("It has house, horse"));
+        assert!(words.find("qqq").unwrap_err().ends_with("among its 4"));
+        assert!(vocabulary(&["the"], STREAM).unwrap().find("(end)").is_err());
     }
 
     #[test]
