@@ -62,3 +62,23 @@ fn what_cannot_be_drawn_is_said() {
     assert!(message.contains("is not at hand") && message.contains("no map"), "{message}");
     assert!(place.path("pictures/losses.svg").exists() && !place.path("pictures/hidden.svg").exists());
 }
+
+#[test]
+fn a_range_test_suggests_a_rate_below_the_one_that_diverges() {
+    let place = Place::new();
+    let all = place
+        .events("rate --cpu --threads 1 --steps 600 --hidden 50 --init lecture --to 1000 --out pictures --format png");
+    let (points, suggestion) = (of(&all, "point"), of(&all, "suggestion")[0]);
+    let rates: Vec<f64> = points.iter().map(|point| point["rate"].as_f64().unwrap()).collect();
+    assert!(rates.is_sorted() && (rates[0] - 0.001).abs() < 1e-9);
+    let smoothed = |point: &serde_json::Value| point["smoothed"].as_f64().unwrap();
+    let least = points.iter().skip(points.len() / 10).min_by(|a, b| smoothed(a).total_cmp(&smoothed(b))).unwrap();
+    assert_eq!(suggestion["least_loss_at"], least["rate"]);
+    let suggested = suggestion["rate"].as_f64().unwrap();
+    assert!((0.01..3.0).contains(&suggested), "{suggested}");
+    assert!(suggestion["diverged_at"].as_f64().unwrap() > suggested && points.len() < 600);
+    assert_eq!(suggestion["files"][0], "pictures/rate.png");
+    assert!((0.003..0.6).contains(&picture(&place.path("pictures/rate.png")).2));
+    assert!(place.error("rate --from 1 --to 0.1", 2).contains("--from 1 --to 0.1"));
+    assert!(place.error("rate --steps 3", 2).contains("at least 10"));
+}

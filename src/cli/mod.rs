@@ -18,6 +18,7 @@ pub mod options;
 pub mod plan;
 pub mod plot;
 pub mod predict;
+pub mod rate;
 mod recipe_options;
 pub mod sample;
 pub mod score;
@@ -62,6 +63,7 @@ enum Command {
     Score(score::ScoreArgs),
     Predict(predict::PredictArgs),
     Plot(plot::PlotArgs),
+    Rate(Box<rate::RateArgs>),
     Plan(Box<plan::PlanArgs>),
     Explain(explain::ExplainArgs),
     Neighbors(neighbors::NeighborsArgs),
@@ -93,6 +95,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Score(args) => score::run(args).map(|()| 0),
         Command::Plot(args) => plot::run(args).map(|()| 0),
         Command::Predict(args) => predict::run(args).map(|()| 0),
+        Command::Rate(args) => rate::run(*args).map(|()| 0),
         Command::Plan(args) => plan::run(*args).map(|()| 0),
         Command::Explain(args) => explain::run(args).map(|()| 0),
         Command::Neighbors(args) => neighbors::run(args).map(|()| 0),

@@ -134,6 +134,11 @@ impl SettingArgs {
         Ok(settings)
     }
 
+    /// The steps, where they were given.
+    pub(super) fn given_steps(&self) -> Option<u64> {
+        self.steps
+    }
+
     fn length(&self, preset: Preset) -> Result<Length> {
         match (self.steps, self.epochs) {
             (Some(steps), _) => Ok(Length::Steps(steps)),

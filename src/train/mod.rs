@@ -6,6 +6,7 @@ pub mod directory;
 pub mod files;
 pub mod history;
 pub mod preset;
+pub mod range_test;
 pub mod run;
 pub mod schedule;
 pub mod settings;

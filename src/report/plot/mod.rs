@@ -3,6 +3,7 @@
 mod embedding;
 mod hidden;
 mod losses;
+mod rates;
 mod updates;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use plotters::style::{FontStyle, register_font};
 pub use embedding::{Embedding, Letter};
 pub use hidden::Hidden;
 pub use losses::{Baseline, Curves};
+pub use rates::Rates;
 pub use updates::{Updates, ratio};
 
 use crate::train::files::write_whole;
