@@ -92,3 +92,28 @@ fn the_readme_names_every_command_and_invariant() {
         }
     }
 }
+
+/// The licences of all crates that are built here, against the list that `cargo deny` reads.
+#[test]
+fn every_licence_is_allowed() {
+    let deny: toml::Table = fs::read_to_string(Path::new(ROOT).join(".deny.toml")).unwrap().parse().unwrap();
+    let allowed = deny["licenses"]["allow"].as_array().unwrap();
+    let is_allowed = |requirement: &spdx::LicenseReq| {
+        allowed.iter().any(|allowed| allowed.as_str() == Some(requirement.to_string().as_str()))
+    };
+    let output = std::process::Command::new(env!("CARGO"))
+        .current_dir(ROOT)
+        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 100);
+    for package in packages {
+        let licence = package["license"].as_str().unwrap_or_else(|| panic!("{} has no licence", package["name"]));
+        let expression = spdx::Expression::parse_mode(licence, spdx::ParseMode::LAX).unwrap();
+        assert!(expression.evaluate(is_allowed), "{} has the licence {licence}", package["name"]);
+    }
+    assert!(!spdx::Expression::parse("MPL-2.0").unwrap().evaluate(is_allowed));
+}

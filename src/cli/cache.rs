@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
+
 use crate::engine::gpu::Store;
 use crate::train::files::write_whole;
 
@@ -16,7 +18,7 @@ impl Cache {
         let folder = match std::env::var_os(VARIABLE) {
             Some(folder) if folder.is_empty() => return None,
             Some(folder) => PathBuf::from(folder),
-            None => dirs::cache_dir()?.join("gpu-mlp"),
+            None => choose_native_strategy().ok()?.cache_dir().join("gpu-mlp"),
         };
         Some(folder.join(name))
     }
