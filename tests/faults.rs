@@ -1,5 +1,5 @@
 //! Faults of the world around the program: closed streams, two programs at once, files that were tampered with, too
-//! little memory. Each was seen to go wrong before it was mended.
+//! little memory, kills, a long run. Each was seen to go wrong before it was mended, or with a planted error.
 
 #[path = "common/program.rs"]
 mod program;
@@ -196,4 +196,71 @@ fn unfinished_files_of_a_killed_program_do_not_pile_up() {
     std::thread::sleep(Duration::from_millis(10));
     place.events("train --resume run");
     assert!(!place.path("run/.unfinished-abc123").exists());
+}
+
+/// A million steps with a hundred validations, each of which saves.
+#[cfg(target_os = "linux")]
+const LONG_RUN: &str = "train --cpu --steps 1000000 --eval-every 10000";
+/// Growth of memory that is none: what a system's allocator may keep from time to time.
+#[cfg(target_os = "linux")]
+const SLACK: u64 = 2 << 20;
+
+/// Bytes of memory that a program has now.
+#[cfg(target_os = "linux")]
+fn resident(child: &std::process::Child) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "it takes minutes: cargo test --release --test faults -- --ignored --nocapture"]
+fn a_million_steps_take_no_more_memory_and_stops_change_nothing() {
+    let place = Place::new();
+    let mut child = place
+        .command(&format!("{LONG_RUN} --out straight"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut seen = Vec::new();
+    while child.try_wait().unwrap().is_none() {
+        seen.extend(resident(&child));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(child.wait().unwrap().success());
+    // The first tenth is the warm-up, and the end evaluates and counts.
+    let training = &seen[seen.len() / 10..seen.len() * 9 / 10];
+    let (early, late) = training.split_at(training.len() / 4);
+    let most = |values: &[u64]| values.iter().copied().max().unwrap();
+    println!("memory: at most {} bytes in the first quarter, {} after it", most(early), most(late));
+    assert!(most(late) <= most(early) + SLACK, "{} grew to {}", most(early), most(late));
+
+    let mut stops = 0;
+    loop {
+        let begun = place.path("stopped/config.toml").exists();
+        let arguments = if begun { "train --resume stopped".to_owned() } else { format!("{LONG_RUN} --out stopped") };
+        let mut child = place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(100));
+            if child.try_wait().unwrap().is_some() {
+                break;
+            }
+        }
+        if child.try_wait().unwrap().is_none() {
+            // In turns asked to stop, and killed.
+            let signal = if stops % 2 == 0 { "INT" } else { "KILL" };
+            Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+            stops += 1;
+        }
+        if child.wait().unwrap().success() {
+            break;
+        }
+        assert!(stops < 200, "the run does not come to its end");
+    }
+    for file in ["model.safetensors", "last.safetensors"] {
+        assert!(bytes(&place.path("straight").join(file)) == bytes(&place.path("stopped").join(file)), "{file}");
+    }
+    println!("{stops} stops and kills: the same bytes");
 }
