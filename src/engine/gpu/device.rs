@@ -93,17 +93,20 @@ impl Device {
             .map_err(|error| Error::Device(format!("{}: the device cannot be opened: {error}", adapter.name)))?;
 
         let failure = Arc::new(Mutex::new(None));
-        let keep = |failure: &Mutex<Option<String>>, message: String| {
-            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
-        };
         let on_error = Arc::clone(&failure);
-        device.on_uncaptured_error(Arc::new(move |error| keep(&on_error, error.to_string())));
+        device.on_uncaptured_error(Arc::new(move |error| {
+            let told = told(&error);
+            on_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(told);
+        }));
         let on_loss = Arc::clone(&failure);
-        device.set_device_lost_callback(move |reason, message| {
-            // Dropping the device is reported as its loss, too.
-            if !matches!(reason, wgpu::DeviceLostReason::Destroyed) {
-                keep(&on_loss, format!("the device was lost: {message}"));
-            }
+        device.set_device_lost_callback(move |_, message| {
+            // Whatever else goes wrong then follows from it. (Dropping the device is reported as its loss, too; nobody asks
+            // any more.)
+            let told = format!(
+                "the device was lost ({message}): its driver was reset, or it was taken away. What was saved is whole; go on \
+                 with `gpu-mlp train --resume`"
+            );
+            *on_loss.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
         });
         Ok(Device {
             device,
@@ -151,6 +154,12 @@ impl Device {
         if self.is_software() { 8 } else { self.workgroup() }
     }
 
+    /// Takes the device away, as a driver does that crashed or a card that was pulled out.
+    #[cfg(test)]
+    pub(super) fn destroy(&self) {
+        self.device.destroy();
+    }
+
     /// What was chosen for this device by measuring.
     pub(super) fn choice(&self, key: &str) -> Option<String> {
         self.tuning.borrow_mut().get(key)
@@ -166,8 +175,13 @@ impl Device {
         self.tuning.borrow().used()
     }
 
-    /// The first thing that went wrong on the device, if anything did.
+    /// The first thing that went wrong on the device, if anything did; its loss before all.
     pub(super) fn check(&self) -> Result<()> {
+        // A loss is only told to whoever looks.
+        let failed = self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if failed {
+            let _ = self.device.poll(wgpu::PollType::Poll);
+        }
         match &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
             Some(message) => Err(Error::Device(format!("{}: {message}", self.adapter.name))),
@@ -382,5 +396,17 @@ impl Device {
                 }
             }
         }
+    }
+}
+
+/// An error of the device, with what to do where that is known.
+pub(super) fn told(error: &wgpu::Error) -> String {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => {
+            "out of memory on the device. Choose a smaller --batch, --hidden, --embedding or \
+                                            --context, or --max-vocab; `gpu-mlp plan` says what a training takes"
+                .to_owned()
+        }
+        other => other.to_string(),
     }
 }

@@ -409,3 +409,32 @@ fn what_cannot_be_is_refused() {
     let error = gpu.prepare(Arc::new(corpus(shape, 13)), plan, Recipe::default()).unwrap_err().to_string();
     assert!(error.contains("bytes, but") && error.contains("--batch"), "{error}");
 }
+
+#[test]
+fn a_lost_device_is_an_error_of_every_answer_and_nothing_waits_for_ever() {
+    let Some(mut gpu) = engine(Path::General, false) else { return };
+    let corpus = Arc::new(corpus(ODD, 64));
+    let plan = BatchPlan { order: Order::Sampled, seed: 1, batch: 16, examples: 64 };
+    gpu.load(&parameters(ODD)).unwrap();
+    gpu.prepare(corpus.clone(), plan, Recipe::default()).unwrap();
+    gpu.train(0, &[0.1; 4]).unwrap();
+    gpu.device.destroy();
+    let begin = std::time::Instant::now();
+    let failures = [
+        gpu.train(4, &[0.1; 4]).map(drop),
+        gpu.parameters().map(drop),
+        gpu.state().map(drop),
+        gpu.log_probabilities(&corpus).map(drop),
+    ];
+    for (number, failure) in failures.into_iter().enumerate() {
+        let message = failure.expect_err(&format!("answer {number}")).to_string();
+        assert!(message.contains("lost") && message.contains("--resume"), "{number}: {message}");
+    }
+    assert!(begin.elapsed().as_secs() < 10);
+}
+
+#[test]
+fn too_little_memory_on_the_device_says_what_to_do() {
+    let message = super::device::told(&wgpu::Error::OutOfMemory { source: "injected".into() });
+    assert!(message.contains("out of memory") && message.contains("--batch") && message.contains("gpu-mlp plan"));
+}
