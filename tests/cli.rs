@@ -31,6 +31,14 @@ fn a_short_run_reports_saves_and_answers() {
     assert_eq!(tokens, 229_804, "every character and one end mark a line");
     let metrics = String::from_utf8(bytes(&place.path("run/metrics.jsonl"))).unwrap();
     assert_eq!(metrics.lines().count(), 8);
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let table =
+        readme.split("Each line of `metrics.jsonl`").nth(1).unwrap().split("`train --tensorboard`").next().unwrap();
+    let names = table.lines().filter_map(|row| row.strip_prefix("| `")?.split(" |").next());
+    let mut documented: Vec<&str> = names.flat_map(|names| names.trim_end_matches('`').split("`, `")).collect();
+    documented.sort_unstable();
+    let line: Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+    assert_eq!(documented, line.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>());
 
     let evaluations = place.events("eval run --cpu");
     let splits: Vec<_> = evaluations.iter().map(|event| event["split"].as_str().unwrap()).collect();

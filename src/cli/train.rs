@@ -1,6 +1,6 @@
 //! `gpu-mlp train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -14,11 +14,12 @@ use crate::engine::{DeviceChoice, Engine, Hardware, Kernels, State};
 use crate::language_model::Network;
 use crate::report::dashboard::{self, Dashboard};
 use crate::report::output::grouped;
+use crate::report::tensorboard::TensorBoard;
 use crate::report::{Display, Output, summary};
 use crate::text::{Corpus, Data, Sources};
 use crate::train::directory::MODEL;
 use crate::train::history::{self, Entry};
-use crate::train::{Config, Losses, Outcome, Preset, Progress, RunDirectory, Settings, Trainer, first_state};
+use crate::train::{Config, Losses, Observer, Outcome, Preset, Progress, RunDirectory, Settings, Trainer, first_state};
 use crate::{Error, Result};
 
 /// Train a model: on TEXT, characters or words, lines or a running text, or on the names built into the program.
@@ -50,6 +51,10 @@ pub struct TrainArgs {
     /// A live view on the terminal: curves, samples, and keys to stop, save, sample and halve the rate
     #[arg(long, help_heading = "Run")]
     dashboard: bool,
+
+    /// Write the reports as an event file for TensorBoard into the run's directory, too
+    #[arg(long, help_heading = "Run")]
+    tensorboard: bool,
 
     #[command(flatten)]
     device: DeviceOptions,
@@ -97,12 +102,13 @@ pub fn run(args: TrainArgs) -> Result<u8> {
         // From here on the run can be resumed, whatever happens.
         trainer.save_last()?;
     }
+    let path = args.tensorboard.then(|| directory.path());
     let outcome = if args.dashboard {
         let mut dashboard = Dashboard::on_terminal(output, settings.steps, &STOP)?;
-        trainer.run(&STOP, &mut dashboard)
+        run_logged(&mut trainer, path, &mut dashboard)
     } else {
         let mut display = Display::new(output, settings.steps, progress.step);
-        let outcome = trainer.run(&STOP, &mut display);
+        let outcome = run_logged(&mut trainer, path, &mut display);
         display.finish();
         outcome
     };
@@ -115,6 +121,14 @@ pub fn run(args: TrainArgs) -> Result<u8> {
             let progress = trainer.progress().clone();
             done(&output, engine.as_mut(), &begun, &Done { losses, seconds, steps, progress })
         }
+    }
+}
+
+/// Trains; with a directory, the reports go into an event file there as well.
+fn run_logged(trainer: &mut Trainer, directory: Option<&Path>, observer: &mut dyn Observer) -> Result<Outcome> {
+    match directory {
+        Some(directory) => trainer.run(&STOP, &mut TensorBoard::new(directory, observer)?),
+        None => trainer.run(&STOP, observer),
     }
 }
 

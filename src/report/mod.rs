@@ -6,6 +6,7 @@ pub mod paper;
 pub mod plot;
 pub mod progress;
 pub mod summary;
+pub mod tensorboard;
 pub mod timings;
 
 pub use output::Output;
