@@ -1,5 +1,6 @@
 //! Files from strangers: what a model or a golden file says is never obeyed, only checked.
 
+#[allow(dead_code)]
 #[path = "common/program.rs"]
 mod program;
 
