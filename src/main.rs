@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use gpu_mlp::Error;
 use gpu_mlp::cli::{self, Cli};
+use gpu_mlp::report::output::plain;
 
 fn main() -> ExitCode {
     quiet_graphics_libraries();
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 
 /// A line on stderr; a closed stderr is no error.
 fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", plain(text));
 }
 
 /// Without this variable, as on most servers, Mesa's drivers print an error that is none whenever adapters are listed.

@@ -72,20 +72,24 @@ pub fn save(path: &Path, timings: &[Timing]) -> Result<()> {
 impl Saved {
     /// Reads what [`save`] wrote.
     pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::file(path, "read", source))?;
+        Self::from_text(&text).map_err(|reason| {
+            let remedy = "give a file that `gpu-mlp bench --save` wrote";
+            Error::content(path, format!("is no file of results ({reason}): {remedy}"))
+        })
+    }
+
+    /// Reads a file's text. An error says what does not fit.
+    pub(crate) fn from_text(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Header {
             format: u32,
         }
-        let text = std::fs::read_to_string(path).map_err(|source| Error::file(path, "read", source))?;
-        let refuse = |reason: String| {
-            let remedy = "give a file that `gpu-mlp bench --save` wrote";
-            Error::content(path, format!("is no file of results ({reason}): {remedy}"))
-        };
-        let Header { format } = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+        let Header { format } = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if format != FORMAT {
-            return Err(refuse(format!("its format is {format}, this program reads {FORMAT}")));
+            return Err(format!("its format is {format}, this program reads {FORMAT}"));
         }
-        serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))
+        serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
     /// What became of each result that the file has, too.

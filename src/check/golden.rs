@@ -32,12 +32,16 @@ pub fn built_in() -> Vec<(Case, Expected)> {
     files.map(|(name, bytes)| from_bytes(bytes, name.to_owned()).expect("the built-in files are whole")).to_vec()
 }
 
-fn from_bytes(bytes: &[u8], name: String) -> Result<(Case, Expected), String> {
+/// Reads a golden file's bytes. An error says what does not fit, without the file's name.
+pub(crate) fn from_bytes(bytes: &[u8], name: String) -> Result<(Case, Expected), String> {
     let file = SafeTensors::deserialize(bytes)
         .map_err(|error| format!("not a whole golden file: {error}. Use another copy"))?;
     let sizes = |name: &str| -> Result<Vec<usize>, String> { Ok(find(&file, name)?.shape().to_vec()) };
     let ([batch, context], [vocabulary, embedding], [_, hidden]) =
         (matrix(sizes("X")?)?, matrix(sizes("C")?)?, matrix(sizes("W1")?)?);
+    if batch == 0 {
+        return Err("tensor \"X\" holds no example: there is nothing to check. Use another copy".to_owned());
+    }
     let direct = file.tensor("W_direct").is_ok();
     let shape = Shape { vocabulary, context, embedding, hidden, direct, tied: false };
     shape.check()?;
@@ -78,21 +82,31 @@ fn golden_name(tensor: &Tensor) -> (&'static str, bool) {
 }
 
 fn parameters(file: &SafeTensors, shape: Shape, prefix: &str) -> Result<Parameters, String> {
-    let mut parameters = Parameters::zeros(shape);
+    // Sizes first: the parameters are allocated only once the file is known to hold as many.
+    let mut found = Vec::new();
     for tensor in shape.tensors() {
         let (name, transposed) = golden_name(&tensor);
         let name = format!("{prefix}{name}");
+        let mut sizes = tensor.sizes.clone();
+        if transposed {
+            sizes.reverse();
+        }
+        data(file, &name, Dtype::F32, &sizes)?;
+        found.push((name, sizes, transposed, tensor));
+    }
+    let mut parameters = Parameters::zeros(shape);
+    for (name, sizes, transposed, tensor) in found {
+        let from = floats(file, &name, &sizes)?;
         let to = &mut parameters.values[tensor.range];
         if transposed {
-            let [outputs, inputs] = matrix(tensor.sizes)?;
-            let from = floats(file, &name, &[inputs, outputs])?;
+            let [inputs, outputs] = matrix(sizes)?;
             for output in 0..outputs {
                 for input in 0..inputs {
                     to[output * inputs + input] = from[input * outputs + output];
                 }
             }
         } else {
-            to.copy_from_slice(&floats(file, &name, &tensor.sizes)?);
+            to.copy_from_slice(&from);
         }
     }
     Ok(parameters)

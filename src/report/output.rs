@@ -1,5 +1,7 @@
 //! The two streams. Results go to stdout, as text for people or as JSON Lines for programs; messages go to stderr.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
@@ -21,7 +23,7 @@ pub struct Output {
 impl Output {
     /// A result for people; nothing with `--json`.
     pub fn text(&self, text: impl AsRef<str>) -> Result<()> {
-        if self.json { Ok(()) } else { write_line(text.as_ref()) }
+        if self.json { Ok(()) } else { write_line(&plain(text.as_ref())) }
     }
 
     /// A result for programs, an object with an `event` field; nothing without `--json`.
@@ -29,9 +31,9 @@ impl Output {
         if self.json { write_line(&Self::event_line(event, fields)) } else { Ok(()) }
     }
 
-    /// Whole lines of results, as they are, written at once.
+    /// Whole lines of results, written at once.
     pub fn lines(&self, lines: &str) -> Result<()> {
-        write(lines)
+        if self.json { write(lines) } else { write(&plain(lines)) }
     }
 
     /// One line for programs, in the form of [`Output::event`].
@@ -42,14 +44,19 @@ impl Output {
             #[serde(flatten)]
             fields: &'a T,
         }
-        serde_json::to_string(&Line { event, fields }).expect("plain data becomes JSON")
+        let line = serde_json::to_string(&Line { event, fields }).expect("plain data becomes JSON");
+        // JSON leaves these as they are, and a terminal may obey them. Outside of strings there are none.
+        escaped(&line, char::is_control, |control, line| {
+            write!(line, "\\u{:04x}", u32::from(control)).expect("a string takes all");
+        })
+        .into_owned()
     }
 
     /// A message on stderr, but for `--quiet`.
     pub fn message(&self, text: impl AsRef<str>) {
         if !self.quiet {
             // Whoever closed stderr does not want messages; the run goes on.
-            let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+            let _ = writeln!(std::io::stderr(), "{}", plain(text.as_ref()));
         }
     }
 
@@ -59,6 +66,26 @@ impl Output {
             self.message(text);
         }
     }
+}
+
+/// A text for people in which no character gives orders to the terminal: a model or a text of someone else could clear the
+/// screen or set the window's title. Control characters other than a line's end and a tab stand there as in Rust's
+/// strings, `\u{1b}`. With `--json` a program gets all tokens as they are.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let commands = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    escaped(text, commands, |character, plain| plain.extend(character.escape_default()))
+}
+
+/// A text with some characters written in another way.
+fn escaped(text: &str, chosen: impl Fn(char) -> bool, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
+    if !text.contains(&chosen) {
+        return Cow::Borrowed(text);
+    }
+    let mut result = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if chosen(character) { escape(character, &mut result) } else { result.push(character) }
+    }
+    Cow::Owned(result)
 }
 
 fn write_line(text: &str) -> Result<()> {
@@ -105,6 +132,16 @@ pub fn grouped(number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_character_gives_orders_to_the_terminal() {
+        assert_eq!(plain("a\tb\n\u{1b}[2J\r\u{9b}\0é\u{202e}"), "a\tb\n\\u{1b}[2J\\r\\u{9b}\\u{0}é\u{202e}");
+        let fields = [("token", "\u{1b}\u{7f}\u{9b}2J\n")].into_iter().collect::<std::collections::BTreeMap<_, _>>();
+        let line = Output::event_line("token", &fields);
+        assert!(!line.contains(char::is_control), "{line:?}");
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["token"], fields["token"]);
+    }
 
     #[test]
     fn thousands_stand_apart() {

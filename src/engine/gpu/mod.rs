@@ -48,6 +48,9 @@ mod tuning;
 pub mod uniforms;
 mod unroll;
 
+#[cfg(test)]
+pub(crate) use tuning::read_choices;
+
 use std::sync::Arc;
 
 use super::{Cost, Engine, Examination, Hardware, Kernels, Profile, Recipe, State};

@@ -42,8 +42,7 @@ impl Tuning {
         // Another release of this program has other kernels.
         let version = env!("CARGO_PKG_VERSION");
         let name = file_name(&[adapter.backend, &adapter.name, &adapter.driver, version]);
-        let text = store.load(&format!("{name}.toml")).and_then(|bytes| String::from_utf8(bytes).ok());
-        let choices = text.and_then(|text| toml::from_str(&text).ok()).unwrap_or_default();
+        let choices = store.load(&format!("{name}.toml")).map(read_choices).unwrap_or_default();
         Tuning { store, name, choices, used: BTreeSet::new() }
     }
 
@@ -67,6 +66,11 @@ impl Tuning {
         let choice = |key: &String| Some(format!("{key}: {}", self.choices.get(key)?));
         self.used.iter().filter_map(choice).collect()
     }
+}
+
+/// The choices that were kept; none where the bytes are broken.
+pub(crate) fn read_choices(bytes: Vec<u8>) -> BTreeMap<String, String> {
+    String::from_utf8(bytes).ok().and_then(|text| toml::from_str(&text).ok()).unwrap_or_default()
 }
 
 /// A name that every file system takes.
