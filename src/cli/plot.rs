@@ -50,6 +50,9 @@ const MOST_TOKENS: usize = 200;
 /// Examples whose hidden units are looked at, spread over the training part.
 const EXAMPLES_SEEN: usize = 1000;
 
+/// Batches over which the sizes of updates are a mean.
+const BATCHES_SEEN: usize = 10;
+
 /// The fields of a report that are drawn.
 #[derive(Deserialize)]
 struct Report {
@@ -85,7 +88,10 @@ pub fn run(args: PlotArgs) -> Result<()> {
     drawing.embedding(data.as_ref())?;
     if let Some(data) = &data {
         let mut engine = args.device.open(&output)?;
-        drawing.insides(engine.as_mut(), data, reports.last().map_or(0.0, |report| report.rate))?;
+        // The rate that the best model was trained with by then.
+        let best_step = loaded.model.progress.step as f64;
+        let report = reports.iter().find(|report| report.step >= best_step).or(reports.last());
+        drawing.insides(engine.as_mut(), data, report.map_or(0.0, |report| report.rate))?;
     }
     Ok(())
 }
@@ -225,7 +231,7 @@ impl Drawing<'_> {
         let parameters = self.model.state.best();
         let shape = parameters.shape();
         engine.load(parameters)?;
-        let examination = engine.examine(&some_examples(&data.train))?;
+        let examination = engine.examine(&some_examples(&data.train, EXAMPLES_SEEN, 0))?;
         if shape.hidden > 0 {
             let hidden = Hidden::new(&examination.hidden, shape.hidden);
             let text = format!(
@@ -241,18 +247,31 @@ impl Drawing<'_> {
         if self.model.settings.recipe.optimizer != Optimizer::Sgd {
             self.output.message("note: the ratio of update to weight is that of plain steps at this rate");
         }
-        let gradients = examination.gradients.tensors();
-        let ratios: Vec<(String, f64)> = parameters
-            .tensors()
-            .zip(gradients)
-            .filter(|((tensor, _), _)| tensor.sizes.len() == 2)
-            .map(|((tensor, weights), (_, gradient))| (tensor.name.to_owned(), ratio(gradient, weights, rate)))
-            .filter(|(_, ratio)| ratio.is_finite())
-            .collect();
+        let ratios = self.ratios(engine, data, rate)?;
         let listed: Vec<String> = ratios.iter().map(|(name, ratio)| format!("{name} {ratio:.2}")).collect();
         let text = format!("log10 of update over weight at rate {rate}: {}", listed.join(", "));
         let updates = Updates { ratios };
         self.show(&updates, &text, Ratios { rate, log10_update_to_weight: &updates.ratios })
+    }
+}
+
+impl Drawing<'_> {
+    /// log10 of update over weight of each matrix, the mean over some batches of the run's size: the gradient of a larger
+    /// one would have less noise, and look smaller.
+    fn ratios(&self, engine: &mut dyn Engine, data: &Data, rate: f64) -> Result<Vec<(String, f64)>> {
+        let parameters = self.model.state.best();
+        let matrices = || parameters.tensors().filter(|(tensor, _)| tensor.sizes.len() == 2);
+        let mut sums = vec![0.0; matrices().count()];
+        for number in 0..BATCHES_SEEN {
+            let batch = some_examples(&data.train, self.model.settings.batch as usize, number);
+            let gradients = engine.examine(&batch)?.gradients;
+            let of_batch = gradients.tensors().filter(|(tensor, _)| tensor.sizes.len() == 2);
+            for ((sum, (_, weights)), (_, gradient)) in sums.iter_mut().zip(matrices()).zip(of_batch) {
+                *sum += ratio(gradient, weights, rate) / BATCHES_SEEN as f64;
+            }
+        }
+        let named = matrices().zip(sums).map(|((tensor, _), ratio)| (tensor.name.to_owned(), ratio));
+        Ok(named.filter(|(_, ratio)| ratio.is_finite()).collect())
     }
 }
 
@@ -269,10 +288,10 @@ fn shown(vocabulary: &Vocabulary, id: usize) -> String {
     }
 }
 
-/// Examples spread evenly over a corpus.
-fn some_examples(corpus: &Corpus) -> Corpus {
-    let count = EXAMPLES_SEEN.min(corpus.len());
-    let chosen = || (0..count).map(|place| place * corpus.len() / count);
+/// So many examples spread evenly over a corpus; each `turn` has others.
+fn some_examples(corpus: &Corpus, count: usize, turn: usize) -> Corpus {
+    let count = count.min(corpus.len());
+    let chosen = || (0..count).map(|place| (place * corpus.len() / count + turn * 7919) % corpus.len());
     let contexts: Vec<u32> = chosen().flat_map(|example| corpus.context_of(example).to_vec()).collect();
     let targets: Vec<u32> = chosen().map(|example| corpus.target_of(example)).collect();
     Corpus::from_examples(&contexts, &targets, corpus.context())

@@ -7,7 +7,8 @@ use super::{BLUE, FONT, Failure, ORANGE, Picture};
 
 /// A unit is called saturated where its activation is beyond this: its slope is then below 6 %.
 const SATURATED: f32 = 0.97;
-const BINS: usize = 50;
+/// So many that a bin begins where units are called saturated.
+const BINS: usize = 200;
 
 /// Activations of hidden units on some examples.
 #[derive(Clone, Debug)]
@@ -83,7 +84,8 @@ impl Picture for Hidden {
             .draw()?;
         let edge = |bin: usize| bin as f64 / BINS as f64 * 2.0 - 1.0;
         chart.draw_series(self.counts.iter().enumerate().map(|(bin, &count)| {
-            let is_outer = edge(bin + 1) > f64::from(SATURATED) || edge(bin) < -f64::from(SATURATED);
+            let beyond = f64::from(SATURATED) - 1e-6;
+            let is_outer = edge(bin) >= beyond || edge(bin + 1) <= -beyond;
             let color = if is_outer { ORANGE } else { BLUE };
             Rectangle::new([(edge(bin), 0.0), (edge(bin + 1), share(count))], color.filled())
         }))?;
