@@ -128,6 +128,9 @@ impl Drawing<'_> {
         #[derive(Serialize)]
         struct Numbers<'a> {
             reports: usize,
+            /// Of the first report, and of a uniform guess: a loss above it at the start tells of too large initial weights.
+            first_loss: f64,
+            log_vocabulary: f64,
             best_step: Option<u64>,
             best_valid: Option<f64>,
             baselines: Vec<(&'a str, f64)>,
@@ -154,14 +157,21 @@ impl Drawing<'_> {
         let best_text = best.map_or("no validation yet".to_owned(), |best| {
             format!("best validation loss {:.4} at step {}", best.valid, grouped(best.step as usize))
         });
+        let (first_loss, log_vocabulary) = (reports[0].loss, (self.model.vocabulary.len() as f64).ln());
+        let start = format!(
+            "first report {first_loss:.4} at step {}, a uniform guess {log_vocabulary:.4}",
+            grouped(reports[0].step as usize)
+        );
         let lines = curves.baselines.iter().map(|baseline| format!("; {} {:.4}", baseline.name, baseline.loss));
         let numbers = Numbers {
             reports: reports.len(),
+            first_loss,
+            log_vocabulary,
             best_step: best.map(|best| best.step),
             best_valid: best.map(|best| best.valid),
             baselines: curves.baselines.iter().map(|baseline| (baseline.name.as_str(), baseline.loss)).collect(),
         };
-        self.show(&curves, &format!("{best_text}{}", lines.collect::<String>()), numbers)
+        self.show(&curves, &format!("{start}; {best_text}{}", lines.collect::<String>()), numbers)
     }
 
     fn embedding(&self, data: Option<&Data>) -> Result<()> {

@@ -128,6 +128,8 @@ fn last(tokens: &[u32], count: usize) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::language_model::CountModel;
     use crate::text::Corpus;
@@ -192,5 +194,31 @@ mod tests {
     fn an_item_is_no_longer_than_asked() {
         let samples = Sampler { length: 3, ..SAMPLER }.draw(&mut model(), &[], 0..200).unwrap();
         assert!(samples.iter().all(|sample| sample.tokens.len() <= 3));
+    }
+
+    proptest! {
+        #[test]
+        fn what_can_be_drawn_is_the_likeliest_and_no_more_than_asked(
+            weights in proptest::collection::vec(0.01f32..1.0, 2..40),
+            temperature in 0.1f64..3.0,
+            top_k in 0usize..40,
+            top_p in 0.05f64..1.0,
+        ) {
+            let total: f32 = weights.iter().sum();
+            let distribution: Vec<f32> = weights.iter().map(|weight| weight / total).collect();
+            let all = Sampler { temperature, ..SAMPLER }.weights(&distribution);
+            prop_assert_eq!(all.len(), distribution.len());
+            prop_assert!(all.is_sorted_by(|a, b| a.1 >= b.1));
+            // A temperature changes no order.
+            prop_assert!(all.is_sorted_by(|a, b| distribution[a.0 as usize] >= distribution[b.0 as usize]));
+            let of_k = Sampler { temperature, top_k, ..SAMPLER }.weights(&distribution);
+            prop_assert_eq!(&of_k[..], &all[..if top_k == 0 { all.len() } else { top_k.min(all.len()) }]);
+            let of_p = Sampler { temperature, top_p, ..SAMPLER }.weights(&distribution);
+            prop_assert_eq!(&of_p[..], &all[..of_p.len()]);
+            let sum = |kept: &[(u32, f64)]| kept.iter().map(|&(_, weight)| weight).sum::<f64>();
+            let wanted = top_p * sum(&all);
+            prop_assert!(sum(&of_p) >= wanted * (1.0 - 1e-9), "too few are kept");
+            prop_assert!(sum(&of_p[..of_p.len() - 1]) < wanted * (1.0 + 1e-9), "one too many is kept");
+        }
     }
 }
