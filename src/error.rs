@@ -40,6 +40,19 @@ pub enum Error {
         /// Its learning rate.
         rate: f32,
     },
+    /// The loss of a step is finite, and beyond anything that training comes back from.
+    #[error(
+        "the loss is {loss:e} at step {step} (learning rate {rate}): training diverged. Try a smaller --rate, or --init \
+         scaled. What was saved before is kept"
+    )]
+    Diverged {
+        /// The first such step.
+        step: u64,
+        /// Its loss.
+        loss: f32,
+        /// Its learning rate.
+        rate: f32,
+    },
     /// A check was made and does not hold.
     #[error("{0}")]
     Check(String),

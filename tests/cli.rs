@@ -367,3 +367,14 @@ fn a_run_on_a_gpu_says_which_kernels_take_its_steps() {
     assert_eq!(kernels(&run("train --resume small --json")), small);
     assert_eq!(kernels(&run(&format!("{SHORT} --json --out cpu"))), Value::Null);
 }
+
+#[test]
+fn a_loss_beyond_all_bounds_ends_a_run_on_the_gpu_and_leaves_no_best_model() {
+    if common::gpu().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let message = place.error("train --device gpu --steps 200 --hidden 40 --rate 1e30 --out run", 1);
+    assert!(message.contains("training diverged") && message.contains("--rate"), "{message}");
+    assert!(place.path("run/last.safetensors").exists() && !place.path("run/model.safetensors").exists());
+}

@@ -46,6 +46,11 @@ fn a_run_has_four_pictures_with_their_numbers() {
     let [first, second] = [0, 1].map(|axis| plots[1]["variance"][axis].as_f64().unwrap());
     assert!(first >= second && second > 0.0 && first + second <= 1.0, "{first} {second}");
     assert!((0.0..=1.0).contains(&plots[2]["saturated"].as_f64().unwrap()));
+    let start = plots[2]["loss_at_start"].as_f64().unwrap();
+    assert!((start - 27f64.ln()).abs() < 0.2, "scaled weights begin near a uniform guess: {start}");
+    place.events(&format!("{SHORT} --init lecture --out lecture"));
+    let lecture = place.events("plot lecture --cpu --format svg");
+    assert!(lecture[2]["loss_at_start"].as_f64().unwrap() > 2.0 * 27f64.ln(), "the lecture's are too large");
     assert_eq!(plots[3]["log10_update_to_weight"].as_array().unwrap().len(), 3);
 }
 

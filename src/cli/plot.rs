@@ -15,7 +15,7 @@ use crate::report::plot::{Baseline, Curves, Embedding, Hidden, Picture, PictureF
 use crate::report::{Output, summary};
 use crate::text::{Corpus, Data, Vocabulary};
 use crate::train::directory::METRICS;
-use crate::train::{Best, RunDirectory};
+use crate::train::{Best, RunDirectory, first_state};
 use crate::{Error, Result};
 
 /// Pictures of a run: loss curves, rate, embedding map, hidden activations, sizes of the updates.
@@ -73,7 +73,7 @@ struct Drawing<'a> {
 pub fn run(args: PlotArgs) -> Result<()> {
     let output = args.output.output();
     let (_, config) = RunDirectory::open(&args.run)?;
-    let reports = read_reports(&args.run.join(METRICS))?;
+    let reports = read_reports(&args.run.join(METRICS), &output)?;
     let loaded = LoadedModel::read(&args.run)?;
     let folder = args.out.unwrap_or_else(|| args.run.clone());
     let drawing = Drawing { output, folder, format: args.format, model: &loaded.model };
@@ -96,9 +96,13 @@ pub fn run(args: PlotArgs) -> Result<()> {
     Ok(())
 }
 
-fn read_reports(path: &Path) -> Result<Vec<Report>> {
+fn read_reports(path: &Path, output: &Output) -> Result<Vec<Report>> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::file(path, "read", source))?;
     let reports: Vec<Report> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let unread = text.lines().count() - reports.len();
+    if unread > 0 {
+        output.message(format!("note: {}: {unread} lines are no reports and are left out", path.display()));
+    }
     if reports.is_empty() {
         return Err(Error::content(
             path,
@@ -128,9 +132,6 @@ impl Drawing<'_> {
         #[derive(Serialize)]
         struct Numbers<'a> {
             reports: usize,
-            /// Of the first report, and of a uniform guess: a loss above it at the start tells of too large initial weights.
-            first_loss: f64,
-            log_vocabulary: f64,
             best_step: Option<u64>,
             best_valid: Option<f64>,
             baselines: Vec<(&'a str, f64)>,
@@ -157,21 +158,14 @@ impl Drawing<'_> {
         let best_text = best.map_or("no validation yet".to_owned(), |best| {
             format!("best validation loss {:.4} at step {}", best.valid, grouped(best.step as usize))
         });
-        let (first_loss, log_vocabulary) = (reports[0].loss, (self.model.vocabulary.len() as f64).ln());
-        let start = format!(
-            "first report {first_loss:.4} at step {}, a uniform guess {log_vocabulary:.4}",
-            grouped(reports[0].step as usize)
-        );
         let lines = curves.baselines.iter().map(|baseline| format!("; {} {:.4}", baseline.name, baseline.loss));
         let numbers = Numbers {
             reports: reports.len(),
-            first_loss,
-            log_vocabulary,
             best_step: best.map(|best| best.step),
             best_valid: best.map(|best| best.valid),
             baselines: curves.baselines.iter().map(|baseline| (baseline.name.as_str(), baseline.loss)).collect(),
         };
-        self.show(&curves, &format!("{start}; {best_text}{}", lines.collect::<String>()), numbers)
+        self.show(&curves, &format!("{best_text}{}", lines.collect::<String>()), numbers)
     }
 
     fn embedding(&self, data: Option<&Data>) -> Result<()> {
@@ -232,6 +226,10 @@ impl Drawing<'_> {
             dead: usize,
             units: usize,
             loss: f64,
+            /// With the initial parameters, on the same examples, and of a uniform guess: far above that, the initial
+            /// weights were too large.
+            loss_at_start: f64,
+            log_vocabulary: f64,
         }
         #[derive(Serialize)]
         struct Ratios<'a> {
@@ -240,19 +238,29 @@ impl Drawing<'_> {
         }
         let parameters = self.model.state.best();
         let shape = parameters.shape();
+        let examples = some_examples(&data.train, EXAMPLES_SEEN, 0);
+        engine.load(&first_state(&self.model.settings, data).parameters)?;
+        let (loss_at_start, log_vocabulary) = (engine.examine(&examples)?.loss, (shape.vocabulary as f64).ln());
         engine.load(parameters)?;
-        let examination = engine.examine(&some_examples(&data.train, EXAMPLES_SEEN, 0))?;
+        let examination = engine.examine(&examples)?;
         if shape.hidden > 0 {
             let hidden = Hidden::new(&examination.hidden, shape.hidden);
             let text = format!(
-                "{:.2} % of {} activations are saturated, {} of {} units in every example",
+                "{:.2} % of {} activations are saturated, {} of {} units in every example; loss at the start {:.4}, of a \
+                 uniform guess {:.4}",
                 hidden.saturated * 100.0,
                 grouped(examination.hidden.len()),
                 hidden.dead,
-                hidden.units
+                hidden.units,
+                loss_at_start,
+                log_vocabulary
             );
             let Hidden { examples, saturated, dead, units, .. } = hidden;
-            self.show(&hidden, &text, Activations { examples, saturated, dead, units, loss: examination.loss })?;
+            self.show(
+                &hidden,
+                &text,
+                Activations { examples, saturated, dead, units, loss: examination.loss, loss_at_start, log_vocabulary },
+            )?;
         }
         if self.model.settings.recipe.optimizer != Optimizer::Sgd {
             self.output.message("note: the ratio of update to weight is that of plain steps at this rate");

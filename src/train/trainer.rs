@@ -14,6 +14,8 @@ use crate::{Error, Result};
 
 /// A range of steps is cut so that it takes about this long: Ctrl-C and the progress bar need no more.
 const RANGE_TIME: Duration = Duration::from_millis(150);
+/// Nats per token that no network that can be trained has: initial weights of the largest networks give some hundred.
+const MOST_LOSS: f32 = 1e6;
 /// Items that a wish for samples draws, and their tokens at most.
 const SAMPLES: usize = 12;
 const SAMPLE_LENGTH: usize = 40;
@@ -248,11 +250,15 @@ impl<'a> Trainer<'a> {
         self.progress.step.is_multiple_of(every) || self.progress.step == self.settings.steps
     }
 
-    /// Counts some steps that were taken. A loss that is not finite is an error.
+    /// Counts some steps that were taken. A loss that is not finite, or beyond all bounds, is an error: what would be the
+    /// best model of such a run is of no use.
     fn account(&mut self, rates: &[f32], losses: &[f32], time: Duration) -> Result<Live> {
         let first = self.progress.step;
         if let Some(place) = losses.iter().position(|loss| !loss.is_finite()) {
             return Err(Error::NotFinite { step: first + place as u64, rate: rates[place] });
+        }
+        if let Some(place) = losses.iter().position(|&loss| loss > MOST_LOSS) {
+            return Err(Error::Diverged { step: first + place as u64, loss: losses[place], rate: rates[place] });
         }
         self.progress.step += losses.len() as u64;
         self.progress.loss_count += losses.len() as u64;
