@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::options::OutputOptions;
 use crate::Result;
 use crate::engine::Hardware;
+use crate::model::parameters::mean_and_deviation;
 use crate::model::{ModelFile, Shape};
 use crate::report::output::grouped;
 use crate::text::Sources;
@@ -131,11 +132,4 @@ fn told(entry: &Entry) -> String {
             format!("{time}: ended at step {} after {seconds:.1} s of training", grouped(*step as usize))
         }
     }
-}
-
-fn mean_and_deviation(values: &[f32]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
-    let variance = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count;
-    (mean, variance.sqrt())
 }

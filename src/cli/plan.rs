@@ -16,7 +16,7 @@ use crate::engine::{Cost, Engine, Hardware};
 use crate::model::{Parameters, Shape};
 use crate::report::Output;
 use crate::report::output::{grouped, table};
-use crate::text::{BatchPlan, Corpus};
+use crate::text::Corpus;
 use crate::train::Settings;
 use crate::{Error, Result};
 
@@ -103,9 +103,7 @@ fn planned(args: &PlanArgs) -> Result<(Settings, Shape, Arc<Corpus>)> {
 
 fn cost(engine: &mut dyn Engine, settings: &Settings, shape: Shape, corpus: &Arc<Corpus>) -> Result<Cost> {
     engine.load(&Parameters::zeros(shape))?;
-    let plan =
-        BatchPlan { order: settings.order, seed: settings.seed, batch: settings.batch, examples: corpus.len() as u32 };
-    engine.cost(corpus.clone(), plan, settings.recipe)
+    engine.cost(corpus.clone(), settings.batch_plan(corpus.len()), settings.recipe)
 }
 
 #[derive(Serialize)]

@@ -297,7 +297,7 @@ impl Drawing<'_> {
 fn shown(vocabulary: &Vocabulary, id: usize) -> String {
     let token = &vocabulary.tokens()[id];
     if vocabulary.end() == Some(id as u32) {
-        return "(end)".to_owned();
+        return vocabulary.shown(id as u32);
     }
     if token.chars().all(char::is_whitespace) || token.chars().any(char::is_control) {
         token.escape_debug().to_string().replace(' ', "\u{2423}")

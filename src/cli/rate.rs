@@ -14,9 +14,9 @@ use crate::engine::Engine;
 use crate::report::Output;
 use crate::report::output::table;
 use crate::report::plot::{PictureFormat, Rates, save};
-use crate::text::{BatchPlan, Data};
+use crate::text::Data;
 use crate::train::range_test::{SUGGESTED_PART, Smoothed, growing_rates};
-use crate::train::{Settings, first_state};
+use crate::train::{Settings, first_state, make_ready};
 use crate::{Error, Result};
 
 /// Which learning rate? Trains while the rate grows from step to step, and suggests one.
@@ -108,12 +108,7 @@ pub fn run(args: RateArgs) -> Result<()> {
 
 /// The test: rates, losses and smoothed losses as far as training did not diverge; nothing where it did at once.
 fn points(engine: &mut dyn Engine, data: &Data, settings: &Settings, rates: &[f32]) -> Result<Option<Rates>> {
-    let state = first_state(settings, data);
-    let examples = data.train.len() as u32;
-    let plan = BatchPlan { order: settings.order, seed: settings.seed, batch: settings.batch, examples };
-    engine.load(&state.parameters)?;
-    engine.prepare(data.train.clone(), plan, settings.recipe)?;
-    engine.load_state(&state)?;
+    make_ready(engine, data, settings, &first_state(settings, data))?;
     let (mut smoothed, mut losses) = (Smoothed::default(), Vec::new());
     for (number, rates) in rates.chunks(AT_ONCE).enumerate() {
         let found = engine.train((number * AT_ONCE) as u64, rates)?;

@@ -45,3 +45,11 @@ impl Parameters {
         tensor.unwrap_or_else(|| panic!("no tensor {name} in {:?}", self.shape))
     }
 }
+
+/// Mean and standard deviation of some numbers.
+pub fn mean_and_deviation(values: &[f32]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+    let variance = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count;
+    (mean, variance.sqrt())
+}

@@ -17,4 +17,4 @@ pub use preset::{Length, Preset};
 pub use run::{first_state, train};
 pub use schedule::{Schedule, ScheduleKind};
 pub use settings::{Best, Progress, Settings};
-pub use trainer::{Live, Losses, Observer, Outcome, Report, Trainer, Wish};
+pub use trainer::{Live, Losses, Observer, Outcome, Report, Trainer, Wish, make_ready};

@@ -6,7 +6,7 @@ use super::preset::Preset;
 use super::schedule::{Schedule, ScheduleKind};
 use crate::engine::Recipe;
 use crate::model::{Init, Shape};
-use crate::text::{Kind, Order, Split, TextKind, TextSettings, TokenKind, VocabularyFrom};
+use crate::text::{BatchPlan, Kind, Order, Split, TextKind, TextSettings, TokenKind, VocabularyFrom};
 
 /// Most examples in a step: more would keep a GPU busy for too long in one dispatch.
 const MOST_BATCH: u64 = 1 << 16;
@@ -192,6 +192,11 @@ impl Settings {
             vocabulary_from: text.vocabulary_from,
             ..self
         }
+    }
+
+    /// How the examples of a training part are met, of which there are so many.
+    pub fn batch_plan(&self, examples: usize) -> BatchPlan {
+        BatchPlan { order: self.order, seed: self.seed, batch: self.batch, examples: examples as u32 }
     }
 
     /// The learning rate as a function of the step.

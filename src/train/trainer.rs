@@ -9,7 +9,7 @@ use super::{Best, Progress, RunDirectory, Settings};
 use crate::engine::{Engine, State, mean_loss};
 use crate::language_model::{Network, Sampler};
 use crate::model::ModelFile;
-use crate::text::{BatchPlan, Corpus, Data};
+use crate::text::{Corpus, Data};
 use crate::{Error, Result};
 
 /// A range of steps is cut so that it takes about this long: Ctrl-C and the progress bar need no more.
@@ -127,15 +127,7 @@ impl<'a> Trainer<'a> {
         state: &State,
         progress: Progress,
     ) -> Result<Self> {
-        let plan = BatchPlan {
-            order: settings.order,
-            seed: settings.seed,
-            batch: settings.batch,
-            examples: data.train.len() as u32,
-        };
-        engine.load(&state.parameters)?;
-        engine.prepare(data.train.clone(), plan, settings.recipe)?;
-        engine.load_state(state)?;
+        make_ready(engine, data, settings, state)?;
         Ok(Trainer { engine, data, settings, directory, progress, seconds: 0.0, steps_here: 0 })
     }
 
@@ -156,7 +148,6 @@ impl<'a> Trainer<'a> {
 
     /// Trains until the last step, the end of patience, or `stop`; saves as it goes.
     pub fn run(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome> {
-        let schedule = self.settings.schedule();
         let mut range = 8;
         let mut saved = Instant::now();
         while !self.finished() {
@@ -166,8 +157,7 @@ impl<'a> Trainer<'a> {
             }
             let step = self.progress.step;
             let end = self.next_event().min(step + range);
-            let rate = |step| schedule.rate(step) * self.progress.rate_factor(step);
-            let rates: Vec<f32> = (step..end).map(rate).collect();
+            let rates: Vec<f32> = (step..end).map(|step| self.rate(step)).collect();
             let start = Instant::now();
             let losses = self.engine.train(step, &rates)?;
             let time = start.elapsed();
@@ -233,6 +223,11 @@ impl<'a> Trainer<'a> {
     pub fn save_last(&mut self) -> Result<()> {
         let state = self.engine.state()?;
         self.directory.save_last(&self.model(state))
+    }
+
+    /// The rate of a step: the schedule's, halved as often as the user wished.
+    fn rate(&self, step: u64) -> f32 {
+        self.settings.schedule().rate(step) * self.progress.rate_factor(step)
     }
 
     fn finished(&self) -> bool {
@@ -330,8 +325,7 @@ impl<'a> Trainer<'a> {
             Ok(loss)
         } else {
             let step = self.progress.step.saturating_sub(1);
-            let rate = self.settings.schedule().rate(step) * self.progress.rate_factor(step);
-            Err(Error::NotFinite { step, rate })
+            Err(Error::NotFinite { step, rate: self.rate(step) })
         }
     }
 
@@ -344,6 +338,13 @@ impl<'a> Trainer<'a> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
+}
+
+/// Gets an engine ready to go on from a state, by the settings of a run.
+pub fn make_ready(engine: &mut dyn Engine, data: &Data, settings: &Settings, state: &State) -> Result<()> {
+    engine.load(&state.parameters)?;
+    engine.prepare(data.train.clone(), settings.batch_plan(data.train.len()), settings.recipe)?;
+    engine.load_state(state)
 }
 
 /// The next number of steps in a range, from how long the last one took; at most four times as many at once.

@@ -7,12 +7,11 @@ use crate::Result;
 use crate::engine::Recipe;
 use crate::model::Shape;
 use crate::report::output::{grouped, table};
+use crate::report::plot::SATURATED;
 use crate::text::{BatchPlan, Order};
 
 /// Activations that are shown.
 const SHOWN: usize = 8;
-/// A hidden unit beyond this hardly answers to its input any more.
-const SATURATED: f32 = 0.97;
 /// Steps of gradient descent, and their rate.
 const STEPS: usize = 10;
 const RATE: f32 = 0.1;

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use super::{BLUE, FONT, Failure, ORANGE, Picture};
 
 /// A unit is called saturated where its activation is beyond this: its slope is then below 6 %.
-const SATURATED: f32 = 0.97;
+pub const SATURATED: f32 = 0.97;
 /// So many that a bin begins where units are called saturated.
 const BINS: usize = 200;
 

@@ -14,7 +14,7 @@ use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 pub use embedding::{Embedding, Letter};
-pub use hidden::Hidden;
+pub use hidden::{Hidden, SATURATED};
 pub use losses::{Baseline, Curves};
 pub use rates::Rates;
 pub use updates::{Updates, ratio};

@@ -4,6 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::{BLUE, FONT, Failure, GREY, Picture};
+use crate::model::parameters::mean_and_deviation;
 
 /// The ratio of each matrix.
 #[derive(Clone, Debug)]
@@ -14,14 +15,7 @@ pub struct Updates {
 
 /// The logarithm to the base of ten of the standard deviation of `rate` times the gradient over that of the weights.
 pub fn ratio(gradient: &[f32], weights: &[f32], rate: f64) -> f64 {
-    (rate * deviation(gradient) / deviation(weights)).log10()
-}
-
-/// The standard deviation of some numbers.
-fn deviation(values: &[f32]) -> f64 {
-    let count = values.len() as f64;
-    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
-    (values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count).sqrt()
+    (rate * mean_and_deviation(gradient).1 / mean_and_deviation(weights).1).log10()
 }
 
 impl Picture for Updates {
