@@ -2,6 +2,7 @@
 
 use bytemuck::cast_slice_mut;
 
+use super::by_word;
 use super::lanes::{LANES, Lanes};
 use super::network::Layout;
 use super::pairs::Pairs;
@@ -13,7 +14,9 @@ pub(super) struct Activations {
     pub(super) batch: usize,
     /// Pairs of position and token that a batch can have: where every place is one, as many as places.
     pub(super) pairs: usize,
-    /// [B, hidden stride], the constant one in column h.
+    /// Numbers from one word to the next where logits stand by word, with the examples across (see [`super::by_word`]).
+    pub(super) across: Option<usize>,
+    /// [B, hidden stride], the constant one in column h; and what fills up the last eight rows.
     pub(super) hidden: Shared<Lanes>,
     /// What dropout multiplies the hidden units with, [B, hidden stride]; empty where none is dropped.
     pub(super) hidden_mask: Shared<Lanes>,
@@ -21,9 +24,10 @@ pub(super) struct Activations {
     pub(super) input_mask: Shared<Lanes>,
     /// What each block of hidden units adds to the logits, [blocks, chunks, B, chunk].
     pub(super) logits_blocks: Shared<Lanes>,
-    /// Logits, then exponentials, then the gradient of the logits, [chunks, B, chunk].
+    /// Logits, then exponentials, then the gradient of the logits, [chunks, B, chunk]; where they stand by word, the
+    /// exponentials, [V, across].
     pub(super) logits: Shared<Lanes>,
-    /// The number that the logits of a chunk were lessened by before their exponentials were taken, [chunks, B].
+    /// The number that the logits of a chunk were lessened by before their exponentials were taken, [chunks, B or across].
     pub(super) references: Shared<Lanes>,
     /// The largest logit of each part, [parts, B].
     pub(super) largest: Shared<Lanes>,
@@ -33,7 +37,8 @@ pub(super) struct Activations {
     pub(super) at_target: Shared<Lanes>,
     /// For each example the largest of all logits, and the loss's scale over the sum of their exponentials, [2, B].
     pub(super) normalizers: Shared<Lanes>,
-    /// W2' exp(logits - largest) of each part, [parts, B, hidden stride]; empty where threads share out the hidden units.
+    /// W2' exp(logits - largest) of each part, [parts, B, hidden stride], or by word [parts, hidden stride, across]; empty
+    /// where threads share out the hidden units.
     pub(super) d_hidden_parts: Shared<Lanes>,
     /// Gradient before tanh, [B, hidden stride].
     pub(super) d_hidden: Shared<Lanes>,
@@ -55,20 +60,23 @@ impl Activations {
         let d_input_parts = if blocks > 0 { blocks } else { parts * usize::from(shape.direct) };
         let by_vocabulary = blocks == 0;
         let if_on = |on: bool, numbers: usize| aligned(if on { numbers } else { 0 });
+        let across = by_word::across(layout, batch);
+        let logits_stride = across.unwrap_or(batch);
         let mut activations = Activations {
             batch,
             pairs,
-            hidden: aligned(batch * hidden_stride),
+            across,
+            hidden: aligned(batch.next_multiple_of(8) * hidden_stride),
             hidden_mask: if_on(drop_hidden, batch * hidden_stride),
             input_mask: if_on(drop_input, batch * shape.input()),
             logits_blocks: aligned(blocks * chunks * batch * chunk),
-            logits: aligned(chunks * batch * chunk),
-            references: aligned(chunks * batch),
+            logits: aligned(chunks * logits_stride * chunk),
+            references: aligned(chunks * logits_stride),
             largest: aligned(parts * batch),
             sums: Shared::new(Lanes::ZERO, parts * batch),
             at_target: aligned(parts * batch),
             normalizers: aligned(2 * batch),
-            d_hidden_parts: if_on(by_vocabulary, parts * batch * hidden_stride),
+            d_hidden_parts: if_on(by_vocabulary, parts * logits_stride * hidden_stride),
             d_hidden: aligned(batch * hidden_stride),
             d_hidden_pairs: if_on(by_vocabulary, pairs * hidden_stride),
             d_input: if_on(by_vocabulary, pairs * position_stride),
@@ -92,12 +100,16 @@ pub(super) struct Scratch {
     pub(super) input: Vec<Lanes>,
     /// What each pair adds to some of the hidden units, or gets back from them, [pairs, columns].
     pub(super) terms: Vec<Lanes>,
-    /// Weights whose rows were turned into columns.
+    /// Weights whose rows were turned into columns; where logits stand by word, the hidden units so, or times a factor for
+    /// each example.
     pub(super) panel: Vec<Lanes>,
     /// What each pair adds to the logits of a chunk, or gets from their gradient, [pairs, chunk].
     pub(super) pair_logits: Vec<Lanes>,
-    /// The exponentials of a chunk or the gradient of its logits, [B, chunk], where the vocabulary has several parts.
+    /// The exponentials of a chunk or the gradient of its logits, [B, chunk], where the vocabulary has several parts; by
+    /// word [chunk, across].
     pub(super) logits: Vec<Lanes>,
+    /// Where logits stand by word: the largest logit so far, and the sum of the exponentials, [2, across].
+    pub(super) softmax: Vec<Lanes>,
     /// As many as there can be pairs.
     pub(super) ones: Vec<f32>,
 }
@@ -108,15 +120,21 @@ impl Scratch {
         let Layout { shape, hidden_stride, position_stride, chunk, .. } = layout;
         let lines = |numbers: usize| vec![Lanes::ZERO; numbers.div_ceil(LANES)];
         let direct = if shape.direct { layout.direct_stride() } else { 0 };
+        let across = by_word::across(layout, batch);
         Scratch {
             contexts: Vec::with_capacity(batch * shape.context),
             targets: Vec::with_capacity(batch),
             pairs: Pairs::new(shape.context, shape.vocabulary),
             input: lines(pairs * position_stride),
             terms: lines(pairs * columns),
-            panel: lines((chunk * hidden_stride.max(direct)).max(hidden_stride * position_stride)),
+            panel: lines(
+                (chunk * hidden_stride.max(direct))
+                    .max(hidden_stride * position_stride)
+                    .max(across.unwrap_or(0) * hidden_stride),
+            ),
             pair_logits: lines(if shape.direct { pairs * chunk } else { 0 }),
-            logits: lines(if layout.parts > 1 { batch * chunk } else { 0 }),
+            logits: lines(if layout.parts > 1 { across.unwrap_or(batch) * chunk } else { 0 }),
+            softmax: lines(across.map_or(0, |across| 2 * across)),
             ones: vec![1.0; pairs],
         }
     }

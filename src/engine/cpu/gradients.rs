@@ -7,6 +7,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
 use super::by_hidden::{self, Share};
+use super::by_word;
 use super::hidden::PairSums;
 use super::home::Home;
 use super::lanes::{InstructionSet, Job, LANES, Lanes};
@@ -120,7 +121,10 @@ pub(super) unsafe fn weights_of_batch<I: InstructionSet>(
             }
         } else {
             for chunk in part(layout.chunks, index, threads) {
-                output_rows::<I>(to, batch, chunk, purpose);
+                match batch.activations.across {
+                    Some(across) => by_word::output_rows::<I>(to, batch, chunk, across, purpose),
+                    None => output_rows::<I>(to, batch, chunk, purpose),
+                }
             }
         }
     }
@@ -171,8 +175,7 @@ unsafe fn hidden_weights<I: InstructionSet>(
                 change: purpose.change(
                     #[inline(always)]
                     |decay| &decay.hidden,
-                ),
-            });
+                ) });
         }
     }
     let range = bias.numbers(index, threads);
@@ -193,8 +196,7 @@ unsafe fn hidden_weights<I: InstructionSet>(
                 change: purpose.change(
                     #[inline(always)]
                     |decay| &decay.hidden_bias,
-                ),
-            });
+                ) });
         }
     }
 }
@@ -251,8 +253,7 @@ unsafe fn output_rows<I: InstructionSet>(to: &Network, batch: &mut Batch, chunk:
             change: purpose.change(
                 #[inline(always)]
                 |decay| &decay.output,
-            ),
-        });
+            ) });
     }
 }
 
@@ -303,8 +304,7 @@ unsafe fn direct_rows<I: InstructionSet>(
                     .write_numbers(parts.start * position_stride..parts.end * position_stride)
                     .into(),
                 out_stride: position_stride,
-                change: if first { Change::Write } else { Change::Add },
-            });
+                change: if first { Change::Write } else { Change::Add } });
             I::call(Product {
                 left: Left::Columns { values: d_pairs[here.start * stride..].into(), stride },
                 rows: rows.len(),
@@ -317,8 +317,7 @@ unsafe fn direct_rows<I: InstructionSet>(
                 change: purpose.change(
                     #[inline(always)]
                     |decay| &decay.direct,
-                ),
-            });
+                ) });
         }
     }
 }

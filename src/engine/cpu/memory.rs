@@ -30,7 +30,7 @@ impl Own {
 
 impl Scratch {
     fn bytes(&self) -> u64 {
-        let lines = [&self.input, &self.terms, &self.panel, &self.pair_logits, &self.logits]
+        let lines = [&self.input, &self.terms, &self.panel, &self.pair_logits, &self.logits, &self.softmax]
             .map(Vec::len)
             .iter()
             .sum::<usize>();

@@ -18,6 +18,7 @@
 mod activations;
 mod bandwidth;
 mod by_hidden;
+mod by_word;
 mod clock;
 mod crew;
 mod dropout;

@@ -10,6 +10,7 @@ use std::ops::Range;
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
+use super::by_word::SumOfParts;
 use super::clock::{Pass, Timer};
 use super::functions::tanh_slope;
 use super::lanes::{InstructionSet, Job, LANES};
@@ -65,8 +66,7 @@ pub(super) fn logits_forward<I: InstructionSet>(
         columns: count,
         out: (&mut *logits).into(),
         out_stride: stride,
-        change: Change::Write,
-    });
+        change: Change::Write });
     if !shape.direct {
         return;
     }
@@ -84,8 +84,7 @@ pub(super) fn logits_forward<I: InstructionSet>(
             columns: count,
             out: (&mut pair_logits[here.start * stride..]).into(),
             out_stride: stride,
-            change: Change::Write,
-        });
+            change: Change::Write });
     }
     let places = &pairs.of_example[examples.start * shape.context..examples.end * shape.context];
     I::call(AddPairs { places, context: shape.context, pair_logits, logits, stride });
@@ -197,8 +196,7 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
                     columns: hidden_stride,
                     out: (&mut *d_hidden).into(),
                     out_stride: hidden_stride,
-                    change: if first { Change::Write } else { Change::Add },
-                });
+                    change: if first { Change::Write } else { Change::Add } });
             }
             scratch.logits = apart;
             timer.end(Pass::HiddenBackward);
@@ -229,47 +227,68 @@ impl Job for Finish<'_> {
         let Finish { read, activations, targets, examples, scale, hidden } = self;
         let Layout { hidden_stride, parts, .. } = read.layout;
         let batch = activations.batch;
-        let mut weights = [0.0; MOST_PARTS];
+        let mut weights = [[0.0; LANES]; MOST_PARTS];
         let weights = &mut weights[..parts];
-        for example in examples {
-            let own = |first: usize, width: usize| (first + example) * width..(first + example + 1) * width;
-            // SAFETY: these examples are this thread's own, and their parts were written before a barrier.
-            unsafe {
-                let of = |number: usize| number * batch + example..number * batch + example + 1;
-                let mut most = f32::NEG_INFINITY;
-                for number in 0..parts {
-                    most = most.max(activations.largest.read_numbers(of(number))[0]);
+        for first in examples.clone().step_by(LANES) {
+            let block = first..(first + LANES).min(examples.end);
+            for (lane, example) in block.clone().enumerate() {
+                // SAFETY: these examples are this thread's own, and their parts were written before a barrier.
+                unsafe {
+                    let of = |number: usize| number * batch + example..number * batch + example + 1;
+                    let mut most = f32::NEG_INFINITY;
+                    for number in 0..parts {
+                        most = most.max(activations.largest.read_numbers(of(number))[0]);
+                    }
+                    let mut sum = 0.0;
+                    for (number, weight) in weights.iter_mut().enumerate() {
+                        weight[lane] = exp_of_one::<I>(activations.largest.read_numbers(of(number))[0] - most);
+                        let lanes = activations.sums.read_part(of(number));
+                        sum += weight[lane] * I::Full::load(lanes[0].0.as_ptr()).sum();
+                    }
+                    let target = targets[example] as usize;
+                    let at_target = activations.at_target.read_numbers(of(read.layout.part_of(target)))[0];
+                    activations.losses.write_numbers(of(0))[0] = sum.ln() + (most - at_target);
+                    activations.normalizers.write_numbers(of(0))[0] = most;
+                    activations.normalizers.write_numbers(of(1))[0] = scale / sum;
+                    weights.iter_mut().for_each(
+                        #[inline(always)]
+                        |weight| weight[lane] *= scale / sum,
+                    );
                 }
-                let mut sum = 0.0;
-                for (number, weight) in weights.iter_mut().enumerate() {
-                    *weight = exp_of_one::<I>(activations.largest.read_numbers(of(number))[0] - most);
-                    let lanes = activations.sums.read_part(of(number));
-                    sum += *weight * I::Full::load(lanes[0].0.as_ptr()).sum();
-                }
+            }
+            let Some(share_kept) = hidden else { continue };
+            let rows = block.start * hidden_stride..block.end * hidden_stride;
+            // SAFETY: as above.
+            let (d_hidden, d_hidden_parts) = unsafe {
+                let parts = activations.d_hidden_parts.read_numbers(0..activations.d_hidden_parts.len() * LANES);
+                (activations.d_hidden.write_numbers(rows.clone()), parts)
+            };
+            if let Some(across) = activations.across {
+                let layout = read.layout;
+                I::call(SumOfParts { parts: d_hidden_parts, layout, across, examples: block.clone(), weights, d_hidden });
+            }
+            for (lane, (example, d_hidden)) in block.zip(d_hidden.chunks_exact_mut(hidden_stride)).enumerate() {
+                let own = example * hidden_stride..(example + 1) * hidden_stride;
                 let target = targets[example] as usize;
-                let at_target = activations.at_target.read_numbers(of(read.layout.part_of(target)))[0];
-                activations.losses.write_numbers(own(0, 1))[0] = sum.ln() + (most - at_target);
-                activations.normalizers.write_numbers(own(0, 1))[0] = most;
-                activations.normalizers.write_numbers(own(batch, 1))[0] = scale / sum;
-                let Some(share_kept) = hidden else { continue };
-                weights.iter_mut().for_each(
-                    #[inline(always)]
-                    |weight| *weight *= scale / sum,
-                );
-                let d_hidden = activations.d_hidden.write_numbers(own(0, hidden_stride));
+                // SAFETY: as above.
+                let (hidden, mask) = unsafe {
+                    let mask = if activations.hidden_mask.is_empty() {
+                        &[]
+                    } else {
+                        activations.hidden_mask.read_numbers(own.clone())
+                    };
+                    (activations.hidden.read_numbers(own), mask)
+                };
                 let row = BeforeTanh {
-                    parts: activations.d_hidden_parts.read_numbers(0..parts * batch * hidden_stride),
+                    parts: if activations.across.is_some() { &[] } else { d_hidden_parts },
                     part_stride: batch * hidden_stride,
                     first: example * hidden_stride,
                     weights,
+                    lane,
                     target: &read.output[target * hidden_stride..][..hidden_stride],
                     scale,
-                    hidden: activations.hidden.read_numbers(own(0, hidden_stride)),
-                    mask: if activations.hidden_mask.is_empty() {
-                        &[]
-                    } else {
-                        activations.hidden_mask.read_numbers(own(0, hidden_stride))
-                    },
+                    hidden,
+                    mask,
                     share_kept,
                 };
                 let mut column = 0;
@@ -287,11 +306,13 @@ impl Job for Finish<'_> {
 
 /// The gradient before tanh of one example.
 struct BeforeTanh<'a> {
+    /// Nothing where their sum stands already where the gradient goes.
     parts: &'a [f32],
     part_stride: usize,
     first: usize,
-    /// What each part is multiplied with.
-    weights: &'a [f32],
+    /// What each part is multiplied with, and in which lane this example's stands.
+    weights: &'a [[f32; LANES]],
+    lane: usize,
     /// The target's row of output weights.
     target: &'a [f32],
     scale: f32,
@@ -306,9 +327,13 @@ impl BeforeTanh<'_> {
     #[allow(unsafe_code)]
     fn columns<V: Vector>(&self, column: usize, d_hidden: &mut [f32]) {
         let mut sum = V::splat(0.0);
-        for (number, &weight) in self.weights.iter().enumerate() {
-            let part = load::<V>(self.parts, number * self.part_stride + self.first + column);
-            sum = V::mul_add(V::splat(weight), part, sum);
+        if self.parts.is_empty() {
+            sum = load::<V>(d_hidden, column);
+        } else {
+            for (number, weights) in self.weights.iter().enumerate() {
+                let part = load::<V>(self.parts, number * self.part_stride + self.first + column);
+                sum = V::mul_add(V::splat(weights[self.lane]), part, sum);
+            }
         }
         sum = V::mul_add(V::splat(-self.scale), load::<V>(self.target, column), sum);
         let mut slope = tanh_slope(load::<V>(self.hidden, column), V::splat(self.share_kept));

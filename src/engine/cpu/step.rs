@@ -2,6 +2,7 @@
 
 use super::activations::{Activations, Scratch};
 use super::by_hidden::{self, Share};
+use super::by_word;
 use super::clock::{Pass, Timer};
 use super::dropout::DrawMask;
 use super::hidden::{embedding_gather, hidden_forward, input_backward};
@@ -92,7 +93,12 @@ impl Turn<'_> {
             }
             barrier.wait(index);
             timer.end(Pass::Wait);
-            output_layer::<I>(read, scratch, activations, timer, (index, threads));
+            match activations.across {
+                Some(across) => {
+                    by_word::output_layer::<I>(read, scratch, activations, across, timer, (index, threads));
+                }
+                None => output_layer::<I>(read, scratch, activations, timer, (index, threads)),
+            }
             if layout.parts > 1 {
                 barrier.wait(index);
                 timer.end(Pass::Wait);
