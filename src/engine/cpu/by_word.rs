@@ -57,14 +57,7 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
     // SAFETY: hidden units were written before a barrier; columns of examples are this thread's own.
     unsafe {
         let from = activations.hidden.read_numbers(0..rows * hidden_stride).into();
-        I::call(Panel {
-            from,
-            row_stride: hidden_stride,
-            rows,
-            columns: hidden_stride,
-            panel: hidden,
-            stride: across,
-        });
+        I::call(Panel { from, row_stride: hidden_stride, rows, columns: hidden_stride, panel: hidden, stride: across });
         for (number, lines) in segments(layout, blocks, (index, threads)) {
             let examples = lines.start * LANES..lines.end * LANES;
             let of = |rows: Range<usize>| rows.start * across + examples.start..(rows.end - 1) * across + examples.end;
@@ -94,8 +87,8 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
                 for example in examples.start..examples.end.min(batch) {
                     let target = targets[example] as usize;
                     if own.contains(&target) {
-                        activations.at_target.write_numbers(number * batch + example..number * batch + example + 1)[0] =
-                            logits[(target - own.start) * across + example];
+                        activations.at_target.write_numbers(number * batch + example..number * batch + example + 1)
+                            [0] = logits[(target - own.start) * across + example];
                     }
                 }
                 I::call(Exponentials {
@@ -121,7 +114,8 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
                     columns: examples.len(),
                     out: d_hidden(),
                     out_stride: across,
-                    change: if first { Change::Write } else { Change::Add } });
+                    change: if first { Change::Write } else { Change::Add },
+                });
                 timer.end(Pass::HiddenBackward);
             }
             for example in examples.start..examples.end.min(batch) {

@@ -175,7 +175,8 @@ unsafe fn hidden_weights<I: InstructionSet>(
                 change: purpose.change(
                     #[inline(always)]
                     |decay| &decay.hidden,
-                ) });
+                ),
+            });
         }
     }
     let range = bias.numbers(index, threads);
@@ -196,7 +197,8 @@ unsafe fn hidden_weights<I: InstructionSet>(
                 change: purpose.change(
                     #[inline(always)]
                     |decay| &decay.hidden_bias,
-                ) });
+                ),
+            });
         }
     }
 }
@@ -253,7 +255,8 @@ unsafe fn output_rows<I: InstructionSet>(to: &Network, batch: &mut Batch, chunk:
             change: purpose.change(
                 #[inline(always)]
                 |decay| &decay.output,
-            ) });
+            ),
+        });
     }
 }
 
@@ -304,7 +307,8 @@ unsafe fn direct_rows<I: InstructionSet>(
                     .write_numbers(parts.start * position_stride..parts.end * position_stride)
                     .into(),
                 out_stride: position_stride,
-                change: if first { Change::Write } else { Change::Add } });
+                change: if first { Change::Write } else { Change::Add },
+            });
             I::call(Product {
                 left: Left::Columns { values: d_pairs[here.start * stride..].into(), stride },
                 rows: rows.len(),
@@ -317,7 +321,8 @@ unsafe fn direct_rows<I: InstructionSet>(
                 change: purpose.change(
                     #[inline(always)]
                     |decay| &decay.direct,
-                ) });
+                ),
+            });
         }
     }
 }

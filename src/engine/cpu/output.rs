@@ -66,7 +66,8 @@ pub(super) fn logits_forward<I: InstructionSet>(
         columns: count,
         out: (&mut *logits).into(),
         out_stride: stride,
-        change: Change::Write });
+        change: Change::Write,
+    });
     if !shape.direct {
         return;
     }
@@ -84,7 +85,8 @@ pub(super) fn logits_forward<I: InstructionSet>(
             columns: count,
             out: (&mut pair_logits[here.start * stride..]).into(),
             out_stride: stride,
-            change: Change::Write });
+            change: Change::Write,
+        });
     }
     let places = &pairs.of_example[examples.start * shape.context..examples.end * shape.context];
     I::call(AddPairs { places, context: shape.context, pair_logits, logits, stride });
@@ -196,7 +198,8 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
                     columns: hidden_stride,
                     out: (&mut *d_hidden).into(),
                     out_stride: hidden_stride,
-                    change: if first { Change::Write } else { Change::Add } });
+                    change: if first { Change::Write } else { Change::Add },
+                });
             }
             scratch.logits = apart;
             timer.end(Pass::HiddenBackward);
@@ -265,7 +268,14 @@ impl Job for Finish<'_> {
             };
             if let Some(across) = activations.across {
                 let layout = read.layout;
-                I::call(SumOfParts { parts: d_hidden_parts, layout, across, examples: block.clone(), weights, d_hidden });
+                I::call(SumOfParts {
+                    parts: d_hidden_parts,
+                    layout,
+                    across,
+                    examples: block.clone(),
+                    weights,
+                    d_hidden,
+                });
             }
             for (lane, (example, d_hidden)) in block.zip(d_hidden.chunks_exact_mut(hidden_stride)).enumerate() {
                 let own = example * hidden_stride..(example + 1) * hidden_stride;
