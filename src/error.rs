@@ -53,6 +53,19 @@ pub enum Error {
         /// Its learning rate.
         rate: f32,
     },
+    /// A number that training changes is not finite, though losses still are: an activation bounds what follows from it.
+    #[error(
+        "{tensor} holds a number that is not finite at step {step} (learning rate {rate}): training diverged. Try a \
+         smaller --rate, or --init scaled. What was saved before is kept"
+    )]
+    NotFiniteState {
+        /// The tensor, by its name in a model file.
+        tensor: String,
+        /// The last step before it was found.
+        step: u64,
+        /// Its learning rate.
+        rate: f32,
+    },
     /// A check was made and does not hold.
     #[error("{0}")]
     Check(String),
@@ -95,6 +108,15 @@ impl Error {
     /// A file whose content cannot be used.
     pub fn content(path: &Path, reason: impl Into<String>) -> Self {
         Error::Content { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// The exit code of a program that ends with it: a wrong use, or a failure.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Closed => 0,
+            Error::Usage(_) => 2,
+            _ => 1,
+        }
     }
 
     /// A wrong setting or option.

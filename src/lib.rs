@@ -57,8 +57,8 @@ pub mod cli;
 pub mod engine;
 pub mod error;
 pub mod export;
-#[cfg(test)]
-mod fuzzing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod language_model;
 pub mod model;
 pub mod reference;

@@ -31,10 +31,11 @@ fn main() -> ExitCode {
     }
     match cli::run(cli) {
         Ok(code) => ExitCode::from(code),
-        Err(Error::Closed) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error}"));
-            ExitCode::from(if matches!(error, Error::Usage(_)) { 2 } else { 1 })
+            if !matches!(error, Error::Closed) {
+                say(&format!("error: {error}"));
+            }
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -201,6 +201,11 @@ def main(program):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "words.txt").write_text(WORDS * 40, encoding="utf-8")
+        # Words that other programs mean something by are words like others, and no line of a file stands there twice.
+        (folder / "marks.txt").write_text((WORDS + "the </s> saw an <unk> .\n") * 40, encoding="utf-8")
+        marks = Network(program, folder, "marks", "marks.txt --tokens words --split 60/20/20 --context 3 --hidden 12")
+        assert marks.tokens.count("</s>") == 2 and "<unk>" in marks.tokens
+        check_vectors(marks)
         for name, options, contexts, line in NETWORKS:
             network = Network(program, folder, name, options)
             check_log_probabilities(network, contexts, line)

@@ -1,6 +1,7 @@
 //! Faults of the world around the program: closed streams, two programs at once, files that were tampered with, too
 //! little memory, kills, a long run. Each was seen to go wrong before it was mended, or with a planted error.
 
+mod common;
 #[path = "common/program.rs"]
 mod program;
 
@@ -115,6 +116,18 @@ fn too_little_memory_and_endless_files_are_messages_and_not_aborts() {
     assert!(message.contains("out of memory: training needs about") && message.contains("--batch"), "{message}");
     assert!(place.error("train /dev/zero --cpu", 1).contains("a device without end"));
     assert!(!place.path("runs").exists());
+}
+
+#[test]
+fn a_run_that_diverges_on_a_gpu_ends_and_keeps_what_was_saved() {
+    if common::gpu().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let message = place.error("train --device gpu --steps 50 --hidden 20 --rate 1e30 --out run --quiet", 1);
+    assert!(message.contains("training diverged") && message.contains("--rate"), "{message}");
+    assert_eq!(of(&place.events("inspect run/last.safetensors"), "inspect").len(), 1);
+    assert!(place.error("train --resume run --quiet", 1).contains("training diverged"));
 }
 
 #[test]

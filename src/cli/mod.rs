@@ -27,6 +27,8 @@ pub mod table1;
 pub mod text_options;
 pub mod tour;
 pub mod train;
+#[cfg(test)]
+mod trouble;
 
 use std::sync::atomic::AtomicBool;
 

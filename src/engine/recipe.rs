@@ -190,6 +190,16 @@ impl State {
         self.average.as_ref().unwrap_or(&self.parameters)
     }
 
+    /// The name of the first tensor with a number that is not finite, which no model file may hold.
+    pub fn not_finite(&self) -> Option<String> {
+        let carried = self.carried().into_iter().filter_map(|(prefix, of)| Some((format!("{prefix}."), of?)));
+        let mut all = std::iter::once((String::new(), &self.parameters)).chain(carried);
+        all.find_map(|(prefix, parameters)| {
+            let (tensor, _) = parameters.tensors().find(|(_, values)| values.iter().any(|value| !value.is_finite()))?;
+            Some(format!("{prefix}{}", tensor.name))
+        })
+    }
+
     /// Whether the state has what the recipe needs and nothing else.
     pub fn fits(&self, recipe: &Recipe) -> bool {
         self.velocity.is_some() == recipe.keeps_velocity()

@@ -1,4 +1,5 @@
-//! How much memory a piece of work takes: an allocator for the unit tests that counts on each thread.
+//! How much memory a piece of work takes: an allocator for unit tests and fuzz targets that counts on
+//! each thread.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -46,7 +47,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 /// Does some work on this thread, and gives the most bytes that it held at any moment.
-pub(super) fn most<T>(work: impl FnOnce() -> T) -> (T, usize) {
+pub fn most<T>(work: impl FnOnce() -> T) -> (T, usize) {
     HELD.set((0, 0));
     let result = work();
     (result, HELD.get().1.max(0) as usize)

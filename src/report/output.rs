@@ -93,6 +93,11 @@ fn write_line(text: &str) -> Result<()> {
 }
 
 fn write(text: &str) -> Result<()> {
+    if cfg!(test) {
+        // What a unit test prints is only shown where it fails.
+        print!("{text}");
+        return Ok(());
+    }
     let mut stdout = std::io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written.map_err(|source| match source.kind() {

@@ -221,8 +221,18 @@ impl<'a> Trainer<'a> {
 
     /// Saves the state as it is.
     pub fn save_last(&mut self) -> Result<()> {
-        let state = self.engine.state()?;
+        let state = self.state()?;
         self.directory.save_last(&self.model(state))
+    }
+
+    /// The state as it is. One that no file may hold is an error, so that what was saved before is kept.
+    fn state(&mut self) -> Result<State> {
+        let state = self.engine.state()?;
+        let step = self.progress.step.saturating_sub(1);
+        match state.not_finite() {
+            Some(tensor) => Err(Error::NotFiniteState { tensor, step, rate: self.rate(step) }),
+            None => Ok(state),
+        }
     }
 
     /// The rate of a step: the schedule's, halved as often as the user wished.
@@ -277,7 +287,7 @@ impl<'a> Trainer<'a> {
     fn report(&mut self, rate: f32, observer: &mut dyn Observer) -> Result<bool> {
         let step = self.progress.step;
         let batch = f64::from(self.settings.batch);
-        let state = if self.at_event(self.settings.eval_every) { Some(self.engine.state()?) } else { None };
+        let state = if self.at_event(self.settings.eval_every) { Some(self.state()?) } else { None };
         let valid = state.as_ref().map(|state| self.validate(state)).transpose()?;
         let best = valid.is_some_and(|valid| self.progress.best.is_none_or(|best| valid < best.valid));
         let report = Report {

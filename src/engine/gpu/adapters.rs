@@ -90,20 +90,23 @@ fn enumerate(backends: wgpu::Backends) -> Vec<Adapter> {
     for handle in pollster::block_on(instance.enumerate_adapters(backends)) {
         let info = handle.get_info();
         let Some(backend) = backend_name(info.backend) else { continue };
-        let limits = handle.limits();
+        let has = handle.limits();
+        let limits = Limits {
+            storage_binding_bytes: has.max_storage_buffer_binding_size,
+            buffer_bytes: has.max_buffer_size,
+            workgroup_storage_bytes: has.max_compute_workgroup_storage_size,
+            invocations_per_workgroup: has.max_compute_invocations_per_workgroup,
+            storage_buffers: has.max_storage_buffers_per_shader_stage,
+        };
+        #[cfg(test)]
+        let limits = super::trouble::limits(limits);
         list.push(Adapter {
             index: list.iter().filter(|other| other.backend == backend).count(),
             name: info.name,
             backend,
             kind: kind(info.device_type),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-            limits: Limits {
-                storage_binding_bytes: limits.max_storage_buffer_binding_size,
-                buffer_bytes: limits.max_buffer_size,
-                workgroup_storage_bytes: limits.max_compute_workgroup_storage_size,
-                invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
-                storage_buffers: limits.max_storage_buffers_per_shader_stage,
-            },
+            limits,
             handle,
         });
     }

@@ -1,6 +1,7 @@
 //! What a training takes on the device: it is prepared, and the buffers that were made for it are counted.
 
 use super::cut::Cut;
+use super::device::WORKGROUP_BYTES;
 use super::layout::padded;
 use super::{Gpu, small};
 use crate::Result;
@@ -16,7 +17,7 @@ impl Gpu {
         let model = self.model()?;
         let step = self.step(&feed, &model.parameters, &carried)?;
         self.device.check()?;
-        let unfit = small::unfit(&self.device, model.shape, feed.batch(), &recipe);
+        let unfit = small::unfit(model.shape, feed.batch(), &recipe);
         let takes_small = self.takes_small_path(feed.batch(), &recipe)?;
         let path = if takes_small {
             "small: two dispatches a step, with the activations of an example in a workgroup".to_owned()
@@ -31,7 +32,7 @@ impl Gpu {
         let limit = self.device.limits().workgroup_storage_bytes;
         limits.push(Bound {
             name: "workgroup memory of the small path".to_owned(),
-            most: small::workgroup_bytes(&self.device) as u64,
+            most: WORKGROUP_BYTES.into(),
             asked: small::needed_bytes(model.shape) as u64,
             consequence: format!("the general path is taken; the device itself has {limit}"),
         });

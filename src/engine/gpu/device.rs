@@ -13,18 +13,25 @@ pub(super) use super::buffer::{Buffer, Part};
 use super::kernels::Kernel;
 use super::pipelines::{Pipeline, Pipelines};
 pub(super) use super::recording::{Dispatch, Recording, Stamps};
+#[cfg(test)]
+use super::trouble;
 use super::tuning::{NoStore, Store, Tuning};
 use crate::engine::Hardware;
 use crate::{Error, Result};
 
 /// Workgroups of a dispatch in each dimension: what every backend has.
 pub(super) const MOST_WORKGROUPS: u32 = 65_535;
+/// Memory that a workgroup must be able to have: what the web guarantees.
+pub(super) const WORKGROUP_BYTES: u32 = 16 << 10;
 /// Submissions that may wait in the device's queue while the host records the next one.
 const IN_FLIGHT: usize = 3;
 /// How long a wait sleeps before it looks whether the device was lost.
 const WAIT_SLICE: Duration = Duration::from_secs(2);
 /// A submission that takes longer has hung: none is meant to take more than a fifth of a second.
 const WAIT_MOST: Duration = Duration::from_secs(120);
+
+/// The end of a message about memory: other programs may have taken it.
+const GOES_ON: &str = ". A run that was saved is whole; it goes on with `gpu-mlp train --resume`, once there is memory";
 
 /// An opened device. Kernels are checked against their buffers' ends, or trusted.
 pub struct Device {
@@ -62,14 +69,13 @@ impl Device {
 
     fn open_for(adapter: Adapter, checked: bool, store: Box<dyn Store>, features: wgpu::Features) -> Result<Self> {
         let name = adapter.name.clone();
-        if adapter.limits.storage_buffers < 8 || adapter.limits.invocations_per_workgroup < 256 {
+        let Limits { storage_buffers, invocations_per_workgroup, workgroup_storage_bytes, .. } = adapter.limits;
+        if storage_buffers < 8 || invocations_per_workgroup < 256 || workgroup_storage_bytes < WORKGROUP_BYTES {
             return Err(Error::Device(format!(
-                "{}:{} {name} runs compute kernels with at most {} storage buffers and {} invocations in a workgroup; \
-                 8 and 256 are needed. Choose another device: `gpu-mlp devices` lists them",
-                adapter.backend,
-                adapter.index,
-                adapter.limits.storage_buffers,
-                adapter.limits.invocations_per_workgroup
+                "{}:{} {name} runs compute kernels with at most {storage_buffers} storage buffers, and \
+                 {invocations_per_workgroup} invocations and {workgroup_storage_bytes} bytes of memory in a workgroup; 8, 256 \
+                 and {WORKGROUP_BYTES} are needed. Choose another device: `gpu-mlp devices` lists them",
+                adapter.backend, adapter.index,
             )));
         }
         let has = adapter.handle.limits();
@@ -80,9 +86,9 @@ impl Device {
             label: Some("gpu-mlp"),
             required_features: features,
             required_limits: wgpu::Limits {
-                max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
-                max_buffer_size: has.max_buffer_size,
-                max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size,
+                max_storage_buffer_binding_size: adapter.limits.storage_binding_bytes,
+                max_buffer_size: adapter.limits.buffer_bytes,
+                max_compute_workgroup_storage_size: adapter.limits.workgroup_storage_bytes,
                 ..base
             },
             experimental_features: wgpu::ExperimentalFeatures::disabled(),
@@ -160,6 +166,19 @@ impl Device {
         self.device.destroy();
     }
 
+    /// What a test wants to go wrong when work is handed over.
+    #[cfg(test)]
+    fn meet_trouble(&self) {
+        match trouble::at(trouble::Place::Submission) {
+            None => {}
+            Some(trouble::Trouble::Lost) => self.destroy(),
+            Some(_) => {
+                let error = wgpu::Error::OutOfMemory { source: "injected".into() };
+                self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(told(&error));
+            }
+        }
+    }
+
     /// What was chosen for this device by measuring.
     pub(super) fn choice(&self, key: &str) -> Option<String> {
         self.tuning.borrow_mut().get(key)
@@ -177,15 +196,19 @@ impl Device {
 
     /// The first thing that went wrong on the device, if anything did; its loss before all.
     pub(super) fn check(&self) -> Result<()> {
-        // A loss is only told to whoever looks.
         let failed = self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if failed {
-            let _ = self.device.poll(wgpu::PollType::Poll);
+            self.listen();
         }
         match &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
             Some(message) => Err(Error::Device(format!("{}: {message}", self.adapter.name))),
         }
+    }
+
+    /// Lets the device tell that it is lost: it does so only to whoever waits until all else that it was given is over.
+    fn listen(&self) {
+        let _ = self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(WAIT_SLICE) });
     }
 
     /// A storage buffer of so many words, zero at first. A tensor that the device cannot hold is an error.
@@ -251,17 +274,19 @@ impl Device {
             usage: usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        match pollster::block_on(scope.pop()) {
-            None => {
-                self.made.borrow_mut().push((name.to_owned(), words as u64 * 4));
-                Ok(Buffer { handle, words })
-            }
-            Some(_) => Err(Error::Device(format!(
-                "{} has no memory left for {name} ({} bytes). Choose a smaller batch or network, or another device",
+        let failed = pollster::block_on(scope.pop()).is_some();
+        #[cfg(test)]
+        let failed = failed || trouble::at(trouble::Place::Buffer).is_some();
+        if failed {
+            return Err(Error::Device(format!(
+                "{} has no memory left for {name} ({} bytes). Choose a smaller --batch or network, or another device \
+                 (--cpu){GOES_ON}",
                 self.adapter.name,
                 words * 4
-            ))),
+            )));
         }
+        self.made.borrow_mut().push((name.to_owned(), words as u64 * 4));
+        Ok(Buffer { handle, words })
     }
 
     /// Writes to the beginning of a buffer, after what was submitted before and before what is submitted next.
@@ -325,6 +350,8 @@ impl Device {
     /// Hands commands of so many steps to the device. Returns at once, unless too many submissions are waiting: then it
     /// waits for the oldest and returns the number of its steps.
     pub(super) fn submit(&mut self, recording: Recording, steps: usize) -> Result<Option<usize>> {
+        #[cfg(test)]
+        self.meet_trouble();
         let index = self.queue.submit([recording.encoder.finish()]);
         self.in_flight.push_back((index, steps));
         self.check()?;
@@ -388,6 +415,9 @@ impl Device {
                 Ok(_) => return Ok(()),
                 Err(wgpu::PollError::Timeout) if begin.elapsed() < WAIT_MOST => {}
                 Err(error) => {
+                    // A device that is lost does not know what it was given last.
+                    self.listen();
+                    self.check()?;
                     return Err(Error::Device(format!(
                         "{} did not finish its work within {} s: {error}",
                         self.adapter.name,
@@ -402,11 +432,10 @@ impl Device {
 /// An error of the device, with what to do where that is known.
 pub(super) fn told(error: &wgpu::Error) -> String {
     match error {
-        wgpu::Error::OutOfMemory { .. } => {
-            "out of memory on the device. Choose a smaller --batch, --hidden, --embedding or \
-                                            --context, or --max-vocab; `gpu-mlp plan` says what a training takes"
-                .to_owned()
-        }
+        wgpu::Error::OutOfMemory { .. } => format!(
+            "out of memory on the device. Choose a smaller --batch, --hidden, --embedding or --context, or --max-vocab; \
+             `gpu-mlp plan` says what a training takes{GOES_ON}"
+        ),
         other => other.to_string(),
     }
 }

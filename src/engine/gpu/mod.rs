@@ -44,11 +44,13 @@ mod profile;
 mod recording;
 mod small;
 mod step;
+#[cfg(test)]
+pub(crate) mod trouble;
 mod tuning;
 pub mod uniforms;
 mod unroll;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) use tuning::read_choices;
 
 use std::sync::Arc;
@@ -160,7 +162,7 @@ impl Gpu {
     /// Whether the small path takes batches of a recipe. An error says that it cannot although it was asked for.
     fn takes_small_path(&self, batch: usize, recipe: &Recipe) -> Result<bool> {
         let shape = self.model()?.shape;
-        let unfit = small::unfit(&self.device, shape, batch, recipe);
+        let unfit = small::unfit(shape, batch, recipe);
         match (self.path, unfit) {
             (Path::Small, Some(reason)) => Err(Error::Usage(format!(
                 "the small GPU path cannot be taken: {reason}. Choose the general path, or let it be chosen"
@@ -287,6 +289,12 @@ impl Engine for Gpu {
 
     fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {
         let Some(Training { feed, carried, step, .. }) = &self.training else { return Err(nothing_to_train_on()) };
+        #[cfg(test)]
+        if let Some(trouble) = trouble::at(trouble::Place::Steps) {
+            let Model { parameters, layout, .. } = self.model()?;
+            let count = if trouble == trouble::Trouble::NoNumbers { layout.len() } else { 1 };
+            self.device.write(parameters, &vec![f32::NAN; count]);
+        }
         let mut losses = Vec::with_capacity(rates.len());
         for (first, rates) in (first_step..).step_by(RING).zip(rates.chunks(RING)) {
             let factors = (first..).zip(rates).map(|(step, &rate)| Factors::new(carried.recipe(), step, rate));

@@ -1,7 +1,7 @@
 //! The small path: two dispatches a step, for networks so small that starting a dispatch costs more than its work. Which
 //! kernels take it is measured once for each shape and device.
 
-use super::device::{Buffer, Device};
+use super::device::{Buffer, Device, WORKGROUP_BYTES};
 use super::feed::{Feed, RING};
 use super::kernels;
 use super::layout::{Layout, Record};
@@ -15,17 +15,15 @@ use crate::model::Shape;
 const MOST_PARAMETERS: usize = 1 << 16;
 /// Examples in a batch, at most: every parameter sums over them one after the other.
 const MOST_EXAMPLES: usize = 256;
-/// Memory that a workgroup may take, though a device may have more: what the web guarantees.
-const WORKGROUP_BYTES: u32 = 16 << 10;
 
 /// Why a network or a batch does not fit this path, if it does not.
-pub(super) fn unfit(device: &Device, shape: Shape, batch: usize, recipe: &Recipe) -> Option<String> {
+pub(super) fn unfit(shape: Shape, batch: usize, recipe: &Recipe) -> Option<String> {
     if !recipe.is_plain() {
         return Some("it takes plain gradient steps only".to_owned());
     } else if shape.tied || shape.hidden == 0 {
         return Some("it takes networks with hidden units and output weights of their own only".to_owned());
     }
-    let (needed, memory) = (needed_bytes(shape), workgroup_bytes(device));
+    let (needed, memory) = (needed_bytes(shape), WORKGROUP_BYTES as usize);
     if needed > memory {
         Some(format!("the activations of an example need {needed} bytes of workgroup memory; there are {memory}"))
     } else if shape.parameters() > MOST_PARAMETERS {
@@ -58,11 +56,6 @@ const MOST_COMPARISONS: usize = 3 << 18;
 /// | 500, 4, 16, 90 | 1.38 | 0.69, beyond | 0.51, beyond | 0.44, beyond |
 pub(super) fn pays(on_software: bool, shape: Shape, batch: usize) -> bool {
     !on_software || shape.vocabulary * shape.embedding * batch * shape.context <= MOST_COMPARISONS
-}
-
-/// Bytes of memory that a workgroup of this path may take.
-pub(super) fn workgroup_bytes(device: &Device) -> usize {
-    WORKGROUP_BYTES.min(device.limits().workgroup_storage_bytes) as usize
 }
 
 /// Bytes that a workgroup of the widest variant needs.

@@ -1,0 +1,13 @@
+#![no_main]
+
+mod headers;
+
+use gpu_mlp::fuzzing::readers::GOLDEN;
+
+libfuzzer_sys::fuzz_target!(|file: &[u8]| {
+    GOLDEN.check(file);
+});
+
+libfuzzer_sys::fuzz_mutator!(|file: &mut [u8], size: usize, most: usize, seed: u32| {
+    headers::change(file, size, most, seed)
+});
