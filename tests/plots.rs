@@ -5,6 +5,9 @@ mod program;
 
 use std::path::Path;
 
+use gpu_mlp::model::Parameters;
+use gpu_mlp::model::parameters::mean_and_deviation;
+use gpu_mlp::train::files::read_model;
 use program::{Place, SHORT, bytes, events, of};
 
 /// Width, height, and the share of pixels that are not white.
@@ -52,6 +55,44 @@ fn a_run_has_four_pictures_with_their_numbers() {
     let lecture = place.events("plot lecture --cpu --format svg");
     assert!(lecture[2]["loss_at_start"].as_f64().unwrap() > 2.0 * 27f64.ln(), "the lecture's are too large");
     assert_eq!(plots[3]["log10_update_to_weight"].as_array().unwrap().len(), 3);
+}
+
+/// The same run, ended ten times a step later each, tells what its next ten steps change.
+#[test]
+fn updates_are_those_of_the_run_s_own_rule() {
+    const FIRST: usize = 30;
+    let rules = ["--optimizer momentum --rate 0.02", "--optimizer adamw --rate 0.002 --dropout 0.2 --weight-decay 0.1"];
+    for rule in rules {
+        let place = Place::new();
+        let states: Vec<Parameters> = (FIRST..=FIRST + 10)
+            .map(|steps| {
+                place.events(&format!(
+                    "train --cpu --steps {steps} --hidden 20 --batch 16 --eval-every 100 --schedule constant {rule} --out \
+                     run{steps}"
+                ));
+                read_model(&place.path(&format!("run{steps}/last.safetensors"))).unwrap().state.parameters
+            })
+            .collect();
+        let plots = place.events(&format!("plot run{FIRST} --cpu --format svg"));
+        let updates = plots.iter().find(|plot| plot["picture"] == "updates").unwrap();
+        assert_eq!((updates["step"].as_u64(), updates["steps"].as_u64()), (Some(FIRST as u64), Some(10)));
+        assert!(rule.contains(updates["optimizer"].as_str().unwrap()), "{updates}");
+        for entry in updates["log10_update_to_weight"].as_array().unwrap() {
+            let (name, ratio) = (entry[0].as_str().unwrap(), entry[1].as_f64().unwrap());
+            let mean: f64 = states.windows(2).map(|pair| log10_ratio(&pair[0], &pair[1], name)).sum::<f64>() / 10.0;
+            assert!((ratio - mean).abs() < 1e-9, "{rule}, {name}: {ratio}, but the run's steps are {mean}");
+        }
+        std::fs::remove_file(place.path(&format!("run{FIRST}/last.safetensors"))).unwrap();
+        let output = place.run(&format!("plot run{FIRST} --cpu --format svg --out without"));
+        assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("last.safetensors"));
+        assert!(place.path("without/hidden.svg").exists() && !place.path("without/updates.svg").exists());
+    }
+}
+
+fn log10_ratio(before: &Parameters, after: &Parameters, name: &str) -> f64 {
+    let (before, after) = (before.tensor(name), after.tensor(name));
+    let change: Vec<f32> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+    (mean_and_deviation(&change).1 / mean_and_deviation(before).1).log10()
 }
 
 #[test]

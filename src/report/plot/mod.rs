@@ -17,7 +17,7 @@ pub use embedding::{Embedding, Letter};
 pub use hidden::{Hidden, SATURATED};
 pub use losses::{Baseline, Curves};
 pub use rates::Rates;
-pub use updates::{Updates, ratio};
+pub use updates::Updates;
 
 use crate::train::files::write_whole;
 use crate::{Error, Result};
