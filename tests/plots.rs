@@ -5,8 +5,11 @@ mod program;
 
 use std::path::Path;
 
+use gpu_mlp::engine::{Engine, Examination};
 use gpu_mlp::model::Parameters;
 use gpu_mlp::model::parameters::mean_and_deviation;
+use gpu_mlp::reference::Reference;
+use gpu_mlp::text::{Corpus, Sources};
 use gpu_mlp::train::files::read_model;
 use program::{Place, SHORT, bytes, events, of};
 
@@ -21,19 +24,21 @@ fn picture(path: &Path) -> (u32, u32, f64) {
 }
 
 #[test]
-fn a_run_has_four_pictures_with_their_numbers() {
+fn a_run_has_its_pictures_with_their_numbers() {
     let place = Place::new();
     place.events(&format!("{SHORT} --out run"));
     let output = place.run("plot run --cpu --json");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let plots = events(&output.stdout);
     let names: Vec<_> = plots.iter().map(|plot| plot["picture"].as_str().unwrap()).collect();
-    assert_eq!(names, ["losses", "embedding", "hidden", "updates"]);
-    assert_eq!(of(&plots, "plot").len(), 4);
+    assert_eq!(names, ["losses", "embedding", "hidden", "saturation", "gradients", "updates"]);
+    assert_eq!(of(&plots, "plot").len(), 6);
     for name in names {
         let (width, _, drawn) = picture(&place.path(&format!("run/{name}.png")));
         assert_eq!(width, 800);
-        assert!((0.003..0.6).contains(&drawn), "{name}: {drawn} of it is drawn");
+        // Black is where a unit is not flat.
+        let most = if name == "saturation" { 0.8 } else { 0.6 };
+        assert!((0.003..most).contains(&drawn), "{name}: {drawn} of it is drawn");
         let svg = String::from_utf8(bytes(&place.path(&format!("run/{name}.svg")))).unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("<text"), "{name}");
     }
@@ -54,7 +59,63 @@ fn a_run_has_four_pictures_with_their_numbers() {
     place.events(&format!("{SHORT} --init lecture --out lecture"));
     let lecture = place.events("plot lecture --cpu --format svg");
     assert!(lecture[2]["loss_at_start"].as_f64().unwrap() > 2.0 * 27f64.ln(), "the lecture's are too large");
-    assert_eq!(plots[3]["log10_update_to_weight"].as_array().unwrap().len(), 3);
+    assert_eq!(plots[5]["log10_update_to_weight"].as_array().unwrap().len(), 3);
+}
+
+/// The reference engine's forward and backward pass over so many examples of the training part of a run's text, with the
+/// run's best model, which it returns, too.
+fn examined(model: &Path, examples: usize) -> (Examination, Parameters) {
+    let model = read_model(model).unwrap();
+    let texts = Sources::default().read(model.settings.kind()).unwrap();
+    let train = texts.data(&model.settings.text_settings(), 3, Some(&model.vocabulary)).unwrap().train;
+    let chosen = || (0..examples).map(|number| number * train.len() / examples);
+    let contexts: Vec<u32> = chosen().flat_map(|example| train.context_of(example).to_vec()).collect();
+    let targets: Vec<u32> = chosen().map(|example| train.target_of(example)).collect();
+    let mut engine = Reference::default();
+    engine.load(&model.state.parameters).unwrap();
+    (engine.examine(&Corpus::from_examples(&contexts, &targets, 3)).unwrap(), model.state.parameters)
+}
+
+#[test]
+fn dead_units_are_counted_and_marked() {
+    let place = Place::new();
+    // A rate that drives units into the flat parts of tanh for good.
+    place.events("train --cpu --steps 60 --hidden 30 --batch 16 --eval-every 60 --init lecture --rate 15 --out run");
+    let plots = place.events("plot run --cpu --format svg");
+    let saturation = plots.iter().find(|plot| plot["picture"] == "saturation").unwrap();
+    let hidden = examined(&place.path("run/model.safetensors"), 1000).0.hidden;
+    let is_dead = |unit: &usize| hidden.iter().skip(*unit).step_by(30).all(|activation| activation.abs() > 0.99);
+    let dead: Vec<usize> = (0..30).filter(is_dead).collect();
+    assert!(!dead.is_empty() && dead.len() < 30, "{dead:?}");
+    assert_eq!(saturation["dead_units"], serde_json::json!(dead));
+    assert_eq!(saturation["dead"], dead.len());
+    let svg = String::from_utf8(bytes(&place.path("run/saturation.svg"))).unwrap();
+    assert!(svg.contains(&format!("{} of 30 units dead", dead.len())));
+    assert_eq!(svg.matches("#FF7F0E").count(), dead.len(), "each dead unit has its mark");
+}
+
+#[test]
+fn gradients_are_those_of_the_reference() {
+    let place = Place::new();
+    place.events(&format!("{SHORT} --out run"));
+    let plots = place.events("plot run --cpu --format svg");
+    let gradients = plots.iter().find(|plot| plot["picture"] == "gradients").unwrap();
+    let matrices = gradients["matrices"].as_array().unwrap();
+    assert_eq!((matrices.len(), gradients["examples"].as_u64()), (3, Some(16)));
+    let (examination, parameters) = examined(&place.path("run/model.safetensors"), 16);
+    for matrix in matrices {
+        let name = matrix["name"].as_str().unwrap();
+        let gradient = examination.gradients.tensor(name);
+        let (mean, deviation) = mean_and_deviation(gradient);
+        let zero = gradient.iter().filter(|&&number| number == 0.0).count() as f64 / gradient.len() as f64;
+        let over_data = deviation / mean_and_deviation(parameters.tensor(name)).1;
+        let expected = [("mean", mean), ("deviation", deviation), ("gradient_to_data", over_data), ("zero", zero)];
+        for (field, value) in expected {
+            let found = matrix[field].as_f64().unwrap();
+            assert!((found - value).abs() < 1e-5 * value.abs().max(deviation), "{name} {field}: {found}, not {value}");
+        }
+    }
+    assert!(matrices[0]["zero"].as_f64().unwrap() > 0.0, "not every letter stands in 16 contexts");
 }
 
 /// The same run, ended ten times a step later each, tells what its next ten steps change.

@@ -19,7 +19,7 @@ use crate::train::directory::METRICS;
 use crate::train::{Best, RunDirectory};
 use crate::{Error, Result};
 
-/// Pictures of a run: loss curves, rate, embedding map, hidden activations, sizes of the updates.
+/// Pictures of a run: losses, rate, embedding map, hidden units, saturation, gradients, sizes of the updates.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PlotArgs {
@@ -85,6 +85,7 @@ pub fn run(args: PlotArgs) -> Result<()> {
     if let Some(data) = &data {
         let mut engine = args.device.open(&output)?;
         drawing.activations(engine.as_mut(), data)?;
+        drawing.gradients(engine.as_mut(), data)?;
         drawing.updates(engine.as_mut(), data, &directory, &config.settings)?;
     }
     Ok(())

@@ -6,9 +6,9 @@ use super::Drawing;
 use crate::Result;
 use crate::engine::{Engine, Optimizer};
 use crate::report::output::grouped;
-use crate::report::plot::{Hidden, Updates};
+use crate::report::plot::{FLAT, Gradient, Gradients, Hidden, SATURATED, Saturation, Updates};
 use crate::text::{Corpus, Data};
-use crate::train::diagnostics::update_ratios;
+use crate::train::diagnostics::{matrices, update_ratios};
 use crate::train::directory::LAST;
 use crate::train::{RunDirectory, Settings, first_state};
 
@@ -24,9 +24,10 @@ impl Drawing<'_> {
         #[derive(Serialize)]
         struct Activations {
             examples: usize,
-            saturated: f64,
-            dead: usize,
             units: usize,
+            /// The share of activations beyond the bound.
+            saturated: f64,
+            bound: f32,
             loss: f64,
             /// With the initial parameters, on the same examples, and of a uniform guess: far above that, the initial
             /// weights were too large.
@@ -43,23 +44,72 @@ impl Drawing<'_> {
         let (loss_at_start, log_vocabulary) = (engine.examine(&examples)?.loss, (shape.vocabulary as f64).ln());
         engine.load(parameters)?;
         let examination = engine.examine(&examples)?;
-        let hidden = Hidden::new(&examination.hidden, shape.hidden);
+        let (hidden, units) = (Hidden::new(&examination.hidden, shape.hidden), shape.hidden);
         let text = format!(
-            "{:.2} % of {} activations are saturated, {} of {} units in every example; loss at the start {:.4}, of a \
-             uniform guess {:.4}",
+            "{:.2} % of {} activations are saturated, beyond ±{SATURATED}; loss at the start {loss_at_start:.4}, of a \
+             uniform guess {log_vocabulary:.4}",
             hidden.saturated * 100.0,
             grouped(examination.hidden.len()),
-            hidden.dead,
-            hidden.units,
-            loss_at_start,
-            log_vocabulary
         );
-        let Hidden { examples, saturated, dead, units, .. } = hidden;
-        self.show(
-            &hidden,
-            &text,
-            Activations { examples, saturated, dead, units, loss: examination.loss, loss_at_start, log_vocabulary },
-        )
+        let Hidden { examples, saturated, .. } = hidden;
+        let (bound, loss) = (SATURATED, examination.loss);
+        let numbers = Activations { examples, units, saturated, bound, loss, loss_at_start, log_vocabulary };
+        self.show(&hidden, &text, numbers)?;
+        self.saturation(&Saturation::new(&examination.hidden, units))
+    }
+
+    fn saturation(&self, saturation: &Saturation) -> Result<()> {
+        #[derive(Serialize)]
+        struct Numbers<'a> {
+            examples: usize,
+            units: usize,
+            bound: f32,
+            flat: f64,
+            dead: usize,
+            dead_units: &'a [usize],
+        }
+        let Saturation { examples, units, share: flat, dead, .. } = saturation;
+        let text = format!(
+            "{:.2} % are flat, beyond ±{FLAT}; {} of {} units are dead, flat in all of {} examples",
+            flat * 100.0,
+            dead.len(),
+            grouped(*units),
+            grouped(*examples)
+        );
+        let numbers = Numbers {
+            examples: *examples,
+            units: *units,
+            bound: FLAT,
+            flat: *flat,
+            dead: dead.len(),
+            dead_units: dead,
+        };
+        self.show(saturation, &text, numbers)
+    }
+
+    /// The gradients on one batch of the run's size: that of a larger one would have less noise, and look smaller.
+    pub(super) fn gradients(&self, engine: &mut dyn Engine, data: &Data) -> Result<()> {
+        #[derive(Serialize)]
+        struct Numbers<'a> {
+            examples: usize,
+            matrices: &'a [Gradient],
+        }
+        let batch = some_examples(&data.train, self.model.settings.batch as usize);
+        let parameters = self.model.state.best();
+        engine.load(parameters)?;
+        let gradients = engine.examine(&batch)?.gradients;
+        let pairs = matrices(&gradients).zip(matrices(parameters));
+        let each = pairs.map(|((name, gradient), (_, weights))| Gradient::new(name, gradient, weights)).collect();
+        let gradients = Gradients { matrices: each, examples: batch.len() };
+        let listed = gradients.matrices.iter().map(|matrix| {
+            let ratio = matrix.gradient_to_data.map_or("none".to_owned(), |ratio| format!("{ratio:.1e}"));
+            format!("{} {:.1e} ({ratio})", matrix.name, matrix.deviation)
+        });
+        let text = format!(
+            "deviation of the gradient of a batch (over that of the weights): {}",
+            listed.collect::<Vec<_>>().join(", ")
+        );
+        self.show(&gradients, &text, Numbers { examples: gradients.examples, matrices: &gradients.matrices })
     }
 
     /// How large the run's own steps are, from its last state on.
@@ -96,13 +146,22 @@ impl Drawing<'_> {
             (settings.rate_of(progress.step, &progress), progress.step, settings.recipe.optimizer);
         let listed: Vec<String> = ratios.iter().map(|(name, ratio)| format!("{name} {ratio:.2}")).collect();
         let rule = clap::ValueEnum::to_possible_value(&optimizer).expect("every rule has a name");
-        let what =
-            format!("{STEPS_TAKEN} steps of {} at rate {rate} after step {}", rule.get_name(), grouped(step as usize));
+        let what = format!(
+            "{STEPS_TAKEN} steps of {} at rate {} after step {}",
+            rule.get_name(),
+            rounded(rate),
+            grouped(step as usize)
+        );
         let text = format!("log10 of update over weight, {what}: {}", listed.join(", "));
         let updates = Updates { ratios, what };
         let numbers = Ratios { optimizer, rate, step, steps: STEPS_TAKEN, log10_update_to_weight: &updates.ratios };
         self.show(&updates, &text, numbers)
     }
+}
+
+/// A rate with three digits, without the rounding of its last bit.
+fn rounded(rate: f32) -> f32 {
+    format!("{rate:.2e}").parse().expect("a number")
 }
 
 /// So many examples spread evenly over a corpus.

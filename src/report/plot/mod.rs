@@ -1,9 +1,11 @@
 //! Pictures of a run, drawn once and written as SVG, as PNG, or as both.
 
 mod embedding;
+mod gradients;
 mod hidden;
 mod losses;
 mod rates;
+mod saturation;
 mod updates;
 
 use std::path::{Path, PathBuf};
@@ -14,9 +16,11 @@ use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 pub use embedding::{Embedding, Letter};
+pub use gradients::{Gradient, Gradients};
 pub use hidden::{Hidden, SATURATED};
 pub use losses::{Baseline, Curves};
 pub use rates::Rates;
+pub use saturation::{FLAT, Saturation};
 pub use updates::Updates;
 
 use crate::train::files::write_whole;
