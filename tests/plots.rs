@@ -5,6 +5,7 @@ mod program;
 
 use std::path::Path;
 
+use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
 use gpu_mlp::engine::{Engine, Examination};
 use gpu_mlp::model::Parameters;
 use gpu_mlp::model::parameters::mean_and_deviation;
@@ -51,6 +52,7 @@ fn a_run_has_its_pictures_with_their_numbers() {
     for letter in 'a'..='z' {
         assert!(embedding.lines().any(|line| line.trim() == letter.to_string()), "{letter}");
     }
+    assert_eq!((&plots[1]["labelled"], &plots[1]["without_glyphs"]), (&27.into(), &0.into()));
     let [first, second] = [0, 1].map(|axis| plots[1]["variance"][axis].as_f64().unwrap());
     assert!(first >= second && second > 0.0 && first + second <= 1.0, "{first} {second}");
     assert!((0.0..=1.0).contains(&plots[2]["saturated"].as_f64().unwrap()));
@@ -60,6 +62,87 @@ fn a_run_has_its_pictures_with_their_numbers() {
     let lecture = place.events("plot lecture --cpu --format svg");
     assert!(lecture[2]["loss_at_start"].as_f64().unwrap() > 2.0 * 27f64.ln(), "the lecture's are too large");
     assert_eq!(plots[5]["log10_update_to_weight"].as_array().unwrap().len(), 3);
+}
+
+/// Every text of a picture with its size in pixels: left, right, and the height of its font.
+fn texts(svg: &str) -> Vec<(String, f32, f32, f32)> {
+    let font = FontRef::try_from_slice(dejavu::sans::regular()).unwrap();
+    svg.split("<text ")
+        .skip(1)
+        .map(|element| {
+            let field = |name: &str| element.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+            let [x, height] = ["x", "font-size"].map(|name| field(name).parse::<f32>().unwrap());
+            let text = element.split('>').nth(1).unwrap().split('<').next().unwrap().trim();
+            // The font's height that the letters' size stands for.
+            let scaled = font.as_scaled(PxScale::from(height * font.height_unscaled() / font.units_per_em().unwrap()));
+            let width: f32 = text.chars().map(|letter| scaled.h_advance(scaled.glyph_id(letter))).sum();
+            let left = match field("text-anchor") {
+                "start" => x,
+                "middle" => x - width / 2.0,
+                _ => x - width,
+            };
+            (text.to_owned(), left, left + width, height)
+        })
+        .collect()
+}
+
+#[test]
+fn all_texts_can_be_read() {
+    let place = Place::new();
+    place.write("words.txt", "the quick brown fox jumps over the lazy dog and the cat sat on the mat\n".repeat(60));
+    place.events(&format!("{SHORT} --out run"));
+    place.events("train words.txt --cpu --preset words --steps 20 --direct --out words");
+    place.events("rate --cpu --steps 100 --hidden 20 --out run --format svg");
+    for run in ["run", "words"] {
+        place.events(&format!("plot {run} --cpu --format svg"));
+        let names = ["losses", "embedding", "hidden", "saturation", "gradients", "updates", "rate"];
+        for name in names.iter().filter(|name| run == "run" || **name != "rate") {
+            let found = texts(&String::from_utf8(bytes(&place.path(&format!("{run}/{name}.svg")))).unwrap());
+            assert!(found.len() > 3, "{name}");
+            for (text, left, right, height) in found {
+                assert!(height >= 11.0, "{run} {name}: {text:?} is {height} pixels high");
+                assert!(left >= 0.0 && right <= 800.0, "{run} {name}: {text:?} goes from {left} to {right}");
+            }
+        }
+    }
+}
+
+/// Names of count models stand right of all curves, and none on another.
+#[test]
+fn no_curve_crosses_the_name_of_a_count_model() {
+    let place = Place::new();
+    place.events(&format!("{SHORT} --out run"));
+    place.events("plot run --cpu --format svg");
+    let svg = String::from_utf8(bytes(&place.path("run/losses.svg"))).unwrap();
+    let names: Vec<_> = texts(&svg).into_iter().filter(|text| text.0.contains("-gram, ")).collect();
+    assert_eq!(names.len(), 4);
+    let curves = svg.split("<polyline ").skip(1).filter(|line| line.contains("#1F77B4") || line.contains("#FF7F0E"));
+    let mut points = 0;
+    for curve in curves {
+        for point in curve.split("points=\"").nth(1).unwrap().split('"').next().unwrap().split_whitespace() {
+            let x: f32 = point.split(',').next().unwrap().parse().unwrap();
+            assert!(names.iter().all(|name| x < name.1), "{point}");
+            points += 1;
+        }
+    }
+    assert!(points > 10);
+}
+
+#[test]
+fn letters_that_the_font_lacks_are_told() {
+    let place = Place::new();
+    place.write("han.txt", "中文\n大中\n文大a\n".repeat(40));
+    place.events("train han.txt --cpu --steps 20 --hidden 8 --eval-every 20 --out run");
+    let output = place.run("plot run --cpu --json");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && message.contains("lacks characters of 3 of 5 tokens"), "{message}");
+    assert!(message.contains("U+") && message.contains("--format svg"), "{message}");
+    let plots = events(&output.stdout);
+    assert_eq!((&plots[1]["without_glyphs"], &plots[1]["tokens"]), (&3.into(), &5.into()));
+    let svg = String::from_utf8(bytes(&place.path("run/embedding.svg"))).unwrap();
+    assert!(svg.contains("\n中\n"));
+    let output = place.run("plot run --cpu --format svg");
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("lacks"), "an SVG lacks nothing");
 }
 
 /// The reference engine's forward and backward pass over so many examples of the training part of a run's text, with the

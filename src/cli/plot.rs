@@ -12,7 +12,7 @@ use crate::model::ModelFile;
 use crate::model::principal::principal_axes;
 use crate::model::shape::EMBEDDING_WEIGHT;
 use crate::report::output::grouped;
-use crate::report::plot::{Baseline, Curves, Embedding, Picture, PictureFormat, save};
+use crate::report::plot::{Baseline, Curves, Embedding, Picture, PictureFormat, Token, save};
 use crate::report::{Output, summary};
 use crate::text::{Data, Vocabulary};
 use crate::train::directory::METRICS;
@@ -167,6 +167,10 @@ impl Drawing<'_> {
         #[derive(Serialize)]
         struct Numbers {
             tokens: usize,
+            /// How many have their text beside them: no two overlap.
+            labelled: usize,
+            /// How many the built-in font lacks.
+            without_glyphs: usize,
             /// The share of the variance on the two axes; empty where the vectors have two numbers.
             variance: Option<[f64; 2]>,
         }
@@ -193,23 +197,29 @@ impl Drawing<'_> {
             let (places, variance) = principal_axes(values, shape.embedding);
             (places, Some(variance))
         };
-        let embedding = Embedding {
-            tokens: ids.iter().map(|&id| shown(vocabulary, id)).collect(),
-            places: ids.iter().map(|&id| places[id]).collect(),
-            variance,
-        };
+        let tokens = ids.iter().map(|&id| Token::new(id, shown(vocabulary, id), places[id])).collect();
+        let failed = |error| Error::content(&self.folder, format!("the map cannot be drawn: {error}"));
+        let embedding = Embedding::new(tokens, variance, data.is_some()).map_err(failed)?;
+        let (tokens, labelled) = (embedding.count(), embedding.labelled());
         let text = match variance {
-            None => format!("{} tokens where their two numbers say", ids.len()),
-            Some([first, second]) => {
-                format!(
-                    "{} tokens; the axes hold {:.1} % and {:.1} % of the variance",
-                    ids.len(),
-                    first * 100.0,
-                    second * 100.0
-                )
-            }
+            None => format!("{tokens} tokens where their two numbers say, {labelled} of them with labels"),
+            Some([first, second]) => format!(
+                "{tokens} tokens, {labelled} of them with labels; the axes hold {:.1} % and {:.1} % of the variance",
+                first * 100.0,
+                second * 100.0
+            ),
         };
-        self.show(&embedding, &text, Numbers { tokens: ids.len(), variance })
+        let without_glyphs = embedding.without_glyphs().count();
+        if let Some((token, stand_in)) = embedding.without_glyphs().next()
+            && self.format != PictureFormat::Svg
+        {
+            self.output.message(format!(
+                "note: the built-in font lacks characters of {without_glyphs} of {tokens} tokens, \"{token}\" for instance, \
+                 which is {stand_in} in embedding.png: their code points or numbers stand for them. An SVG (--format svg) \
+                 shows them in the viewer's fonts"
+            ));
+        }
+        self.show(&embedding, &text, Numbers { tokens, labelled, without_glyphs, variance })
     }
 }
 

@@ -65,7 +65,7 @@ impl Picture for Hidden {
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
-            .label_style((FONT, 13))
+            .label_style((FONT, 14))
             .x_desc("tanh")
             .y_label_formatter(&|share| format!("{:.1} %", share * 100.0))
             .draw()?;

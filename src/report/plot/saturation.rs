@@ -87,7 +87,7 @@ impl Picture for Saturation {
         let (right, bottom) = (LEFT + column * units.len() as i32, TOP + ROW * examples.len() as i32);
         let which = if units.len() < self.units { ", those that are so most often" } else { "" };
         area.draw(&Text::new(
-            format!("hidden units that are flat (white: beyond ±{FLAT}): {:.1} %", self.share * 100.0),
+            format!("hidden units that are flat (white: beyond ±{FLAT}): {:.2} %", self.share * 100.0),
             (12, 10),
             (FONT, 18).into_font(),
         ))?;
