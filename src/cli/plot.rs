@@ -19,9 +19,18 @@ use crate::train::directory::METRICS;
 use crate::train::{Best, RunDirectory};
 use crate::{Error, Result};
 
-/// Pictures of a run: losses, rate, embedding map, hidden units, saturation, gradients, sizes of the updates.
+/// Pictures of a run: losses, embedding map, hidden units, gradients, updates
+///
+/// losses      training and validation loss beside count models, and the learning rate
+/// embedding   each token where its vector lies: its two numbers, or the principal axes of more
+/// hidden      histogram of the hidden activations
+/// saturation  hidden units by examples, white where tanh is flat; dead units are marked
+/// gradients   mean, deviation and histogram of each matrix's gradient on one batch
+/// updates     log10 of update over weight of each matrix: ten more steps of the run's own rule
+///
+/// Without the run's text there are the first two alone, and no count models.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub struct PlotArgs {
     /// A run directory
     run: PathBuf,

@@ -80,6 +80,26 @@ struct Label {
     on_place: bool,
 }
 
+/// Where a text may stand.
+#[derive(Clone, Copy)]
+struct Spot {
+    rect: Rect,
+    label: Label,
+}
+
+impl Spot {
+    fn new((wide, high): (i32, i32), place: (i32, i32), offset: (i32, i32), side: HPos, on_place: bool) -> Self {
+        let before = match side {
+            HPos::Left => 0,
+            HPos::Center => wide / 2,
+            HPos::Right => wide,
+        };
+        let (left, top) = (place.0 + offset.0 - before, place.1 + offset.1 - high / 2);
+        let rect = Rect { left, top, right: left + wide, bottom: top + high };
+        Spot { rect, label: Label { offset, side, on_place } }
+    }
+}
+
 /// Tokens with their places.
 #[derive(Clone)]
 pub struct Embedding {
@@ -91,32 +111,44 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// A map of tokens. No two labels overlap: those that come first have theirs first.
+    /// A map of tokens. No two labels overlap: those that come first have theirs first. A letter stands on its place where no
+    /// other does, all else beside a dot.
     ///
     /// `variance` is the share of the vectors' variance that each axis holds; nothing where the vectors have two numbers.
     /// `by_count` says that the most frequent tokens come first.
     pub fn new(tokens: Vec<Token>, variance: Option<[f64; 2]>, by_count: bool) -> Result<Self, Failure> {
         let mut embedding = Embedding { tokens, variance, by_count, stands_in: false };
         let (places, page) = embedding.pixels()?;
-        let on_place = embedding.are_letters();
-        let candidates: Vec<Vec<(Rect, HPos)>> =
-            embedding.tokens.iter().zip(&places).map(|(token, place)| embedding.candidates(token, *place)).collect();
+        let zipped = || embedding.tokens.iter().zip(&places);
+        let on_place: Vec<Spot> = zipped().map(|(token, place)| embedding.on_place(token, *place)).collect();
+        let are_letters = embedding.are_letters();
+        let covers =
+            |number: usize, other: usize| number != other && on_place[number].rect.overlaps(&on_place[other].rect);
+        let stands_alone = |number: usize| are_letters && !(0..on_place.len()).any(|other| covers(number, other));
+        let beside: Vec<Vec<Spot>> = zipped()
+            .enumerate()
+            .map(
+                |(number, (token, place))| {
+                    if stands_alone(number) { Vec::new() } else { embedding.beside(token, *place) }
+                },
+            )
+            .collect();
+        // Beside must be free of dots and of letters on their place.
         let dot = |&(x, y): &(i32, i32)| Rect { left: x - DOT, top: y - DOT, right: x + DOT + 1, bottom: y + DOT + 1 };
-        let dots: Vec<Rect> = if on_place { Vec::new() } else { places.iter().map(dot).collect() };
-        let rects: Vec<Vec<Rect>> = candidates.iter().map(|each| each.iter().map(|one| one.0).collect()).collect();
-        let found = placed(&rects, &dots, page);
-        for (((token, (x, y)), candidates), found) in embedding.tokens.iter_mut().zip(places).zip(candidates).zip(found)
-        {
-            token.label = found.map(|number| {
-                let (rect, side) = candidates[number];
-                let across = match side {
-                    HPos::Left => rect.left,
-                    HPos::Center => x,
-                    HPos::Right => rect.right,
-                };
-                let offset = (across - x, (rect.top + rect.bottom) / 2 - y);
-                Label { offset, side, on_place: on_place && number == 0 }
-            });
+        let obstacles: Vec<Rect> = beside
+            .iter()
+            .zip(places.iter().zip(&on_place))
+            .map(|(beside, (place, on_place))| if beside.is_empty() { on_place.rect } else { dot(place) })
+            .collect();
+        let rects: Vec<Vec<Rect>> = beside.iter().map(|each| each.iter().map(|spot| spot.rect).collect()).collect();
+        let found = placed(&rects, &obstacles, page);
+        for (number, token) in embedding.tokens.iter_mut().enumerate() {
+            let spot = if beside[number].is_empty() {
+                Some(on_place[number])
+            } else {
+                found[number].map(|chosen| beside[number][chosen])
+            };
+            token.label = spot.map(|spot| spot.label);
         }
         Ok(embedding)
     }
@@ -145,24 +177,28 @@ impl Embedding {
         if self.tokens.len() > 60 { 14 } else { 20 }
     }
 
-    /// Where a token's text may stand, the best first: letters on their place, all else beside it.
-    fn candidates(&self, token: &Token, (x, y): (i32, i32)) -> Vec<(Rect, HPos)> {
+    /// The width and height of a token's text: the same in both files, whichever of its texts they show.
+    fn size(&self, token: &Token) -> (i32, i32) {
         let size = self.font_size();
-        // The same in both files, whichever of the texts they show.
         let stand_in = token.stand_in.as_ref().map_or(0, |text| width(text, size));
-        let (wide, high) = (width(&token.text, size).max(stand_in) + 2, size);
-        let at = |left: i32, middle: i32, side: HPos| {
-            let top = middle - high / 2;
-            (Rect { left, top, right: left + wide, bottom: top + high }, side)
-        };
+        (width(&token.text, size).max(stand_in) + 2, size)
+    }
+
+    /// A text on its place.
+    fn on_place(&self, token: &Token, place: (i32, i32)) -> Spot {
+        Spot::new(self.size(token), place, (0, 0), HPos::Center, true)
+    }
+
+    /// Where a token's text may stand beside its dot, the best first.
+    fn beside(&self, token: &Token, place: (i32, i32)) -> Vec<Spot> {
+        let size = self.size(token);
+        let (above, below) = (-(DOT + size.1 / 2 + 1), DOT + size.1 / 2 + 2);
         // A text right of its dot has its left side there.
-        let right = |middle: i32| at(x + DOT + 3, middle, HPos::Left);
-        let left = |middle: i32| at(x - DOT - 2 - wide, middle, HPos::Right);
-        let centre = |middle: i32| at(x - wide / 2, middle, HPos::Center);
-        let (above, below) = (y - DOT - high / 2 - 1, y + DOT + high / 2 + 2);
-        let beside = [right(y), left(y), centre(above), centre(below)];
-        let slanting = [right(above), right(below), left(above), left(below)];
-        self.are_letters().then(|| centre(y)).into_iter().chain(beside).chain(slanting).collect()
+        let (right, left, centre) = ((DOT + 3, HPos::Left), (-DOT - 2, HPos::Right), (0, HPos::Center));
+        let beside = [(right, 0), (left, 0), (centre, above), (centre, below)];
+        let slanting = [(right, above), (right, below), (left, above), (left, below)];
+        let spots = beside.into_iter().chain(slanting);
+        spots.map(|((across, side), down)| Spot::new(size, place, (across, down), side, false)).collect()
     }
 
     /// Where the tokens lie in pixels, and the page that they lie on.
@@ -281,14 +317,8 @@ mod tests {
             .zip(&places)
             .filter_map(|(token, place)| {
                 let (size, label) = (embedding.font_size(), token.label?);
-                let wide = width(&token.text, size);
-                let before = match label.side {
-                    HPos::Left => 0,
-                    HPos::Center => wide / 2,
-                    HPos::Right => wide,
-                };
-                let (left, top) = (place.0 + label.offset.0 - before, place.1 + label.offset.1 - size / 2);
-                Some(Rect { left, top, right: left + wide, bottom: top + size })
+                let drawn = (width(&token.text, size), size);
+                Some(Spot::new(drawn, *place, label.offset, label.side, label.on_place).rect)
             })
             .collect();
         assert!((50..200).contains(&boxes.len()), "{}", boxes.len());
@@ -302,5 +332,15 @@ mod tests {
             assert!(!places.iter().any(covers), "{one:?} covers a dot");
         }
         assert!(embedding.legend().starts_with(&format!("{} of 200 tokens have labels", boxes.len())));
+    }
+
+    #[test]
+    fn letters_stand_on_their_place_where_they_have_room() {
+        let places = [("a", [0.0, 0.0]), ("b", [0.001, 0.0]), ("c", [1.0, 0.0]), ("d", [0.0, 1.0])];
+        let tokens = places.into_iter().enumerate();
+        let tokens = tokens.map(|(number, (text, place))| Token::new(number, text.to_owned(), place)).collect();
+        let embedding = Embedding::new(tokens, None, true).unwrap();
+        let on_place: Vec<bool> = embedding.tokens.iter().map(|token| token.label.unwrap().on_place).collect();
+        assert_eq!(on_place, [false, false, true, true]);
     }
 }

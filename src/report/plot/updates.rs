@@ -28,6 +28,8 @@ impl Picture for Updates {
         B::ErrorType: 'static,
     {
         let least = self.ratios.iter().map(|ratio| ratio.1).fold(-5.0, f64::min) - 0.5;
+        // Beyond one where a rule makes weights from next to nothing; with room for the number.
+        let most = self.ratios.iter().map(|ratio| ratio.1 + 0.5).fold(0.0, f64::max);
         let count = self.ratios.len() as f64;
         let mut chart = ChartBuilder::on(area)
             .caption("log10 of update over weight, by deviation (about -3 is healthy)", (FONT, 17))
@@ -35,7 +37,7 @@ impl Picture for Updates {
             .margin_right(24)
             .x_label_area_size(44)
             .y_label_area_size(150)
-            .build_cartesian_2d(least..0.0, 0.0..count)?;
+            .build_cartesian_2d(least..most, 0.0..count)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
