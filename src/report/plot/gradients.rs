@@ -25,27 +25,34 @@ pub struct Gradient {
     pub gradient_to_data: Option<f64>,
     /// The share of numbers that are exactly zero: in an embedding those of tokens that the batch does not hold.
     pub zero: f64,
-    /// The share of numbers farther than four deviations from the mean.
+    /// The share of numbers that are not zero and farther from the mean of such than four of their deviations.
     pub beyond: f64,
-    /// How many of the other numbers that are not zero lie in each bin, four deviations to both sides of the mean.
+    /// How many of those that are neither lie in each bin.
     #[serde(skip)]
     counts: Vec<u32>,
+    /// From where to where the bins go.
+    #[serde(skip)]
+    range: (f64, f64),
 }
 
 impl Gradient {
     /// From the gradient of a matrix and its weights, number by number.
     pub fn new(name: &str, gradient: &[f32], weights: &[f32]) -> Self {
         let (mean, deviation) = mean_and_deviation(gradient);
+        // Where a batch holds few of the tokens, nearly all is zero, and the rest would lie far outside.
+        let other: Vec<f32> = gradient.iter().copied().filter(|&value| value != 0.0).collect();
+        let (middle, spread) = if other.is_empty() { (0.0, 0.0) } else { mean_and_deviation(&other) };
+        // A single number has no deviation.
+        let reach = (DEVIATIONS * spread).max(middle.abs() * 1e-3).max(f64::from(f32::MIN_POSITIVE));
         let mut counts = vec![0; BINS];
-        let (mut zeros, mut outside) = (0, 0);
-        for &value in gradient {
-            let place = (f64::from(value) - mean) / deviation;
-            if value == 0.0 {
-                zeros += 1;
-            } else if place.abs() <= DEVIATIONS {
-                counts[((place / DEVIATIONS + 1.0) / 2.0 * BINS as f64).min(BINS as f64 - 1.0) as usize] += 1;
+        let mut outside = 0;
+        for value in &other {
+            let place = ((f64::from(*value) - middle) / reach + 1.0) / 2.0;
+            if (0.0..=1.0).contains(&place) {
+                counts[((place * BINS as f64) as usize).min(BINS - 1)] += 1;
+            } else {
+                outside += 1;
             }
-            outside += usize::from(place.abs() > DEVIATIONS);
         }
         let share = |count: usize| count as f64 / gradient.len() as f64;
         Gradient {
@@ -53,9 +60,10 @@ impl Gradient {
             mean,
             deviation,
             gradient_to_data: Some(deviation / mean_and_deviation(weights).1).filter(|ratio| ratio.is_finite()),
-            zero: share(zeros),
+            zero: share(gradient.len() - other.len()),
             beyond: share(outside),
             counts,
+            range: (middle - reach, middle + reach),
         }
     }
 }
@@ -100,9 +108,8 @@ impl Gradient {
         let ratio = self.gradient_to_data.map_or(String::new(), |ratio| format!(", gradient over weight {ratio:.1e}"));
         let zero = if self.zero > 0.0 { format!("; {:.0} % are 0", self.zero * 100.0) } else { String::new() };
         let caption = format!("{}: mean {:+.1e}, deviation {:.1e}{ratio}{zero}", self.name, self.mean, self.deviation);
-        // A gradient of zeros alone has no width.
-        let reach = (DEVIATIONS * self.deviation).max(f64::MIN_POSITIVE);
-        let (first, last) = (self.mean - reach, self.mean + reach);
+        let (first, last) = self.range;
+        let reach = last - first;
         let most = f64::from(self.counts.iter().copied().max().unwrap_or(0).max(1));
         let mut chart = ChartBuilder::on(area)
             .caption(caption, (FONT, 15))
@@ -126,7 +133,9 @@ impl Gradient {
         chart.draw_series(filled.map(|(bin, &count)| {
             Rectangle::new([(edge(bin), 0.0), (edge(bin + 1), f64::from(count))], BLUE.filled())
         }))?;
-        chart.draw_series(DashedLineSeries::new([(0.0, 0.0), (0.0, most * 1.05)], 4, 4, GREY.stroke_width(1)))?;
+        if first < 0.0 && last > 0.0 {
+            chart.draw_series(DashedLineSeries::new([(0.0, 0.0), (0.0, most * 1.05)], 4, 4, GREY.stroke_width(1)))?;
+        }
         Ok(())
     }
 }
@@ -155,6 +164,15 @@ mod tests {
     #[test]
     fn a_gradient_of_zeros_has_no_spread() {
         let found = Gradient::new("direct.weight", &[0.0; 4], &[1.0; 4]);
-        assert_eq!((found.deviation, found.zero, found.beyond, found.gradient_to_data), (0.0, 1.0, 0.0, None));
+        assert_eq!((found.deviation, found.zero, found.beyond), (0.0, 1.0, 0.0));
+        assert_eq!(found.gradient_to_data, None);
+    }
+
+    #[test]
+    fn a_few_numbers_among_zeros_are_seen() {
+        let mut gradient = vec![0.0; 1000];
+        gradient[..6].copy_from_slice(&[9.0, -8.0, 7.0, -9.0, 10.0, -10.0]);
+        let found = Gradient::new("embedding.weight", &gradient, &[1.0, -1.0]);
+        assert_eq!((found.counts.iter().sum::<u32>(), found.beyond, found.zero), (6, 0.0, 0.994));
     }
 }

@@ -149,7 +149,7 @@ impl Curves {
         let most = points.iter().map(|point| point.1).fold(0.0, f64::max);
         let mut builder = builder(area, "learning rate", right);
         // A run whose rate falls by decades is read on a scale of decades.
-        if least.is_finite() && most > least * 5.0 {
+        if least.is_finite() && most > least * 30.0 {
             let mut chart = builder.build_cartesian_2d(steps, (least / 1.5..most * 1.5).log_scale())?;
             draw_axes(&mut chart, 4, &short)?;
             draw_curve(&mut chart, &points, BLUE)?;

@@ -85,7 +85,7 @@ impl Picture for Saturation {
         let (units, examples) = (self.drawn_units(), self.drawn_examples());
         let column = (WIDTH as i32 - LEFT - 20) / units.len() as i32;
         let (right, bottom) = (LEFT + column * units.len() as i32, TOP + ROW * examples.len() as i32);
-        let which = if units.len() < self.units { ", those that are so most often" } else { "" };
+        let which = if units.len() < self.units { ", those that are flat most often" } else { "" };
         area.draw(&Text::new(
             format!("hidden units that are flat (white: beyond ±{FLAT}): {:.2} %", self.share * 100.0),
             (12, 10),
