@@ -1,26 +1,36 @@
 //! `gpu-mlp plot`.
 
+mod insides;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::options::{DeviceOptions, LoadedModel, OutputOptions};
-use crate::engine::{Engine, Optimizer};
 use crate::model::ModelFile;
 use crate::model::principal::principal_axes;
 use crate::model::shape::EMBEDDING_WEIGHT;
 use crate::report::output::grouped;
-use crate::report::plot::{Baseline, Curves, Embedding, Hidden, Picture, PictureFormat, Updates, ratio, save};
+use crate::report::plot::{Baseline, Curves, Embedding, Picture, PictureFormat, Token, save};
 use crate::report::{Output, summary};
-use crate::text::{Corpus, Data, Vocabulary};
+use crate::text::{Data, Vocabulary};
 use crate::train::directory::METRICS;
-use crate::train::{Best, RunDirectory, first_state};
+use crate::train::{Best, RunDirectory};
 use crate::{Error, Result};
 
-/// Pictures of a run: loss curves, rate, embedding map, hidden activations, sizes of the updates.
+/// Pictures of a run: losses, embedding map, hidden units, gradients, updates
+///
+/// losses      training and validation loss beside count models, and the learning rate
+/// embedding   each token where its vector lies: its two numbers, or the principal axes of more
+/// hidden      histogram of the hidden activations
+/// saturation  hidden units by examples, white where tanh is flat; dead units are marked
+/// gradients   mean, deviation and histogram of each matrix's gradient on one batch
+/// updates     log10 of update over weight of each matrix: ten more steps of the run's own rule
+///
+/// Without the run's text there are the first two alone, and no count models.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub struct PlotArgs {
     /// A run directory
     run: PathBuf,
@@ -47,11 +57,6 @@ Examples:
 
 /// Most tokens on the map: more cannot be read.
 const MOST_TOKENS: usize = 200;
-/// Examples whose hidden units are looked at, spread over the training part.
-const EXAMPLES_SEEN: usize = 1000;
-
-/// Batches over which the sizes of updates are a mean.
-const BATCHES_SEEN: usize = 10;
 
 /// The fields of a report that are drawn.
 #[derive(Deserialize)]
@@ -72,7 +77,7 @@ struct Drawing<'a> {
 /// Runs the command.
 pub fn run(args: PlotArgs) -> Result<()> {
     let output = args.output.output();
-    let (_, config) = RunDirectory::open(&args.run)?;
+    let (directory, config) = RunDirectory::open(&args.run)?;
     let reports = read_reports(&args.run.join(METRICS), &output)?;
     let loaded = LoadedModel::read(&args.run)?;
     let folder = args.out.unwrap_or_else(|| args.run.clone());
@@ -88,10 +93,9 @@ pub fn run(args: PlotArgs) -> Result<()> {
     drawing.embedding(data.as_ref())?;
     if let Some(data) = &data {
         let mut engine = args.device.open(&output)?;
-        // The rate that the best model was trained with by then.
-        let best_step = loaded.model.progress.step as f64;
-        let report = reports.iter().find(|report| report.step >= best_step).or(reports.last());
-        drawing.insides(engine.as_mut(), data, report.map_or(0.0, |report| report.rate))?;
+        drawing.activations(engine.as_mut(), data)?;
+        drawing.gradients(engine.as_mut(), data)?;
+        drawing.updates(engine.as_mut(), data, &directory, &config.settings)?;
     }
     Ok(())
 }
@@ -172,6 +176,10 @@ impl Drawing<'_> {
         #[derive(Serialize)]
         struct Numbers {
             tokens: usize,
+            /// How many have their text beside them: no two overlap.
+            labelled: usize,
+            /// How many the built-in font lacks.
+            without_glyphs: usize,
             /// The share of the variance on the two axes; empty where the vectors have two numbers.
             variance: Option<[f64; 2]>,
         }
@@ -198,98 +206,29 @@ impl Drawing<'_> {
             let (places, variance) = principal_axes(values, shape.embedding);
             (places, Some(variance))
         };
-        let embedding = Embedding {
-            tokens: ids.iter().map(|&id| shown(vocabulary, id)).collect(),
-            places: ids.iter().map(|&id| places[id]).collect(),
-            variance,
-        };
+        let tokens = ids.iter().map(|&id| Token::new(id, shown(vocabulary, id), places[id])).collect();
+        let failed = |error| Error::content(&self.folder, format!("the map cannot be drawn: {error}"));
+        let embedding = Embedding::new(tokens, variance, data.is_some()).map_err(failed)?;
+        let (tokens, labelled) = (embedding.count(), embedding.labelled());
         let text = match variance {
-            None => format!("{} tokens where their two numbers say", ids.len()),
-            Some([first, second]) => {
-                format!(
-                    "{} tokens; the axes hold {:.1} % and {:.1} % of the variance",
-                    ids.len(),
-                    first * 100.0,
-                    second * 100.0
-                )
-            }
+            None => format!("{tokens} tokens where their two numbers say, {labelled} of them with labels"),
+            Some([first, second]) => format!(
+                "{tokens} tokens, {labelled} of them with labels; the axes hold {:.1} % and {:.1} % of the variance",
+                first * 100.0,
+                second * 100.0
+            ),
         };
-        self.show(&embedding, &text, Numbers { tokens: ids.len(), variance })
-    }
-
-    /// The pictures for which the network computes: activations and gradients on examples of the training part.
-    fn insides(&self, engine: &mut dyn Engine, data: &Data, rate: f64) -> Result<()> {
-        #[derive(Serialize)]
-        struct Activations {
-            examples: usize,
-            saturated: f64,
-            dead: usize,
-            units: usize,
-            loss: f64,
-            /// With the initial parameters, on the same examples, and of a uniform guess: far above that, the initial
-            /// weights were too large.
-            loss_at_start: f64,
-            log_vocabulary: f64,
+        let without_glyphs = embedding.without_glyphs().count();
+        if let Some((token, stand_in)) = embedding.without_glyphs().next()
+            && self.format != PictureFormat::Svg
+        {
+            self.output.message(format!(
+                "note: the built-in font lacks characters of {without_glyphs} of {tokens} tokens, \"{token}\" for instance, \
+                 which is {stand_in} in embedding.png: their code points or numbers stand for them. An SVG (--format svg) \
+                 shows them in the viewer's fonts"
+            ));
         }
-        #[derive(Serialize)]
-        struct Ratios<'a> {
-            rate: f64,
-            log10_update_to_weight: &'a [(String, f64)],
-        }
-        let parameters = self.model.state.best();
-        let shape = parameters.shape();
-        let examples = some_examples(&data.train, EXAMPLES_SEEN, 0);
-        engine.load(&first_state(&self.model.settings, data).parameters)?;
-        let (loss_at_start, log_vocabulary) = (engine.examine(&examples)?.loss, (shape.vocabulary as f64).ln());
-        engine.load(parameters)?;
-        let examination = engine.examine(&examples)?;
-        if shape.hidden > 0 {
-            let hidden = Hidden::new(&examination.hidden, shape.hidden);
-            let text = format!(
-                "{:.2} % of {} activations are saturated, {} of {} units in every example; loss at the start {:.4}, of a \
-                 uniform guess {:.4}",
-                hidden.saturated * 100.0,
-                grouped(examination.hidden.len()),
-                hidden.dead,
-                hidden.units,
-                loss_at_start,
-                log_vocabulary
-            );
-            let Hidden { examples, saturated, dead, units, .. } = hidden;
-            self.show(
-                &hidden,
-                &text,
-                Activations { examples, saturated, dead, units, loss: examination.loss, loss_at_start, log_vocabulary },
-            )?;
-        }
-        if self.model.settings.recipe.optimizer != Optimizer::Sgd {
-            self.output.message("note: the ratio of update to weight is that of plain steps at this rate");
-        }
-        let ratios = self.ratios(engine, data, rate)?;
-        let listed: Vec<String> = ratios.iter().map(|(name, ratio)| format!("{name} {ratio:.2}")).collect();
-        let text = format!("log10 of update over weight at rate {rate}: {}", listed.join(", "));
-        let updates = Updates { ratios };
-        self.show(&updates, &text, Ratios { rate, log10_update_to_weight: &updates.ratios })
-    }
-}
-
-impl Drawing<'_> {
-    /// log10 of update over weight of each matrix, the mean over some batches of the run's size: the gradient of a larger
-    /// one would have less noise, and look smaller.
-    fn ratios(&self, engine: &mut dyn Engine, data: &Data, rate: f64) -> Result<Vec<(String, f64)>> {
-        let parameters = self.model.state.best();
-        let matrices = || parameters.tensors().filter(|(tensor, _)| tensor.sizes.len() == 2);
-        let mut sums = vec![0.0; matrices().count()];
-        for number in 0..BATCHES_SEEN {
-            let batch = some_examples(&data.train, self.model.settings.batch as usize, number);
-            let gradients = engine.examine(&batch)?.gradients;
-            let of_batch = gradients.tensors().filter(|(tensor, _)| tensor.sizes.len() == 2);
-            for ((sum, (_, weights)), (_, gradient)) in sums.iter_mut().zip(matrices()).zip(of_batch) {
-                *sum += ratio(gradient, weights, rate) / BATCHES_SEEN as f64;
-            }
-        }
-        let named = matrices().zip(sums).map(|((tensor, _), ratio)| (tensor.name.to_owned(), ratio));
-        Ok(named.filter(|(_, ratio)| ratio.is_finite()).collect())
+        self.show(&embedding, &text, Numbers { tokens, labelled, without_glyphs, variance })
     }
 }
 
@@ -304,13 +243,4 @@ fn shown(vocabulary: &Vocabulary, id: usize) -> String {
     } else {
         token.clone()
     }
-}
-
-/// So many examples spread evenly over a corpus; each `turn` has others.
-fn some_examples(corpus: &Corpus, count: usize, turn: usize) -> Corpus {
-    let count = count.min(corpus.len());
-    let chosen = || (0..count).map(|place| (place * corpus.len() / count + turn * 7919) % corpus.len());
-    let contexts: Vec<u32> = chosen().flat_map(|example| corpus.context_of(example).to_vec()).collect();
-    let targets: Vec<u32> = chosen().map(|example| corpus.target_of(example)).collect();
-    Corpus::from_examples(&contexts, &targets, corpus.context())
 }

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod crashes;
+pub mod diagnostics;
 pub mod directory;
 pub mod files;
 pub mod history;

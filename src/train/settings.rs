@@ -211,6 +211,11 @@ impl Settings {
             warm_up: self.warm_up,
         }
     }
+
+    /// The rate of a step of a run: the schedule's, halved as often as the user wished by then.
+    pub fn rate_of(&self, step: u64, progress: &Progress) -> f32 {
+        self.schedule().rate(step) * progress.rate_factor(step)
+    }
 }
 
 /// How far a run is: with the parameters all that a resume needs.

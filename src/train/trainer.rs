@@ -237,7 +237,7 @@ impl<'a> Trainer<'a> {
 
     /// The rate of a step: the schedule's, halved as often as the user wished.
     fn rate(&self, step: u64) -> f32 {
-        self.settings.schedule().rate(step) * self.progress.rate_factor(step)
+        self.settings.rate_of(step, &self.progress)
     }
 
     fn finished(&self) -> bool {

@@ -17,10 +17,6 @@ pub struct Hidden {
     total: usize,
     /// The share of activations beyond 0.97 or -0.97.
     pub saturated: f64,
-    /// Units that are saturated in every example, on the same side or not: they cannot learn from any of them.
-    pub dead: usize,
-    /// Units in all.
-    pub units: usize,
     /// Examples.
     pub examples: usize,
 }
@@ -35,14 +31,10 @@ impl Hidden {
         }
         let is_saturated = |value: f32| value.abs() > SATURATED;
         let saturated = activations.iter().filter(|&&value| is_saturated(value)).count();
-        let dead =
-            (0..units).filter(|&unit| activations.iter().skip(unit).step_by(units).all(|&value| is_saturated(value)));
         Hidden {
             counts,
             total: activations.len(),
             saturated: saturated as f64 / activations.len().max(1) as f64,
-            dead: dead.count(),
-            units,
             examples: activations.len() / units,
         }
     }
@@ -63,12 +55,7 @@ impl Picture for Hidden {
     {
         let share = |count: u32| f64::from(count) / self.total.max(1) as f64;
         let most = self.counts.iter().map(|&count| share(count)).fold(0.0, f64::max);
-        let caption = format!(
-            "hidden activations: {:.1} % saturated (beyond ±{SATURATED}), {} of {} units dead",
-            self.saturated * 100.0,
-            self.dead,
-            self.units
-        );
+        let caption = format!("hidden activations: {:.1} % saturated (beyond ±{SATURATED})", self.saturated * 100.0);
         let mut chart = ChartBuilder::on(area)
             .caption(caption, (FONT, 17))
             .margin(12)
@@ -78,7 +65,7 @@ impl Picture for Hidden {
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
-            .label_style((FONT, 13))
+            .label_style((FONT, 14))
             .x_desc("tanh")
             .y_label_formatter(&|share| format!("{:.1} %", share * 100.0))
             .draw()?;
@@ -98,10 +85,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn saturated_and_dead_units_are_counted() {
-        // Two units, three examples: the first unit always saturated, the second once.
+    fn saturated_activations_are_counted() {
+        // Two units, three examples.
         let hidden = Hidden::new(&[0.99, 0.5, -1.0, 0.98, 0.975, 0.0], 2);
-        assert_eq!((hidden.dead, hidden.units, hidden.examples), (1, 2, 3));
+        assert_eq!(hidden.examples, 3);
         assert!((hidden.saturated - 4.0 / 6.0).abs() < 1e-9);
         assert_eq!(hidden.counts.iter().sum::<u32>(), 6);
     }

@@ -45,7 +45,7 @@ impl Picture for Rates {
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
-            .label_style((FONT, 13))
+            .label_style((FONT, 14))
             .x_desc("learning rate")
             .x_label_formatter(&|rate| format!("{rate:.0e}"))
             .y_label_formatter(&|loss| format!("{loss:.2}"))

@@ -4,18 +4,14 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::{BLUE, FONT, Failure, GREY, Picture};
-use crate::model::parameters::mean_and_deviation;
 
 /// The ratio of each matrix.
 #[derive(Clone, Debug)]
 pub struct Updates {
     /// The tensor's name, and the logarithm to the base of ten of its ratio.
     pub ratios: Vec<(String, f64)>,
-}
-
-/// The logarithm to the base of ten of the standard deviation of `rate` times the gradient over that of the weights.
-pub fn ratio(gradient: &[f32], weights: &[f32], rate: f64) -> f64 {
-    (rate * mean_and_deviation(gradient).1 / mean_and_deviation(weights).1).log10()
+    /// The steps that were taken.
+    pub what: String,
 }
 
 impl Picture for Updates {
@@ -24,7 +20,7 @@ impl Picture for Updates {
     }
 
     fn height(&self) -> u32 {
-        90 + 44 * self.ratios.len() as u32
+        116 + 44 * self.ratios.len() as u32
     }
 
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), Failure>
@@ -32,20 +28,23 @@ impl Picture for Updates {
         B::ErrorType: 'static,
     {
         let least = self.ratios.iter().map(|ratio| ratio.1).fold(-5.0, f64::min) - 0.5;
+        // Beyond one where a rule makes weights from next to nothing; with room for the number.
+        let most = self.ratios.iter().map(|ratio| ratio.1 + 0.5).fold(0.0, f64::max);
         let count = self.ratios.len() as f64;
         let mut chart = ChartBuilder::on(area)
-            .caption("log10 of update over weight, by deviation (about -3 is healthy for plain steps)", (FONT, 16))
+            .caption("log10 of update over weight, by deviation (about -3 is healthy)", (FONT, 17))
             .margin(12)
             .margin_right(24)
-            .x_label_area_size(28)
+            .x_label_area_size(44)
             .y_label_area_size(150)
-            .build_cartesian_2d(least..0.0, 0.0..count)?;
+            .build_cartesian_2d(least..most, 0.0..count)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
             .disable_y_axis()
+            .x_desc(&self.what)
             .light_line_style(TRANSPARENT)
-            .label_style((FONT, 13))
+            .label_style((FONT, 14))
             .draw()?;
         for (place, (name, ratio)) in self.ratios.iter().rev().enumerate() {
             let bottom = place as f64;
@@ -62,16 +61,5 @@ impl Picture for Updates {
         }
         chart.draw_series(DashedLineSeries::new([(-3.0, 0.0), (-3.0, count)], 5, 4, GREY.stroke_width(1)))?;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_thousandth_is_minus_three() {
-        let (weights, gradient) = ([1.0, -1.0, 3.0, -3.0], [0.1, -0.1, 0.3, -0.3]);
-        assert!((ratio(&gradient, &weights, 0.01) + 3.0).abs() < 1e-6);
     }
 }
