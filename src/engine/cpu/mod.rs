@@ -9,6 +9,7 @@
 //! | `network`, `activations`, `threads` | parameters, what a batch leaves, who may write which part of it |
 //! | `pairs`, `hidden` | the context as pairs of position and token; between the tokens and the hidden layer |
 //! | `output`, `softmax` | the output layer where threads share out the vocabulary |
+//! | `by_word` | the same with the examples across, for many words without direct connections |
 //! | `by_hidden`, `home` | the output layer and the way back where they share out the hidden units, and where those stand |
 //! | `step`, `gradients`, `update`, `rule` | a thread's part of a step; the weights' gradients; what a step makes of them |
 //! | `evaluate` | the forward pass over a corpus |

@@ -120,10 +120,13 @@ impl Product<'_> {
             assert!(columns <= decay.len());
         }
         // Each tile asks for its share of what comes next, a little with each inner index.
-        let tiles = rows.div_ceil(I::ROWS) * columns.div_ceil(I::COLUMNS * LANES);
         let mut ahead = next.map(
             #[inline(always)]
-            |next| Ahead { place: next.start.cast(), step: next.length * size_of::<f32>() / (tiles * inner.max(1)) },
+            |next| {
+                let tiles = rows.div_ceil(I::ROWS) * columns.div_ceil(I::COLUMNS * LANES);
+                let step = if AHEAD { next.length * size_of::<f32>() / (tiles * inner.max(1)) } else { 0 };
+                Ahead { place: next.start.cast(), step }
+            },
         );
         let mut column = 0;
         while column < columns {
