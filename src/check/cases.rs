@@ -35,7 +35,7 @@ pub struct Case {
 /// | `extreme` | logits of +-2000: softmax must neither overflow nor lose its gradient |
 /// | `saturated` | hidden units with sums far outside the range of tanh |
 /// | `words` | a vocabulary of some thousands, with direct connections |
-/// | `words-plain`, `words-tied` | the same without them: weight decay; the embeddings as output weights, AdamW, dropout |
+/// | `words-plain`, `words-tied` | the same without them: weight decay; the embeddings as output weights, momentum, dropout, clipping |
 /// | `direct-alone` | no hidden layer |
 /// | `tied` | the embeddings as output weights |
 /// | `tied-direct` | the same with direct connections |
@@ -89,8 +89,7 @@ pub fn built_in_cases() -> Vec<Case> {
         case("words", shape(3001, 4, 30, 50, true), 20, 3001, Init::Scaled),
         Case { recipe: decay, ..case("words-plain", shape(2503, 3, 11, 37, false), 37, 2503, Init::Scaled) },
         Case {
-            recipe: Recipe { optimizer: Optimizer::Adamw, dropout_hidden: 0.3, ..decay },
-            rate: 0.02,
+            recipe: Recipe { optimizer: Optimizer::Momentum, dropout_hidden: 0.3, clip_norm: 0.01, ..decay },
             ..case("words-tied", Shape { tied: true, ..shape(2111, 3, 19, 19, false) }, 21, 2111, Init::Scaled)
         },
         case("direct-alone", shape(53, 4, 7, 0, true), 18, 53, Init::Lecture),

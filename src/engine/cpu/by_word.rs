@@ -52,7 +52,7 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
     let (hidden, logits): (&mut [f32], &mut [f32]) = (cast_slice_mut(panel), cast_slice_mut(logits));
     let (largest, sums) = cast_slice_mut::<_, f32>(softmax).split_at_mut(across);
     let rows = batch.next_multiple_of(8);
-    // What fills up the last vectors: examples of zeros.
+    // What fills up the last vectors: examples of zeros, or of what an earlier batch left. Nothing of them is used.
     hidden.fill(0.0);
     // SAFETY: hidden units were written before a barrier; columns of examples are this thread's own.
     unsafe {
@@ -339,8 +339,9 @@ impl Job for SumOfParts<'_> {
     fn run<I: InstructionSet>(self) {
         let SumOfParts { parts, layout, across, examples, weights, d_hidden } = self;
         let Layout { shape, hidden_stride, .. } = layout;
-        let mut sums = [[0.0; LANES]; 8];
         for unit in (0..shape.hidden).step_by(8) {
+            // What fills up the last eight units stays zero.
+            let mut sums = [[0.0; LANES]; 8];
             for (row, sums) in sums.iter_mut().enumerate().take(shape.hidden - unit) {
                 let mut sum = I::Full::splat(0.0);
                 for (number, weights) in weights.iter().enumerate() {
@@ -358,6 +359,40 @@ impl Job for SumOfParts<'_> {
                 for (value, sums) in row.iter_mut().zip(&sums) {
                     *value = sums[example];
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::cpu::lanes::{Level, dispatch};
+    use crate::model::Shape;
+
+    #[test]
+    fn the_sums_of_parts_leave_zeros_beyond_the_hidden_units() {
+        let shape = Shape { vocabulary: 2048, context: 1, embedding: 1, hidden: 13, direct: false, tied: false };
+        let layout = Layout::new(shape);
+        let (stride, across) = (layout.hidden_stride, across(layout, LANES).expect("a large vocabulary"));
+        assert!(layout.parts == 2 && stride == 16);
+        let parts: Vec<f32> = (0..layout.parts * stride * across).map(|place| (place / across + 1) as f32).collect();
+        let weights = [[1.0; LANES], [2.0; LANES]];
+        for level in Level::available() {
+            let mut d_hidden = [-1.0; 3 * 16];
+            let sum = SumOfParts {
+                parts: &parts,
+                layout,
+                across,
+                examples: 5..8,
+                weights: &weights,
+                d_hidden: &mut d_hidden,
+            };
+            dispatch(level, sum);
+            for (place, &value) in d_hidden.iter().enumerate() {
+                let unit = place % stride;
+                let expected = if unit < 13 { (unit + 1) as f32 + 2.0 * (stride + unit + 1) as f32 } else { 0.0 };
+                assert_eq!(value, expected, "{level:?}, unit {unit}");
             }
         }
     }

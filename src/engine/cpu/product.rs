@@ -27,8 +27,8 @@ pub(super) struct Product<'a> {
     pub(super) change: Change<'a>,
 }
 
-/// A product with a left operand by rows, during which memory is asked for what comes after it: those numbers are in the
-/// second-level cache when they are used. Without it the products of a step with 16,383 words waited a tenth of their time.
+/// A product with a left operand by rows, during which memory is asked for what comes after it, so that it is in the
+/// second-level cache when it is used. Without it the products of a step with 16,383 words waited a tenth of their time.
 pub(super) struct ProductAhead<'a> {
     pub(super) product: Product<'a>,
     pub(super) next: [Numbers<'a>; 2],
@@ -119,13 +119,14 @@ impl Product<'_> {
         if let Change::Step { decay, .. } = change {
             assert!(columns <= decay.len());
         }
-        // Each tile asks for its share of what comes next, a little with each inner index.
+        // Each tile asks for its share of what comes next, a little with each inner index: too much rather than too little.
         let mut ahead = next.map(
             #[inline(always)]
             |next| {
-                let tiles = rows.div_ceil(I::ROWS) * columns.div_ceil(I::COLUMNS * LANES);
-                let step = if AHEAD { next.length * size_of::<f32>() / (tiles * inner.max(1)) } else { 0 };
-                Ahead { place: next.start.cast(), step }
+                let passes = (columns / LANES).div_ceil(I::COLUMNS) + usize::from(!columns.is_multiple_of(LANES));
+                let share =
+                    if AHEAD { (next.length * size_of::<f32>()).div_ceil(rows.div_ceil(I::ROWS) * passes) } else { 0 };
+                Ahead { place: next.start.cast(), share, step: if AHEAD { share.div_ceil(inner.max(1)) } else { 0 } }
             },
         );
         let mut column = 0;
@@ -155,7 +156,7 @@ impl Product<'_> {
                 if AHEAD {
                     ahead.iter_mut().for_each(
                         #[inline(always)]
-                        |ahead| ahead.place = ahead.place.wrapping_add(inner * ahead.step),
+                        |ahead| ahead.place = ahead.place.wrapping_add(ahead.share),
                     );
                 }
             }
@@ -189,10 +190,12 @@ struct Place {
     ahead: [Ahead; 2],
 }
 
-/// Where memory is asked for numbers with the first inner index, and how many bytes further with each that follows.
+/// Where memory is asked for numbers with the first inner index, how many bytes belong to a tile, and how many further it is
+/// with each inner index.
 #[derive(Clone, Copy)]
 struct Ahead {
     place: *const u8,
+    share: usize,
     step: usize,
 }
 
@@ -209,7 +212,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const ACROSS: bool, const AHEAD: bo
     unsafe {
         for inner in 0..inner {
             if AHEAD {
-                for Ahead { place, step } in ahead {
+                for Ahead { place, step, .. } in ahead {
                     ask_for(place.wrapping_add(inner * step));
                 }
             }
