@@ -17,7 +17,7 @@ use super::network::{Layout, Network, Read};
 use super::output::segments;
 use super::panel::Panel;
 use super::product::{Change, Left, Product, ProductAhead};
-use super::softmax::exp_of_one;
+use super::softmax::factor;
 use super::threads::NumbersMut;
 use super::vector::{Vector, all_streamed};
 
@@ -308,9 +308,7 @@ impl Job for Factored<'_> {
         for (example, (hidden, factored)) in
             hidden.chunks_exact(stride).zip(factored.chunks_exact_mut(stride)).enumerate()
         {
-            // Where the largest logit came before this chunk, the exponential is that of zero.
-            let difference = references[example] - largest[example];
-            let factor = if difference == 0.0 { 1.0 } else { exp_of_one::<I>(difference) } * inverse[example];
+            let factor = factor::<I>(references[example], largest[example], inverse[example]);
             for (factored, hidden) in factored.iter_mut().zip(hidden) {
                 *factored = factor * hidden;
             }

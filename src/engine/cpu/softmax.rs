@@ -99,6 +99,15 @@ pub(super) fn exp_of_one<I: InstructionSet>(x: f32) -> f32 {
     exp(I::Half::splat(x)).largest()
 }
 
+/// What the exponentials of an example in a chunk are to be multiplied with: its logits were lessened by `reference` there,
+/// `largest` is the largest of all, and `inverse` the scale over the sum of all exponentials.
+#[inline(always)]
+pub(super) fn factor<I: InstructionSet>(reference: f32, largest: f32, inverse: f32) -> f32 {
+    // Where the largest logit came before this chunk, the exponential is that of zero.
+    let difference = reference - largest;
+    if difference == 0.0 { inverse } else { exp_of_one::<I>(difference) * inverse }
+}
+
 /// Turns the exponentials of a chunk into the gradient of the logits, `scale` times (p - 1 at the target, p elsewhere).
 pub(super) struct LogitsGradient<'a> {
     /// The exponentials, [examples, stride]; or nothing where the gradient takes their place.
@@ -125,10 +134,7 @@ impl Job for LogitsGradient<'_> {
         let LogitsGradient { exponentials, logits, stride, rows, targets, references, largest, inverse, scale } = self;
         let width = rows.len().next_multiple_of(LANES);
         for (example, logits) in logits.chunks_exact_mut(stride).enumerate() {
-            // Where the largest logit came before this chunk, the exponential is that of zero.
-            let difference = references[example] - largest[example];
-            let factor = if difference == 0.0 { 1.0 } else { exp_of_one::<I>(difference) };
-            let factor = I::Full::splat(factor * inverse[example]);
+            let factor = I::Full::splat(factor::<I>(references[example], largest[example], inverse[example]));
             let logits = &mut logits[..width];
             let from = match exponentials {
                 [] => logits.as_ptr(),
