@@ -32,3 +32,5 @@ override RECORD: u32 = RECORD_LOSS + 4u;
 
 // Long sums are made of so many parts: part l has the terms 4 l to 4 l + 3, 4 (l + LANES) to 4 (l + LANES) + 3, ...
 const LANES = 8u;
+// Rows and columns that the tiled kernels compute at once.
+const TILE = 8u;

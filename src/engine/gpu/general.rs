@@ -232,6 +232,7 @@ pub(super) fn step(
     let rows = |buffer: Buffer, columns| Rows { buffer, first: 0, stride: padded(columns), columns };
     Ok(Step {
         dispatches,
+        several: None,
         readable,
         hidden: rows(general.hidden.clone(), hidden),
         logits: rows(general.logits.clone(), vocabulary),

@@ -214,7 +214,7 @@ pub const SMALL_EXAMPLES: Kernel = Kernel {
 /// The same, `PARTS` invocations four examples.
 pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
     name: "small_examples_across",
-    source: wgsl!("shared/random", "shared/batch", "shared/small", "small_examples_across"),
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_across", "small_examples_across"),
     bindings: SMALL_EXAMPLES.bindings,
     constants: &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS"],
     unrolled: false,
@@ -232,9 +232,25 @@ pub const SMALL_PARAMETERS: Kernel = Kernel {
 /// The same, an invocation a tile of parameters.
 pub const SMALL_PARAMETERS_TILED: Kernel = Kernel {
     name: "small_parameters_tiled",
-    source: wgsl!("shared/random", "shared/batch", "shared/small", "small_parameters_tiled"),
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_tiled", "small_parameters_tiled"),
     bindings: SMALL_PARAMETERS.bindings,
     constants: SMALL_SIZES,
+    unrolled: false,
+};
+
+/// Both dispatches of `STEPS` steps, in one workgroup.
+pub const SMALL_STEPS: Kernel = Kernel {
+    name: "small_steps",
+    source: wgsl!(
+        "shared/random",
+        "shared/batch",
+        "shared/small",
+        "shared/small_across",
+        "shared/small_tiled",
+        "small_steps"
+    ),
+    bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Write, Write],
+    constants: &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS", "STEPS"],
     unrolled: false,
 };
 
@@ -257,7 +273,7 @@ pub const PEAK_MEMORY: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 20] = [
+pub const KERNELS: [&Kernel; 21] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -276,6 +292,7 @@ pub const KERNELS: [&Kernel; 20] = [
     &SMALL_EXAMPLES_ACROSS,
     &SMALL_PARAMETERS,
     &SMALL_PARAMETERS_TILED,
+    &SMALL_STEPS,
     &PEAK_ARITHMETIC,
     &PEAK_MEMORY,
 ];

@@ -15,7 +15,7 @@
 //! | `feed` | corpus, plan, cursor and rings on the device |
 //! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
 //! | `evaluation` | a corpus forward |
-//! | `small` | the small path: two dispatches a step, in variants of which the fastest is taken |
+//! | `small` | the small path: two dispatches a step, or one for several, in variants of which the fastest is taken |
 //! | `cost` | what a training takes, without training |
 //! | `tuning` | what was measured on an adapter, kept from run to run |
 //! | `peak` | what the device reaches at most |
@@ -85,7 +85,7 @@ pub enum Path {
     /// The small one where parameters and activations are small enough for it, and where it is the faster one.
     #[default]
     Automatic,
-    /// Two dispatches a step.
+    /// Two dispatches a step, or one for several.
     Small,
     /// A dispatch for each pass.
     General,
@@ -302,9 +302,9 @@ impl Engine for Gpu {
             self.pace.begin();
             let mut queued = 0;
             while queued < rates.len() {
-                let steps = self.pace.steps().min(rates.len() - queued);
+                let steps = self.pace.steps().next_multiple_of(step.together()).min(rates.len() - queued);
                 let mut recording = self.device.record();
-                recording.pass("steps", &step.dispatches, steps);
+                step.record(&mut recording, "steps", steps);
                 if let Some(finished) = self.device.submit(recording, steps)? {
                     self.pace.report(finished);
                 }

@@ -29,13 +29,14 @@ pub(super) fn profile(gpu: &mut Gpu, seconds: f64) -> Result<Profile> {
     let Some(Training { feed, carried, step, .. }) = &other.training else { return Err(nothing_to_train_on()) };
     // At a rate of 0 the parameters stay where they are, however many steps are taken.
     let factors: Vec<Factors> = (0..).take(RING).map(|step| Factors::new(carried.recipe(), step, 0.0)).collect();
-    if step.dispatches.len() > Stamps::PASSES {
-        let (count, most) = (step.dispatches.len(), Stamps::PASSES);
+    let dispatches = step.of_together();
+    if dispatches.len() > Stamps::PASSES {
+        let (count, most) = (dispatches.len(), Stamps::PASSES);
         return Ok(Profile::Unknown(format!("a step has {count} passes, and the times of {most} can be kept at once")));
     }
     let device = &mut other.device;
     let stamps = device.stamps()?;
-    let mut timed = Timed { device, feed, factors: &factors, dispatches: &step.dispatches, stamps: &stamps };
+    let mut timed = Timed { device, feed, factors: &factors, dispatches, together: step.together(), stamps: &stamps };
     timed.profile(Duration::from_secs_f64(seconds))
 }
 
@@ -45,27 +46,29 @@ struct Timed<'a> {
     feed: &'a Feed,
     factors: &'a [Factors],
     dispatches: &'a [Dispatch],
+    /// Steps that the dispatches take.
+    together: usize,
     stamps: &'a Stamps,
 }
 
 impl Timed<'_> {
     fn profile(&mut self, long: Duration) -> Result<Profile> {
-        let most = (Stamps::PASSES / self.dispatches.len()).clamp(1, RING);
-        // The first step waits for the driver's compiler.
+        let most = (Stamps::PASSES / self.dispatches.len()).clamp(1, RING / self.together);
+        // The first time waits for the driver's compiler.
         self.take(1)?;
-        let (mut steps, mut taken) = (1, 0);
+        let (mut times, mut taken) = (1, 0);
         let (mut sums, mut span) = (vec![0; self.dispatches.len()], 0);
         let begin = Instant::now();
         while taken == 0 || begin.elapsed() < long {
             let submitted = Instant::now();
-            let times = self.take(steps)?;
-            for step in times.chunks_exact(self.dispatches.len()) {
-                sums.iter_mut().zip(step).for_each(|(sum, [begin, end])| *sum += end.saturating_sub(*begin));
+            let stamps = self.take(times)?;
+            for passes in stamps.chunks_exact(self.dispatches.len()) {
+                sums.iter_mut().zip(passes).for_each(|(sum, [begin, end])| *sum += end.saturating_sub(*begin));
             }
-            span += times[times.len() - 1][1].saturating_sub(times[0][0]);
-            taken += steps;
+            span += stamps[stamps.len() - 1][1].saturating_sub(stamps[0][0]);
+            taken += times * self.together;
             if submitted.elapsed() < SUBMISSION / 2 {
-                steps = (2 * steps).min(most);
+                times = (2 * times).min(most);
             }
         }
         let microseconds = |sum: u64| sum as f64 * self.stamps.unit / taken as f64;
@@ -80,12 +83,13 @@ impl Timed<'_> {
         Ok(Profile::Measured { passes, step_microseconds: microseconds(span) })
     }
 
-    /// When each pass of some steps begins and ends, by the device's clock.
-    fn take(&mut self, steps: usize) -> Result<Vec<[u64; 2]>> {
+    /// When each pass begins and ends, by the device's clock, if the dispatches are taken so many times.
+    fn take(&mut self, times: usize) -> Result<Vec<[u64; 2]>> {
+        let steps = times * self.together;
         self.feed.seek(self.device, 0, &self.factors[..steps]);
         let mut recording = self.device.record();
-        recording.stamped_passes(self.dispatches, steps, self.stamps);
+        recording.stamped_passes(self.dispatches, times, self.stamps);
         self.device.submit(recording, steps)?;
-        self.device.read(&self.stamps.times, 0..4 * steps * self.dispatches.len())
+        self.device.read(&self.stamps.times, 0..4 * times * self.dispatches.len())
     }
 }

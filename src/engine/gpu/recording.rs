@@ -37,6 +37,9 @@ impl Stamps {
 impl Recording {
     /// One pass over some dispatches, several times.
     pub(super) fn pass(&mut self, label: &str, dispatches: &[Dispatch], times: usize) {
+        if times == 0 {
+            return;
+        }
         let mut pass = self
             .encoder
             .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes: None });

@@ -1,11 +1,11 @@
-//! The small path: two dispatches a step, for networks so small that starting a dispatch costs more than its work. Which
-//! kernels take it is measured once for each shape and device.
+//! The small path: two dispatches a step, or one for several, for networks so small that starting a dispatch costs more
+//! than its work. Which kernels take it is measured once for each shape and device.
 
 use super::device::{Buffer, Device, WORKGROUP_BYTES};
 use super::feed::{Feed, RING};
 use super::kernels;
 use super::layout::{Layout, Record};
-use super::step::{Readable, Rows, Step};
+use super::step::{Readable, Rows, Several, Step};
 use super::tuning;
 use crate::Result;
 use crate::engine::Recipe;
@@ -42,7 +42,7 @@ const MOST_COMPARISONS: usize = 3 << 18;
 /// the last bits of a run: it is a rule of what the run is, never a measurement of the moment, and a resumed run goes on as it
 /// began.
 ///
-/// Here every number of the embedding looks at every token of the batch, V d times B n comparisons. A GPU makes millions of
+/// Here every number of the embedding looks at every token of the batch ([`comparisons`]). A GPU makes millions of
 /// them in a microsecond, while the general path starts a dozen dispatches, one after the other. On lavapipe (two cores)
 /// these start in 0.6 ms, and a comparison takes 0.85 ns. Measured there, time of the general path over that of this one:
 ///
@@ -55,7 +55,12 @@ const MOST_COMPARISONS: usize = 3 << 18;
 /// | 250, 4, 30, 100 | 1.12 | 0.75, beyond | 0.61, beyond | 0.53, beyond |
 /// | 500, 4, 16, 90 | 1.38 | 0.69, beyond | 0.51, beyond | 0.44, beyond |
 pub(super) fn pays(on_software: bool, shape: Shape, batch: usize) -> bool {
-    !on_software || shape.vocabulary * shape.embedding * batch * shape.context <= MOST_COMPARISONS
+    !on_software || comparisons(shape, batch) <= MOST_COMPARISONS
+}
+
+/// Comparisons of a step: every number of the embedding looks at every token of the batch.
+fn comparisons(shape: Shape, batch: usize) -> usize {
+    shape.vocabulary * shape.embedding * batch * shape.context
 }
 
 /// Bytes that a workgroup of the widest variant needs.
@@ -72,33 +77,44 @@ pub(super) enum Variant {
     /// for a device that computes on the CPU (Mesa's llvmpipe on two cores, makemore: 2,600 steps a second in two
     /// parts, 2,000 in four, 300 with the wide one). More parts are more workgroups, for more cores.
     Across(u32),
+    /// Several steps in one workgroup of so many invocations: nothing is started between the phases, and only one core of
+    /// the device works (XXX).
+    Alone(u32),
 }
 
 impl Variant {
     /// Those that are tried; the first is taken where it does not matter.
-    pub(super) const ALL: [Variant; 3] = [Variant::Wide, Variant::Across(2), Variant::Across(4)];
+    pub(super) const ALL: [Variant; 5] =
+        [Variant::Wide, Variant::Across(2), Variant::Across(4), Variant::Alone(8), Variant::Alone(256)];
 
     /// The name under which a choice is kept.
     pub(super) fn name(self) -> String {
         match self {
             Variant::Wide => "wide".to_owned(),
             Variant::Across(parts) => format!("across {parts}"),
-        }
-    }
-
-    /// Invocations in a workgroup: for a CPU those of one vector register.
-    fn workgroup(self) -> usize {
-        match self {
-            Variant::Wide => WIDE,
-            Variant::Across(_) => 8,
+            Variant::Alone(invocations) => format!("alone {invocations}"),
         }
     }
 }
 
 /// Invocations in a workgroup of [`Variant::Wide`].
 const WIDE: usize = 256;
-/// The buffers have room for a multiple of so many examples, which is what a workgroup takes at most.
-const EXAMPLES_ROOM: usize = 16;
+/// Invocations in a workgroup of the others: for a CPU those of one vector register.
+const NARROW: usize = 8;
+/// Examples of an invocation where they are computed across: the twin of EXAMPLES in `shared/small_across.wgsl`.
+const EXAMPLES: usize = 4;
+/// Examples that a narrow workgroup takes at once, at most: with two invocations for each few.
+const WORKGROUP_EXAMPLES: usize = NARROW / 2 * EXAMPLES;
+
+/// Steps of [`Variant::Alone`] in a dispatch, at most.
+const MOST_STEPS: usize = 16;
+/// Work of such a dispatch, at most: operations, and comparisons of the embedding's search, which count for so many. A
+/// slow device has it done in some hundredths of a second.
+const MOST_WORK: f64 = 4e7;
+/// The same for a software device: Mesa's llvmpipe ends a kernel's loops after 65,535 rounds of them all, without a word
+/// (makemore: 2.2 million operations, 5,900 rounds).
+const MOST_SOFTWARE_WORK: f64 = 4e6;
+const COMPARISON: f64 = 20.0;
 
 /// How long a variant is measured, at least, in seconds.
 const MEASURED: f64 = 5e-3;
@@ -122,9 +138,16 @@ impl Small<'_> {
         if let Some(variant) = Variant::ALL.into_iter().find(|variant| Some(variant.name()) == kept) {
             return Ok(variant);
         }
-        let scratch = self.device.tensors("parameters of a trial", Layout::new(self.shape).len())?;
-        let trial = Small { destination: &scratch, ..*self };
-        let fastest = tuning::fastest(Variant::ALL, |variant| trial.seconds(variant))?;
+        // The rates of a trial are 0: its parameters stay as they are.
+        let len = Layout::new(self.shape).len();
+        let scratch = self.device.tensors("parameters of a trial", len)?;
+        let mut recording = self.device.record();
+        recording.copy(self.parameters, &scratch, 0, len);
+        self.device.time(recording)?;
+        let trial = Small { parameters: &scratch, destination: &scratch, ..*self };
+        let few = self.together() < 2;
+        let variants = Variant::ALL.into_iter().filter(|variant| !(few && matches!(variant, Variant::Alone(_))));
+        let fastest = tuning::fastest(variants, |variant| trial.seconds(variant))?;
         self.device.choose(&key, &fastest.name());
         Ok(fastest)
     }
@@ -132,70 +155,114 @@ impl Small<'_> {
     /// The time of a step.
     fn seconds(&self, variant: Variant) -> Result<f64> {
         let step = self.step(variant)?;
-        let run = |steps| {
+        let run = |times| {
             self.feed.seek(self.device, 0, &[]);
-            self.device.measure(&step.dispatches, steps)
+            self.device.measure(step.of_together(), times)
         };
-        // The first step waits for the driver's compiler.
+        // The first time waits for the driver's compiler.
         run(1)?;
-        let mut steps = 1;
-        while steps < RING / 2 && run(steps)? < MEASURED {
-            steps *= 2;
+        let mut times = 1;
+        while times * step.together() < RING / 2 && run(times)? < MEASURED {
+            times *= 2;
         }
         let mut shortest = f64::INFINITY;
         for _ in 0..REPEATS {
-            shortest = shortest.min(run(steps)?);
+            shortest = shortest.min(run(times)?);
         }
-        Ok(shortest / steps as f64)
+        Ok(shortest / (times * step.together()) as f64)
+    }
+
+    /// Steps that [`Variant::Alone`] takes in a dispatch: 0 or 1 where they are too much work for it.
+    fn together(&self) -> usize {
+        let (shape, batch) = (self.shape, self.feed.batch());
+        let most = if self.device.is_software() { MOST_SOFTWARE_WORK } else { MOST_WORK };
+        let work = shape.step_flops(batch) + COMPARISON * comparisons(shape, batch) as f64;
+        ((most / work) as usize).min(MOST_STEPS)
     }
 
     /// A whole step.
     pub(super) fn step(&self, variant: Variant) -> Result<Step> {
         let Small { device, shape, parameters, destination, feed } = *self;
+        let batch = feed.batch();
         let record = Record::new(shape);
-        let room = feed.batch().next_multiple_of(EXAMPLES_ROOM);
+        let alone = match variant {
+            Variant::Alone(invocations) if self.together() > 1 && parameters.handle == destination.handle => {
+                Some(Alone::new(invocations as usize, batch))
+            }
+            _ => None,
+        };
+        // What a workgroup takes at once is computed beyond the batch, too.
+        let at_once = alone.as_ref().map_or(0, |alone| alone.workgroup / alone.parts * EXAMPLES);
+        let room = batch.next_multiple_of(WORKGROUP_EXAMPLES.max(at_once));
         let contexts = device.tensor("contexts", room * feed.context())?;
         let activations = device.tensor("activations", room * record.len)?;
 
-        let workgroup = variant.workgroup();
-        let sizes = [
-            ("WORKGROUP", workgroup as f64),
-            ("VOCABULARY", shape.vocabulary as f64),
-            ("CONTEXT", shape.context as f64),
-            ("EMBEDDING", shape.embedding as f64),
-            ("HIDDEN", shape.hidden as f64),
-            ("DIRECT", f64::from(u8::from(shape.direct))),
-        ];
-        let workgroups = |invocations: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
+        let sizes = |workgroup: usize, others: &[(&'static str, usize)]| {
+            let sizes = [
+                ("WORKGROUP", workgroup),
+                ("VOCABULARY", shape.vocabulary),
+                ("CONTEXT", shape.context),
+                ("EMBEDDING", shape.embedding),
+                ("HIDDEN", shape.hidden),
+                ("DIRECT", usize::from(shape.direct)),
+            ];
+            sizes.iter().chain(others).map(|&(name, value)| (name, value as f64)).collect::<Vec<_>>()
+        };
+        let workgroups = |invocations: usize, workgroup: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
         let (first, examples, second, update) = match variant {
             Variant::Wide => (
-                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes)?,
-                [feed.batch() as u32, 1, 1],
-                device.pipeline(&kernels::SMALL_PARAMETERS, &sizes)?,
+                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &[]))?,
+                [batch as u32, 1, 1],
+                device.pipeline(&kernels::SMALL_PARAMETERS, &sizes(WIDE, &[]))?,
                 // One workgroup more than the parameters need: it has the loss and the cursor.
-                workgroups(Layout::new(shape).len() + workgroup),
+                workgroups(Layout::new(shape).len() + WIDE, WIDE),
             ),
-            Variant::Across(parts) => (
-                device.pipeline(
-                    &kernels::SMALL_EXAMPLES_ACROSS,
-                    &[&sizes[..], &[("PARTS", f64::from(parts))]].concat(),
-                )?,
-                workgroups(feed.batch().div_ceil(4) * parts as usize),
-                device.pipeline(&kernels::SMALL_PARAMETERS_TILED, &sizes)?,
-                workgroups(tiles(shape)),
-            ),
+            // Of steps that are taken together, the last few are taken one by one.
+            Variant::Across(_) | Variant::Alone(_) => {
+                let parts = if let Variant::Across(parts) = variant { parts as usize } else { 2 };
+                (
+                    device.pipeline(&kernels::SMALL_EXAMPLES_ACROSS, &sizes(NARROW, &[("PARTS", parts)]))?,
+                    workgroups(batch.div_ceil(EXAMPLES) * parts, NARROW),
+                    device.pipeline(&kernels::SMALL_PARAMETERS_TILED, &sizes(NARROW, &[]))?,
+                    workgroups(tiles(shape), NARROW),
+                )
+            }
         };
-        let bound = [&feed.plan, &feed.tokens, &feed.places, parameters, &feed.cursor, &contexts, &activations];
+        let Feed { plan, tokens, places, cursor, factors, losses, .. } = feed;
+        let bound = [plan, tokens, places, parameters, cursor, &contexts, &activations];
         let draw = device.dispatch(&first, &bound.map(Buffer::all), examples)?;
-        let bound = [&feed.plan, &contexts, &activations, &feed.factors, &feed.cursor, destination, &feed.losses];
+        let bound = [plan, &contexts, &activations, factors, cursor, destination, losses];
         let update = device.dispatch(&second, &bound.map(Buffer::all), update)?;
+        let several = |Alone { workgroup, parts }| {
+            let steps = self.together();
+            let others = [("PARTS", parts), ("STEPS", steps)];
+            let pipeline = device.pipeline(&kernels::SMALL_STEPS, &sizes(workgroup, &others))?;
+            let bound = [plan, tokens, places, factors, cursor, &contexts, &activations, parameters, losses];
+            Ok(Several { dispatch: device.dispatch(&pipeline, &bound.map(Buffer::all), [1, 1, 1])?, steps })
+        };
         let rows = |first, columns| Rows { buffer: activations.clone(), first, stride: record.len, columns };
         Ok(Step {
             dispatches: vec![draw, update],
-            readable: vec![Readable { ready: 1, examples: feed.batch() }],
+            several: alone.map(several).transpose()?,
+            readable: vec![Readable { ready: 1, examples: batch }],
             hidden: rows(record.hidden, shape.hidden),
             logits: rows(record.logits, shape.vocabulary),
         })
+    }
+}
+
+/// How [`Variant::Alone`] cuts its work.
+struct Alone {
+    /// Invocations.
+    workgroup: usize,
+    /// Of them, those that share the outputs of the same examples.
+    parts: usize,
+}
+
+impl Alone {
+    fn new(workgroup: usize, batch: usize) -> Self {
+        let groups = batch.div_ceil(EXAMPLES).next_power_of_two();
+        Alone { workgroup, parts: (workgroup / groups).max(1) }
     }
 }
 

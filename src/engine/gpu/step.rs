@@ -1,18 +1,28 @@
 //! What both paths make: the dispatches of one step, and where its activations can be read.
 
-use super::device::{Buffer, Device, Dispatch};
+use std::slice::from_ref;
+
+use super::device::{Buffer, Device, Dispatch, Recording};
 use crate::Result;
 
 /// One training step on the device.
 pub(super) struct Step {
     /// In order; to be recorded once for each step.
     pub(super) dispatches: Vec<Dispatch>,
+    /// One dispatch for several steps, to the same bits.
+    pub(super) several: Option<Several>,
     /// When the activations of each chunk of the batch can be read, in order.
     pub(super) readable: Vec<Readable>,
     /// [chunk, h], after tanh.
     pub(super) hidden: Rows,
     /// [chunk, V].
     pub(super) logits: Rows,
+}
+
+/// A dispatch that takes so many steps.
+pub(super) struct Several {
+    pub(super) dispatch: Dispatch,
+    pub(super) steps: usize,
 }
 
 /// What a step costs whatever the device is doing: what tests hold it to.
@@ -25,6 +35,22 @@ pub struct StepCost {
 }
 
 impl Step {
+    /// Steps that are taken together.
+    pub(super) fn together(&self) -> usize {
+        self.several.as_ref().map_or(1, |several| several.steps)
+    }
+
+    /// What is recorded for [`Step::together`] steps.
+    pub(super) fn of_together(&self) -> &[Dispatch] {
+        self.several.as_ref().map_or(&self.dispatches, |several| from_ref(&several.dispatch))
+    }
+
+    /// Records so many steps.
+    pub(super) fn record(&self, recording: &mut Recording, label: &str, steps: usize) {
+        recording.pass(label, self.of_together(), steps / self.together());
+        recording.pass(label, &self.dispatches, steps % self.together());
+    }
+
     pub(super) fn cost(&self) -> StepCost {
         StepCost {
             dispatches: self.dispatches.len() as u64,

@@ -305,7 +305,8 @@ fn variants_of_the_small_path_give_the_same_bits() {
             gpu.load(&parameters(shape)).unwrap();
             let plan = BatchPlan { order: Order::Shuffled, seed: 4, batch, examples: corpus.len() as u32 };
             gpu.prepare(corpus, plan, Recipe::default()).unwrap();
-            let losses = gpu.train(0, &[0.1; 7]).unwrap();
+            // More than are taken together, twice, and some.
+            let losses = gpu.train(0, &[0.1; 37]).unwrap();
             let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
             Some((losses, gpu.parameters().unwrap(), examination.hidden, examination.logits, examination.gradients))
         };
