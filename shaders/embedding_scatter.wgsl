@@ -1,8 +1,8 @@
 // The gradient of the embedding from the input's, in place and in a fixed order without atomics: the first occurrence of a
-// token in the batch sums the gradients of all occurrences of its token, in order, and takes a plain step with the sum, or
+// token in a chunk of the batch sums the gradients of all occurrences of its token, in order, and takes a plain step with the sum, or
 // adds it to the gradients.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/activations.wgsl, shared/table.wgsl,
-// shared/dropout.wgsl and shared/links.wgsl before it: rows of the activations = B, columns = n d. One invocation four
+// shared/dropout.wgsl and shared/links.wgsl before it: rows of the activations = examples, columns = n d. One invocation four
 // numbers of an occurrence.
 
 // Whether the sum is added to what is there, and not multiplied with the rate and subtracted.
@@ -12,7 +12,7 @@ override INTO_GRADIENTS: bool = false;
 @group(0) @binding(1) var<uniform> table: Table;
 @group(0) @binding(2) var<uniform> dropout: Dropout;
 @group(0) @binding(3) var<storage, read> contexts: array<u32>;        // [B, n]
-@group(0) @binding(4) var<storage, read> links: array<u32>;           // [B, n]
+@group(0) @binding(4) var<storage, read> links: array<u32>;           // [examples, n]
 @group(0) @binding(5) var<storage, read> d_input: array<f32>;         // after dropout, [B, n d]
 @group(0) @binding(6) var<storage, read> factors: array<Factors>;     // by slot
 @group(0) @binding(7) var<storage, read> cursor: Cursor;
@@ -32,7 +32,7 @@ fn embedding_scatter(
         // Beyond the last number it is summed again, and not stored.
         let k = min(vec4<u32>(i % fours * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(table.columns - 1u));
         // A token before the first row wraps around to a large number.
-        let row = contexts[occurrence] - table.first;
+        let row = contexts[sizes.first * context + occurrence] - table.first;
         var link = links[occurrence];
         if row >= table.rows || link >= NOT_FIRST {
             continue;
@@ -40,7 +40,7 @@ fn embedding_scatter(
         var sum = vec4<f32>();
         var other = occurrence;
         loop {
-            let example = other / context;
+            let example = sizes.first + other / context;
             let first = other % context * table.columns;
             let kept = kept_of_four(dropout, step, example, sizes.columns, first + k.x);
             let at = vec4<u32>(example * sizes.stride + first) + k;

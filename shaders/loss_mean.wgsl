@@ -1,17 +1,21 @@
-// The mean loss of the batch, summed in the examples' order, into the ring of losses; then the cursor moves on.
-// Expects shared/random.wgsl and shared/batch.wgsl before it. One invocation.
+// The mean loss of the batch into the ring of losses; then the cursor moves on.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl and shared/workgroup_sum.wgsl before it. One
+// workgroup.
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> example_losses: array<f32>; // [B]
 @group(0) @binding(2) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(3) var<storage, read_write> losses: array<f32>;   // by slot
 
-@compute @workgroup_size(1)
-fn loss_mean() {
-    var sum = 0.0;
-    for (var lane = 0u; lane < plan.batch; lane++) {
-        sum += example_losses[lane];
+@compute @workgroup_size(WORKGROUP)
+fn loss_mean(@builtin(local_invocation_index) local: u32) {
+    var part = 0.0;
+    for (var lane = local; lane < plan.batch; lane += WORKGROUP) {
+        part += example_losses[lane];
     }
-    losses[cursor.current.slot] = sum / f32(plan.batch);
-    cursor.next = position_after(plan, cursor.current);
+    let sum = workgroup_sum(local, part);
+    if local == 0u {
+        losses[cursor.current.slot] = sum / f32(plan.batch);
+        cursor.next = position_after(plan, cursor.current);
+    }
 }

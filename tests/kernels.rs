@@ -57,7 +57,7 @@ fn batches_are_those_of_the_host_bit_for_bit() {
                     run_alone(
                         &mut device,
                         &kernels::LOSS_MEAN,
-                        &[],
+                        &SIZE,
                         [1, 1, 1],
                         &mut [
                             bytes_of_mut(&mut plan),

@@ -155,9 +155,17 @@ impl Device {
     /// Invocations of a workgroup that goes along a row and comes back to its beginning: on a software device those of one
     /// vector register, which read the row in one run each time, where many walk in strides past a core's cache (lavapipe,
     /// softmax of 16,383 logits a row: 8.8 ms in 8, 11.5 in 32, 15.6 in 64). Sums depend on it in their last bits, so that it
-    /// is a rule and no measurement: a seed fixes a run.
-    pub fn row_workgroup(&self) -> u32 {
-        if self.is_software() { 8 } else { self.workgroup() }
+    /// is a rule and no measurement: a seed fixes a run. Rows that are so long that the rounds would be too many
+    /// ([`Device::rounds`]) take more.
+    pub fn row_workgroup(&self, columns: u32) -> u32 {
+        const PASSES: u32 = 3;
+        if self.is_software() && PASSES * columns.div_ceil(4 * 8) < self.rounds() { 8 } else { 256 }
+    }
+
+    /// Rounds that the loops of an invocation may take, all together: Mesa's llvmpipe ends loops after 65,535, without a
+    /// word, and what they would have added is missing. A GPU is only to be done with a dispatch soon.
+    pub(super) fn rounds(&self) -> u32 {
+        if self.is_software() { 48 << 10 } else { 1 << 17 }
     }
 
     /// Takes the device away, as a driver does that crashed or a card that was pulled out.

@@ -146,7 +146,7 @@ pub const COLUMN_SUM: Kernel = Kernel {
     unrolled: false,
 };
 
-/// Which occurrences of tokens in a batch are of the same token.
+/// Which occurrences of tokens in a chunk of a batch are of the same token.
 pub const EMBEDDING_LINKS: Kernel = Kernel {
     name: "embedding_links",
     source: wgsl!("shared/workgroup", "shared/activations", "shared/table", "shared/links", "embedding_links"),
@@ -196,9 +196,9 @@ pub const UPDATE_RULE: Kernel = Kernel {
 /// The batch's mean loss into the ring, and the cursor's step forward.
 pub const LOSS_MEAN: Kernel = Kernel {
     name: "loss_mean",
-    source: wgsl!("shared/random", "shared/batch", "loss_mean"),
+    source: wgsl!("shared/random", "shared/batch", "shared/workgroup", "shared/workgroup_sum", "loss_mean"),
     bindings: &[Uniform, Read, Write, Write],
-    constants: &[],
+    constants: &["WORKGROUP"],
     unrolled: false,
 };
 

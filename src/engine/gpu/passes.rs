@@ -88,7 +88,8 @@ impl<'a> Passes<'a> {
         let workgroups = workgroups_for_rows(sizes.rows);
         let parts = buffers.map(Buffer::all);
         let kernel = &kernels::SOFTMAX_CROSS_ENTROPY;
-        self.pass_in(self.device.row_workgroup(), kernel, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
+        let invocations = self.device.row_workgroup(sizes.columns);
+        self.pass_in(invocations, kernel, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
     }
 
     /// The sum of each column.
@@ -97,14 +98,14 @@ impl<'a> Passes<'a> {
         self.pass(&kernels::COLUMN_SUM, &[self.uniform(&extent)?], &[matrix, sums], &[], workgroups)
     }
 
-    /// Which occurrences in a batch are of the same token.
+    /// Which occurrences in a chunk are of the same token.
     pub(super) fn links(&self, sizes: Activations, table: Table, buffers: [&Buffer; 2]) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?];
         let workgroups = self.for_each((sizes.rows * sizes.columns / table.columns) as usize);
         self.pass(&kernels::EMBEDDING_LINKS, &uniforms, &buffers.map(Buffer::all), &[], workgroups)
     }
 
-    /// The gradient or the update of a part of the embedding.
+    /// What a chunk does to a part of the embedding or of its gradient.
     pub(super) fn scatter(
         &self,
         sizes: Activations,
@@ -153,8 +154,7 @@ impl<'a> Passes<'a> {
 
     /// The mean loss of the batch, and the cursor's step forward.
     pub(super) fn loss_mean(&self, buffers: [&Buffer; 4]) -> Result<Dispatch> {
-        let pipeline = self.device.pipeline(&kernels::LOSS_MEAN, &[])?;
-        self.device.dispatch(&pipeline, &buffers.map(Buffer::all), [1, 1, 1])
+        self.pass(&kernels::LOSS_MEAN, &[], &buffers.map(Buffer::all), &[], [1, 1, 1])
     }
 
     /// A matrix product.

@@ -170,6 +170,16 @@ fn a_large_vocabulary_agrees_with_the_reference() {
 }
 
 #[test]
+fn batches_and_vocabularies_of_more_rounds_than_llvmpipe_takes_agree_with_the_reference() {
+    let few = Shape { vocabulary: 5, context: 2, embedding: 3, hidden: 4, direct: true, tied: false };
+    let many = Shape { vocabulary: 700_000, direct: false, ..few };
+    for (shape, batch) in [(few, 100_000), (many, 3)] {
+        let Some(mut gpu) = engine(Path::General, false) else { return };
+        compare(&format!("V {} B {batch}", shape.vocabulary), &mut gpu, &parameters(shape), batch);
+    }
+}
+
+#[test]
 fn every_case_agrees_when_batch_and_matrices_are_cut() {
     for case in built_in_cases() {
         let Some(mut gpu) = engine(Path::General, false) else { return };
@@ -305,7 +315,6 @@ fn variants_of_the_small_path_give_the_same_bits() {
             gpu.load(&parameters(shape)).unwrap();
             let plan = BatchPlan { order: Order::Shuffled, seed: 4, batch, examples: corpus.len() as u32 };
             gpu.prepare(corpus, plan, Recipe::default()).unwrap();
-            // More than are taken together, twice, and some.
             let losses = gpu.train(0, &[0.1; 37]).unwrap();
             let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
             Some((losses, gpu.parameters().unwrap(), examination.hidden, examination.logits, examination.gradients))

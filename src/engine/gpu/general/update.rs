@@ -73,25 +73,29 @@ impl General<'_> {
             && !self.model.shape.tied
     }
 
-    /// The embedding's gradient from its occurrences: subtracted at the rate, or added to what is there.
+    /// The embedding's gradient from its occurrences, chunk by chunk: subtracted at the rate, or added to what is there.
     fn scatter(&self, to: &Buffer, gradients: &Gradients, into_gradients: bool) -> Result<Vec<Dispatch>> {
         let embedding = self.placed(EMBEDDING_WEIGHT);
-        let sizes = self.sizes(&(0..self.feed.batch()), self.model.shape.input());
-        let links = self.device.tensor("links", self.feed.batch() * self.model.shape.context)?;
-        let mut dispatches = vec![self.passes.links(sizes, self.table(&(0..0)), [&self.contexts, &links])?];
-        let scatter = |block: Range<usize>| {
+        let blocks = self.cut.blocks(self.device, embedding)?;
+        let links = self.device.tensor("links", self.chunks[0].len() * self.model.shape.context)?;
+        let mut dispatches = Vec::new();
+        let scatter = |sizes, block: &Range<usize>| {
             let parts = [
                 self.contexts.all(),
                 links.all(),
                 gradients.d_input.all(),
                 self.feed.factors.all(),
                 self.feed.cursor.all(),
-                to.part(embedding.rows(&block)),
+                to.part(embedding.rows(block)),
             ];
-            self.passes.scatter(sizes, self.table(&block), &self.masks[0], into_gradients, parts)
+            self.passes.scatter(sizes, self.table(block), &self.masks[0], into_gradients, parts)
         };
-        for block in self.cut.blocks(self.device, embedding)? {
-            dispatches.push(scatter(block)?);
+        for chunk in &self.chunks {
+            let sizes = self.sizes(chunk, self.model.shape.input());
+            dispatches.push(self.passes.links(sizes, self.table(&(0..0)), [&self.contexts, &links])?);
+            for block in &blocks {
+                dispatches.push(scatter(sizes, block)?);
+            }
         }
         Ok(dispatches)
     }
