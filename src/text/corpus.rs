@@ -191,6 +191,14 @@ impl Corpus {
         })
     }
 
+    /// Where the targets of all examples stand, if that is a list.
+    pub(crate) fn listed_targets(&self) -> Option<&[u32]> {
+        match &self.targets {
+            Targets::All => None,
+            Targets::Listed(targets) => Some(targets),
+        }
+    }
+
     /// Where the target of an example stands among the tokens; its context stands before it.
     pub fn position(&self, example: usize) -> usize {
         match &self.targets {

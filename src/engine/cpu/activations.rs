@@ -1,5 +1,7 @@
 //! What a step computes for a batch: in buffers that the threads share, and in each thread's own.
 
+use std::ops::Range;
+
 use bytemuck::cast_slice_mut;
 
 use super::by_word;
@@ -142,12 +144,16 @@ impl Scratch {
 
 impl Scratch {
     /// Contexts and targets of some examples of a corpus.
+    pub(super) fn set_examples(&mut self, corpus: &Corpus, examples: Range<usize>) {
+        self.set_places(corpus, examples.map(|example| corpus.position(example) as u32));
+    }
+
+    /// The same by the places of the targets among the tokens.
     #[inline(always)]
-    pub(super) fn set_examples(&mut self, corpus: &Corpus, examples: impl Iterator<Item = u32>) {
-        // First all places, then all tokens, so that what is not in the cache is waited for together; and token by token,
-        // because a call to copy three numbers costs more.
+    pub(super) fn set_places(&mut self, corpus: &Corpus, places: impl Iterator<Item = u32>) {
         self.targets.clear();
-        self.targets.extend(examples.map(|example| corpus.position(example as usize) as u32));
+        self.targets.extend(places);
+        // Token by token, because a call to copy three numbers costs more.
         let (tokens, context, batch) = (corpus.tokens(), corpus.context(), self.targets.len());
         self.contexts.resize(context * batch, 0);
         for (lane, target) in self.targets.iter_mut().enumerate() {

@@ -99,7 +99,7 @@ impl Job for Forward<'_> {
         for (number, out) in result.chunks_mut(block * width).enumerate() {
             let count = out.len() / width;
             let begin = first + number * block;
-            scratch.set_examples(corpus, begin as u32..(begin + count) as u32);
+            scratch.set_examples(corpus, begin..begin + count);
             let Scratch { contexts, pairs, .. } = &mut scratch;
             let home = Home::with_units(network, [&hidden, &nothing], &columns);
             // SAFETY: the hidden units are this thread's own.
@@ -181,7 +181,7 @@ impl Job for Examine<'_> {
         let (layout, batch) = (network.layout, corpus.len());
         let Layout { shape, hidden_stride, chunk: stride, .. } = layout;
         let mut scratch = Scratch::new(layout, batch, activations.pairs, hidden_stride);
-        scratch.set_examples(corpus, 0..batch as u32);
+        scratch.set_examples(corpus, 0..batch);
         scratch.pairs.set(&scratch.contexts, false);
         let scale = 1.0 / batch as f32;
         let mut logits = vec![0.0; batch * shape.vocabulary];

@@ -7,6 +7,7 @@
 //! | `functions`, `product`, `panel` | exp and tanh; the matrix product; rows turned into columns |
 //! | `crew` | the threads |
 //! | `network`, `activations`, `threads` | parameters, what a batch leaves, who may write which part of it |
+//! | `draw` | the examples of each step |
 //! | `pairs`, `hidden` | the context as pairs of position and token; between the tokens and the hidden layer |
 //! | `output`, `softmax` | the output layer where threads share out the vocabulary |
 //! | `by_word` | the same with the examples across, for many words without direct connections |
@@ -22,6 +23,7 @@ mod by_hidden;
 mod by_word;
 mod clock;
 mod crew;
+mod draw;
 mod dropout;
 mod evaluate;
 mod functions;
@@ -56,6 +58,7 @@ use activations::{Activations, Scratch};
 use by_hidden::Share;
 use clock::{Clock, Pass, SAMPLED_STEPS, Timer};
 use crew::{Crew, locked};
+use draw::Batches;
 use evaluate::{Examine, Wanted};
 use gradients::Batch;
 use home::{Home, Own};
@@ -281,13 +284,12 @@ impl Job for Worker<'_> {
             // SAFETY: these columns are this thread's own for all of the range.
             unsafe { own.fetch(network) };
         }
-        let mut examples = vec![0; batch];
+        let mut batches = Batches::new::<I>(plan, corpus, first_step);
         for (place, &rate) in rates.iter().enumerate() {
             let step = first_step + place as u64;
             let mut timer = Timer::new(clock.as_deref_mut().filter(|_| place % SAMPLED_STEPS == 0));
             // Every thread draws the whole batch: that costs less than to wait for one that does.
-            I::call(Draw { plan, step, examples: &mut examples });
-            scratch.set_examples(corpus, examples.iter().copied());
+            batches.take::<I>(scratch);
             scratch.pairs.set(&scratch.contexts, masks[0].is_on());
             timer.end(Pass::Draw);
             // SAFETY: all threads are here between the same barriers.
@@ -307,22 +309,6 @@ impl Job for Worker<'_> {
             // SAFETY: as above.
             unsafe { own.give_back(network) };
         }
-    }
-}
-
-/// The examples of a step, drawn several at a time.
-struct Draw<'a> {
-    plan: &'a BatchPlan,
-    step: u64,
-    examples: &'a mut [u32],
-}
-
-impl Job for Draw<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: InstructionSet>(self) {
-        self.plan.fill(self.step, 0, self.examples);
     }
 }
 
