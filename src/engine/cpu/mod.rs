@@ -4,7 +4,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `lanes`, `vector`, `registers` | instruction sets, and vectors as all of them have them |
-//! | `functions`, `product`, `panel` | exp and tanh; the matrix product; rows turned into columns |
+//! | `functions`, `product`, `panel`, `dots` | exp and tanh; the matrix product; rows turned into columns; rows times rows |
 //! | `crew` | the threads |
 //! | `network`, `activations`, `threads` | parameters, what a batch leaves, who may write which part of it |
 //! | `draw` | the examples of each step |
@@ -23,6 +23,7 @@ mod by_hidden;
 mod by_word;
 mod clock;
 mod crew;
+mod dots;
 mod draw;
 mod dropout;
 mod evaluate;
