@@ -249,7 +249,7 @@ fn matrices_without_updates_are_named() {
     change(&place.path("run/last.safetensors"), "embedding.weight", |_| 0.5);
     let output = place.run("plot run --cpu --format svg --json");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && message.contains("leave out embedding.weight, as its weights are equal"));
+    assert!(output.status.success() && message.contains("leave out embedding.weight: its weights are equal"));
     let updates = events(&output.stdout).pop().unwrap();
     assert_eq!((&updates["picture"], &updates["left_out"][0][0]), (&"updates".into(), &"embedding.weight".into()));
     assert_eq!(updates["log10_update_to_weight"].as_array().unwrap().len(), 2);
@@ -259,7 +259,7 @@ fn matrices_without_updates_are_named() {
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{message}");
     for name in ["embedding.weight", "hidden.weight", "output.weight"] {
-        assert!(message.contains(&format!("{name}, as none of its weights changes in 10 of 10 steps")), "{message}");
+        assert!(message.contains(&format!("{name}: none of its weights changes in 10 of 10 steps")), "{message}");
     }
     assert!(message.contains("no picture of the updates") && !place.path("still/updates.svg").exists(), "{message}");
 }

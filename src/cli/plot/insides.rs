@@ -186,9 +186,8 @@ impl Drawing<'_> {
                 Err(reason) => left_out.push((name, reason)),
             }
         }
-        if !left_out.is_empty() {
-            let reasons: Vec<String> = left_out.iter().map(|(name, reason)| format!("{name}, as {reason}")).collect();
-            self.output.message(format!("note: the updates leave out {}", reasons.join("; ")));
+        for (name, reason) in &left_out {
+            self.output.message(format!("note: the updates leave out {name}: {reason}"));
         }
         if ratios.is_empty() {
             no_picture("no matrix is left".to_owned());
