@@ -109,7 +109,8 @@ mod tests {
         let [below, within] = [0.5, 1.5].map(|suggested| rates(suggested).range());
         assert!(below.start < 0.5 && below.start > 0.25 && below.end == 4.0, "{below:?}");
         assert_eq!(within, 1.0..4.0);
-        let single = Rates { points: points[..1].to_vec(), least: 1.0, suggested: 1.0 }.range();
-        assert!(single.start <= 1.0 && single.end > 1.0, "{single:?}");
+        let single = |suggested| Rates { points: points[..1].to_vec(), least: 1.0, suggested }.range();
+        assert_eq!(single(2.0), 1.0..2.0);
+        assert!(single(1.0).start < 1.0 && single(1.1).end > single(1.1).start);
     }
 }
