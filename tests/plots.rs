@@ -233,6 +233,57 @@ fn updates_are_those_of_the_run_s_own_rule() {
     }
 }
 
+/// Changes the parameters in a model file.
+fn change(file: &Path, name: &str, changed: impl Fn(usize) -> f32) {
+    let mut model = read_model(file).unwrap();
+    let parameters = &mut model.state.parameters;
+    let tensor = parameters.shape().tensors().into_iter().find(|tensor| tensor.name == name).unwrap();
+    parameters.values[tensor.range].iter_mut().enumerate().for_each(|(place, value)| *value = changed(place));
+    std::fs::write(file, model.to_bytes()).unwrap();
+}
+
+#[test]
+fn matrices_without_updates_are_named() {
+    let place = Place::new();
+    place.events(&format!("{SHORT} --out run"));
+    change(&place.path("run/last.safetensors"), "embedding.weight", |_| 0.5);
+    let output = place.run("plot run --cpu --format svg --json");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && message.contains("leave out embedding.weight: its weights are equal"));
+    let updates = events(&output.stdout).pop().unwrap();
+    assert_eq!((&updates["picture"], &updates["left_out"][0][0]), (&"updates".into(), &"embedding.weight".into()));
+    assert_eq!(updates["log10_update_to_weight"].as_array().unwrap().len(), 2);
+
+    place.events(&format!("{SHORT} --rate 1e-30 --schedule constant --out still"));
+    let output = place.run("plot still --cpu --format svg");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{message}");
+    for name in ["embedding.weight", "hidden.weight", "output.weight"] {
+        assert!(message.contains(&format!("{name}: none of its weights changes in 10 of 10 steps")), "{message}");
+    }
+    assert!(message.contains("no picture of the updates") && !place.path("still/updates.svg").exists(), "{message}");
+}
+
+/// Finite parameters whose products are not: no picture can show them.
+#[test]
+fn parameters_that_are_too_large_are_refused() {
+    let place = Place::new();
+    place.events(&format!("{SHORT} --out run"));
+    for name in ["embedding.weight", "hidden.weight", "output.weight"] {
+        place.events(&format!("{SHORT} --out {name}"));
+        change(
+            &place.path(&format!("{name}/model.safetensors")),
+            name,
+            |number| {
+                if number % 3 == 0 { 3e38 } else { -3e38 }
+            },
+        );
+        let message = place.error(&format!("plot {name} --cpu --format svg"), 1);
+        assert!(message.contains("model.safetensors") && message.contains("the largest is 3.0e38"), "{message}");
+        assert!(message.contains("not finite"), "{message}");
+    }
+}
+
 fn log10_ratio(before: &Parameters, after: &Parameters, name: &str) -> f64 {
     let (before, after) = (before.tensor(name), after.tensor(name));
     let change: Vec<f32> = after.iter().zip(before).map(|(after, before)| after - before).collect();
@@ -243,6 +294,14 @@ fn log10_ratio(before: &Parameters, after: &Parameters, name: &str) -> f64 {
 fn what_cannot_be_drawn_is_said() {
     let place = Place::new();
     assert!(place.error("plot absent", 1).contains("is not the directory of a run"));
+    place.events(&format!("{SHORT} --out edited"));
+    let config = String::from_utf8(bytes(&place.path("edited/config.toml"))).unwrap();
+    for line in ["context = 2", "context = 5"] {
+        place.write("edited/config.toml", config.replace("context = 3", line));
+        let message = place.error("plot edited --cpu", 1);
+        assert!(message.contains("config.toml and model.safetensors differ"), "{message}");
+        assert!(!place.path("edited/losses.svg").exists());
+    }
     place.write("names.txt", "anna\nbob\ncarla\ndan\n".repeat(20));
     place.events("train names.txt --cpu --steps 20 --hidden 5 --eval-every 10 --embedding 1 --out run");
     place.write("names.txt", "other\n");
@@ -251,6 +310,79 @@ fn what_cannot_be_drawn_is_said() {
     assert!(output.status.success(), "{message}");
     assert!(message.contains("is not at hand") && message.contains("no map"), "{message}");
     assert!(place.path("pictures/losses.svg").exists() && !place.path("pictures/hidden.svg").exists());
+}
+
+#[test]
+fn without_a_validation_part_no_loss_is_called_one() {
+    let place = Place::new();
+    place.write("names.txt", "anna\nbob\ncarla\ndan\n".repeat(20));
+    place.write("held.txt", "anna\nbob\n");
+    for (split, has_validation) in [("--split 80/0/20", false), ("--split 80/0/20 --valid held.txt", true)] {
+        let run = if has_validation { "with" } else { "without" };
+        place.events(&format!("train names.txt {split} --cpu --steps 20 --hidden 5 --eval-every 10 --out {run}"));
+        let plots = place.events(&format!("plot {run} --cpu --format svg"));
+        assert_eq!(plots[0]["has_validation"], has_validation);
+        let svg = String::from_utf8(bytes(&place.path(&format!("{run}/losses.svg")))).unwrap();
+        assert_eq!(
+            (svg.contains("validation"), svg.contains("whole training part")),
+            (has_validation, !has_validation)
+        );
+        let text = String::from_utf8(place.run(&format!("plot {run} --cpu --format svg")).stdout).unwrap();
+        assert_eq!(
+            (text.contains("best validation loss"), text.contains("no validation part")),
+            (has_validation, !has_validation)
+        );
+    }
+}
+
+#[test]
+fn a_long_text_has_no_count_models_and_this_is_said() {
+    let place = Place::new();
+    place.write("long.txt", "ab ".repeat(1_700_000));
+    let output = place.run(
+        "train long.txt --text stream --split rest/1000/1000 --cpu --steps 5 --hidden 2 --embedding 2 --eval-every 5 --out run",
+    );
+    let told = |output: &std::process::Output| {
+        String::from_utf8_lossy(&output.stderr).contains("no count models to compare with: the training part has 5,09")
+    };
+    assert!(output.status.success() && told(&output) && !String::from_utf8_lossy(&output.stdout).contains("-gram"));
+    let output = place.run("plot run --cpu --format svg --json");
+    assert!(output.status.success() && told(&output));
+    assert_eq!(events(&output.stdout)[0]["baselines"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_map_of_a_part_of_the_vocabulary_says_so() {
+    let place = Place::new();
+    let words: Vec<String> = (0..300).map(|number| format!("w{number}")).collect();
+    place.write("words.txt", format!("{}\n", words.join(" ")).repeat(20));
+    place.events("train words.txt --cpu --preset words --steps 10 --out run");
+    let map = place.events("plot run --cpu --format svg")[1].clone();
+    let vocabulary = map["vocabulary"].as_u64().unwrap();
+    assert!(map["tokens"] == 200 && vocabulary >= 300, "{map}");
+    let said = |which: &str| {
+        let text = String::from_utf8(place.run("plot run --cpu --format svg").stdout).unwrap();
+        let svg = String::from_utf8(bytes(&place.path("run/embedding.svg"))).unwrap();
+        assert!(text.contains(which) && svg.contains(which), "{text}");
+    };
+    said(&format!("the 200 most frequent of {vocabulary} tokens"));
+    place.write("words.txt", "others\n");
+    said(&format!("the first 200 of {vocabulary} tokens"));
+}
+
+/// Every character of the picture is one that XML allows.
+#[test]
+fn a_picture_of_any_token_opens() {
+    let place = Place::new();
+    place.write("odd.txt", "a\u{ffff}b\n\u{fffe}<&>\u{b}\n".repeat(40));
+    place.events("train odd.txt --cpu --steps 20 --hidden 8 --out run");
+    place.events("plot run --cpu --format svg");
+    let svg = String::from_utf8(bytes(&place.path("run/embedding.svg"))).unwrap();
+    let allowed = |character: char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    assert!(svg.chars().all(allowed));
+    for shown in [r"\u{ffff}", r"\u{fffe}", r"\u{b}", "&lt;", "&amp;"] {
+        assert!(svg.contains(shown), "{shown}");
+    }
 }
 
 #[test]

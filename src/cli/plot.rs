@@ -15,8 +15,8 @@ use crate::report::output::grouped;
 use crate::report::plot::{Baseline, Curves, Embedding, Picture, PictureFormat, Token, save};
 use crate::report::{Output, summary};
 use crate::text::{Data, Vocabulary};
-use crate::train::directory::METRICS;
-use crate::train::{Best, RunDirectory};
+use crate::train::RunDirectory;
+use crate::train::directory::{METRICS, MODEL};
 use crate::{Error, Result};
 
 /// Pictures of a run: losses, embedding map, hidden units, gradients, updates
@@ -72,6 +72,8 @@ struct Drawing<'a> {
     folder: PathBuf,
     format: PictureFormat,
     model: &'a ModelFile,
+    /// Where the model lies.
+    file: &'a Path,
 }
 
 /// Runs the command.
@@ -80,18 +82,24 @@ pub fn run(args: PlotArgs) -> Result<()> {
     let (directory, config) = RunDirectory::open(&args.run)?;
     let reports = read_reports(&args.run.join(METRICS), &output)?;
     let loaded = LoadedModel::read(&args.run)?;
+    if loaded.model.settings != config.settings {
+        let reason = format!("config.toml and {MODEL} differ in their settings: put config.toml back as it was");
+        return Err(Error::content(&args.run, reason));
+    }
     let folder = args.out.unwrap_or_else(|| args.run.clone());
-    let drawing = Drawing { output, folder, format: args.format, model: &loaded.model };
-    let data = match loaded.data(config.settings.context, "the pictures that need it are left out") {
+    let drawing = Drawing { output, folder, format: args.format, model: &loaded.model, file: loaded.file() };
+    let data = match loaded.data(loaded.model.settings.context, "the pictures that need it are left out") {
         Ok(data) => Some(data),
         Err(error) => {
             output.message(format!("note: {error}"));
             None
         }
     };
-    drawing.losses(&reports, data.as_ref(), loaded.model.progress.best)?;
+    let has_validation = config.sources.valid.is_some() || config.settings.split.has_validation();
+    drawing.losses(&reports, data.as_ref(), has_validation)?;
     drawing.embedding(data.as_ref())?;
     if let Some(data) = &data {
+        drawing.require_memory()?;
         let mut engine = args.device.open(&output)?;
         drawing.activations(engine.as_mut(), data)?;
         drawing.gradients(engine.as_mut(), data)?;
@@ -132,14 +140,17 @@ impl Drawing<'_> {
         self.output.event("plot", &Plot { picture: picture.name(), files, numbers })
     }
 
-    fn losses(&self, reports: &[Report], data: Option<&Data>, best: Option<Best>) -> Result<()> {
+    fn losses(&self, reports: &[Report], data: Option<&Data>, has_validation: bool) -> Result<()> {
         #[derive(Serialize)]
         struct Numbers<'a> {
             reports: usize,
+            /// Without one, `best_valid` is a loss of the whole training part.
+            has_validation: bool,
             best_step: Option<u64>,
             best_valid: Option<f64>,
             baselines: Vec<(&'a str, f64)>,
         }
+        let best = self.model.progress.best;
         let points = |of: fn(&Report) -> Option<f64>| -> Vec<(f64, f64)> {
             reports.iter().filter_map(|report| Some((report.step, of(report)?))).collect()
         };
@@ -147,7 +158,7 @@ impl Drawing<'_> {
         if let Some(data) = data
             && let Some(valid) = &data.valid
         {
-            for (name, mut model) in summary::baselines(data) {
+            for (name, mut model) in summary::baselines(&self.output, data) {
                 let loss = crate::engine::mean_negative(&model.log_probabilities(valid)?);
                 baselines.push(Baseline { name, loss });
             }
@@ -155,16 +166,20 @@ impl Drawing<'_> {
         let curves = Curves {
             train: points(|report| Some(report.loss)),
             valid: points(|report| report.valid),
+            has_validation,
             rate: points(|report| Some(report.rate)),
             best: best.map(|best| (best.step as f64, best.valid)),
             baselines,
         };
+        let part =
+            if has_validation { "validation loss" } else { "loss of the training part (there is no validation part)" };
         let best_text = best.map_or("no validation yet".to_owned(), |best| {
-            format!("best validation loss {:.4} at step {}", best.valid, grouped(best.step as usize))
+            format!("best {part} {:.4} at step {}", best.valid, grouped(best.step as usize))
         });
         let lines = curves.baselines.iter().map(|baseline| format!("; {} {:.4}", baseline.name, baseline.loss));
         let numbers = Numbers {
             reports: reports.len(),
+            has_validation,
             best_step: best.map(|best| best.step),
             best_valid: best.map(|best| best.valid),
             baselines: curves.baselines.iter().map(|baseline| (baseline.name.as_str(), baseline.loss)).collect(),
@@ -175,7 +190,9 @@ impl Drawing<'_> {
     fn embedding(&self, data: Option<&Data>) -> Result<()> {
         #[derive(Serialize)]
         struct Numbers {
+            /// Those on the map, of so many in the vocabulary.
             tokens: usize,
+            vocabulary: usize,
             /// How many have their text beside them: no two overlap.
             labelled: usize,
             /// How many the built-in font lacks.
@@ -208,12 +225,12 @@ impl Drawing<'_> {
         };
         let tokens = ids.iter().map(|&id| Token::new(id, shown(vocabulary, id), places[id])).collect();
         let failed = |error| Error::content(&self.folder, format!("the map cannot be drawn: {error}"));
-        let embedding = Embedding::new(tokens, variance, data.is_some()).map_err(failed)?;
-        let (tokens, labelled) = (embedding.count(), embedding.labelled());
+        let embedding = Embedding::new(tokens, shape.vocabulary, variance, data.is_some()).map_err(failed)?;
+        let (tokens, labelled, which) = (embedding.count(), embedding.labelled(), embedding.which());
         let text = match variance {
-            None => format!("{tokens} tokens where their two numbers say, {labelled} of them with labels"),
+            None => format!("{which} where their two numbers say, {labelled} of them with labels"),
             Some([first, second]) => format!(
-                "{tokens} tokens, {labelled} of them with labels; the axes hold {:.1} % and {:.1} % of the variance",
+                "{which}, {labelled} of them with labels; the axes hold {:.1} % and {:.1} % of the variance",
                 first * 100.0,
                 second * 100.0
             ),
@@ -228,7 +245,8 @@ impl Drawing<'_> {
                  shows them in the viewer's fonts"
             ));
         }
-        self.show(&embedding, &text, Numbers { tokens, labelled, without_glyphs, variance })
+        let vocabulary = shape.vocabulary;
+        self.show(&embedding, &text, Numbers { tokens, vocabulary, labelled, without_glyphs, variance })
     }
 }
 
@@ -238,7 +256,9 @@ fn shown(vocabulary: &Vocabulary, id: usize) -> String {
     if vocabulary.end() == Some(id as u32) {
         return vocabulary.shown(id as u32);
     }
-    if token.chars().all(char::is_whitespace) || token.chars().any(char::is_control) {
+    // The last two are no characters of XML: an SVG with one of them does not open.
+    let hidden = |character: char| character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}');
+    if token.chars().all(char::is_whitespace) || token.chars().any(hidden) {
         token.escape_debug().to_string().replace(' ', "\u{2423}")
     } else {
         token.clone()

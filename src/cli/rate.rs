@@ -12,7 +12,7 @@ use super::text_options::TextOptions;
 use super::train::require_memory;
 use crate::engine::Engine;
 use crate::report::Output;
-use crate::report::output::table;
+use crate::report::output::{rounded, table};
 use crate::report::plot::{PictureFormat, Rates, save};
 use crate::text::Data;
 use crate::train::range_test::{SUGGESTED_PART, Smoothed, growing_rates};
@@ -71,6 +71,8 @@ Examples:
 const STEPS: u64 = 1000;
 /// Steps that are asked for at once: after them a loss that is not finite ends the test.
 const AT_ONCE: usize = 50;
+/// Digits of the suggested rate: more are noise.
+const SUGGESTED_DIGITS: usize = 2;
 /// Rows of the table.
 const ROWS: usize = 16;
 
@@ -122,12 +124,7 @@ fn points(engine: &mut dyn Engine, data: &Data, settings: &Settings, rates: &[f3
     let least = f64::from(rates[least]);
     let points = rates.iter().zip(losses).zip(smoothed.losses);
     let points = points.map(|((&rate, loss), smoothed)| (f64::from(rate), f64::from(loss), smoothed)).collect();
-    Ok(Some(Rates { points, least, suggested: rounded(least * SUGGESTED_PART) }))
-}
-
-/// To two digits: more are noise.
-fn rounded(rate: f64) -> f64 {
-    format!("{rate:.1e}").parse().expect("a number that was just written")
+    Ok(Some(Rates { points, least, suggested: rounded(least * SUGGESTED_PART, SUGGESTED_DIGITS) }))
 }
 
 fn show(output: &Output, rates: &Rates, steps: usize, files: Vec<String>) -> Result<()> {

@@ -199,12 +199,14 @@ impl Prepared {
 
 /// Asks for the memory of a run before anything is written, so that too little of it is a message and not an abort.
 pub(super) fn require_memory(bytes: usize) -> Result<()> {
-    Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| {
-        Error::Device(format!(
-            "out of memory: training needs about {} MB. Choose a smaller --batch, --hidden, --embedding or --context",
-            grouped(bytes / 1_000_000)
-        ))
-    })
+    require_memory_of("training needs", bytes, "Choose a smaller --batch, --hidden, --embedding or --context")
+}
+
+/// The same for whatever needs it; the message ends with what to do.
+pub(super) fn require_memory_of(need: &str, bytes: usize, remedy: &str) -> Result<()> {
+    Vec::<u8>::new()
+        .try_reserve_exact(bytes)
+        .map_err(|_| Error::Device(format!("out of memory: {need} about {} MB. {remedy}", grouped(bytes / 1_000_000))))
 }
 
 #[derive(Serialize)]

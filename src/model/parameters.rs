@@ -46,10 +46,25 @@ impl Parameters {
     }
 }
 
-/// Mean and standard deviation of some numbers.
+/// Mean and standard deviation of some numbers: the deviation of just these, whose squares are summed and divided by their
+/// count. (PyTorch's `std`, which the lecture uses, divides by one less, as for a sample.) Without a number both are NaN.
 pub fn mean_and_deviation(values: &[f32]) -> (f64, f64) {
     let count = values.len() as f64;
     let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
     let variance = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count;
     (mean, variance.sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deviation_divides_by_the_count() {
+        // Squares of -1.5, -0.5, 0.5 and 1.5 sum to 5: 5 / 4 and not 5 / 3.
+        let (mean, deviation) = mean_and_deviation(&[4.0, 1.0, 3.0, 2.0]);
+        assert_eq!(mean, 2.5);
+        assert!((deviation - 1.25f64.sqrt()).abs() < 1e-15, "{deviation}");
+        assert_eq!(mean_and_deviation(&[-7.0]), (-7.0, 0.0));
+    }
 }

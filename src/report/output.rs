@@ -134,6 +134,11 @@ pub fn grouped(number: usize) -> String {
     result
 }
 
+/// A number to so many digits, at least one: what lies beyond them is noise, or how a float32 is written in float64.
+pub fn rounded(value: f64, digits: usize) -> f64 {
+    format!("{value:.*e}", digits - 1).parse().expect("a number that was just written")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +156,15 @@ mod tests {
     #[test]
     fn thousands_stand_apart() {
         assert_eq!([0, 999, 1000, 182_625, 1_000_000].map(grouped), ["0", "999", "1,000", "182,625", "1,000,000"]);
+    }
+
+    #[test]
+    fn digits_beyond_those_asked_for_are_gone() {
+        assert_eq!([1, 2, 3].map(|digits| rounded(1.2345e-7, digits)), [1e-7, 1.2e-7, 1.23e-7]);
+        assert_eq!(
+            [f64::from(0.1_f32), 0.0, -99.96, 1500.0].map(|value| rounded(value, 3)),
+            [0.1, 0.0, -100.0, 1500.0]
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ const LINE_WIDTH: usize = 90;
 const MOST_ADD_ONE: usize = 4;
 /// The highest order of Kneser-Ney: more seldom helps.
 const MOST_KNESER_NEY: usize = 5;
-/// Most tokens of a training part that are counted at the end of a run: a few seconds' work.
+/// Most tokens of a training part whose count models stand beside a network without being asked for: a few seconds' work.
 const MOST_COUNTED: usize = 5_000_000;
 
 /// One sample as results state it.
@@ -38,10 +38,8 @@ pub struct Drawn {
 /// The losses of the network, and of count models with as much context or less.
 pub fn losses(output: &Output, data: &Data, losses: &Losses, name: &str) -> Result<()> {
     let mut rows = vec![row(name, losses)];
-    if data.train.len() <= MOST_COUNTED {
-        for (name, mut model) in baselines(data) {
-            rows.push(row(&name, &losses_of(model.as_mut(), data)?));
-        }
+    for (name, mut model) in baselines(output, data) {
+        rows.push(row(&name, &losses_of(model.as_mut(), data)?));
     }
     let uniform = (data.vocabulary.len() as f64).ln();
     let each = |part: &Option<Corpus>| part.as_ref().map(|_| uniform);
@@ -56,8 +54,18 @@ pub fn losses(output: &Output, data: &Data, losses: &Losses, name: &str) -> Resu
 }
 
 /// Count models that see no more than the network does: for characters n-grams with one added to every count, as in the
-/// lecture, for words the paper's trigram; and modified Kneser-Ney for both.
-pub fn baselines(data: &Data) -> Vec<(String, Box<dyn LanguageModel>)> {
+/// lecture, for words the paper's trigram; and modified Kneser-Ney for both. A training part of more than five million
+/// tokens has none, which is said.
+pub fn baselines(output: &Output, data: &Data) -> Vec<(String, Box<dyn LanguageModel>)> {
+    if data.train.len() > MOST_COUNTED {
+        output.message(format!(
+            "note: no count models to compare with: the training part has {} tokens, and without being asked the program \
+             counts at most {}. `gpu-mlp ngram` counts any text",
+            grouped(data.train.len()),
+            grouped(MOST_COUNTED)
+        ));
+        return Vec::new();
+    }
     let (train, vocabulary, order) = (&data.train, data.vocabulary.len(), data.train.context() + 1);
     let mut models: Vec<(String, Box<dyn LanguageModel>)> = Vec::new();
     if data.vocabulary.kind().tokens == TokenKind::Chars {

@@ -79,6 +79,11 @@ impl Split {
         Ok(())
     }
 
+    /// Whether there is a validation part. (Where its share leaves it empty, cutting is an error.)
+    pub fn has_validation(&self) -> bool {
+        self.shares[1] != Share::Number(0.0)
+    }
+
     /// The same split without the parts that come from files of their own.
     pub fn without(mut self, valid: bool, test: bool) -> Self {
         if self == Split::PAPER && (valid || test) {
@@ -262,6 +267,9 @@ mod tests {
         assert_eq!(lengths("rest/20/30", 100), Ok([50, 20, 30]));
         assert_eq!(lengths("80/10/10", 1001), Ok([800, 100, 101]));
         assert_eq!(lengths("80/0/rest", 100), Ok([80, 0, 20]));
+        let has_validation = ["80/0/rest", "80/0/20", "80/rest/20", "80/10/10", "paper"]
+            .map(|split| split.parse::<Split>().unwrap().has_validation());
+        assert_eq!(has_validation, [false, false, true, true, true]);
         let error = lengths("800000/200000/rest", 1000).unwrap_err();
         assert!(error.contains("--split 800000/200000/rest") && error.contains("has 1000"), "{error}");
         assert!(lengths("80/20/rest", 100).unwrap_err().contains("test part"));

@@ -8,6 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::glyphs::{stand_in, width};
 use super::placing::{Rect, placed};
 use super::{BLUE, FONT, Failure, GREY, ORANGE, Picture, WIDTH, register_fonts, with_margin};
+use crate::report::output::grouped;
 
 /// Radius of a dot in pixels.
 const DOT: i32 = 2;
@@ -17,7 +18,7 @@ const LAST_LETTER: char = '\u{530}';
 
 /// What a token is, for its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Letter {
+enum Letter {
     /// A vowel of the Latin, Greek or Cyrillic alphabet.
     Vowel,
     /// Another letter of these.
@@ -28,7 +29,7 @@ pub enum Letter {
 
 impl Letter {
     /// What a token is.
-    pub fn of(token: &str) -> Self {
+    fn of(token: &str) -> Self {
         let mut characters = token.chars();
         match (characters.next(), characters.next()) {
             (Some(letter), None) if letter.is_alphabetic() && letter < LAST_LETTER => {
@@ -104,6 +105,8 @@ impl Spot {
 #[derive(Clone)]
 pub struct Embedding {
     tokens: Vec<Token>,
+    /// Tokens in the vocabulary (V), of which those on the map are the first.
+    vocabulary: usize,
     variance: Option<[f64; 2]>,
     by_count: bool,
     /// Whether stand-ins are drawn for what the built-in font lacks.
@@ -114,10 +117,15 @@ impl Embedding {
     /// A map of tokens. No two labels overlap: those that come first have theirs first. A letter stands on its place where no
     /// other does, all else beside a dot.
     ///
-    /// `variance` is the share of the vectors' variance that each axis holds; nothing where the vectors have two numbers.
+    /// `vocabulary` is the number of tokens in all (V). `variance` is the share of the vectors' variance that each axis holds; nothing where the vectors have two numbers.
     /// `by_count` says that the most frequent tokens come first.
-    pub fn new(tokens: Vec<Token>, variance: Option<[f64; 2]>, by_count: bool) -> Result<Self, Failure> {
-        let mut embedding = Embedding { tokens, variance, by_count, stands_in: false };
+    pub fn new(
+        tokens: Vec<Token>,
+        vocabulary: usize,
+        variance: Option<[f64; 2]>,
+        by_count: bool,
+    ) -> Result<Self, Failure> {
+        let mut embedding = Embedding { tokens, vocabulary, variance, by_count, stands_in: false };
         let (places, page) = embedding.pixels()?;
         let zipped = || embedding.tokens.iter().zip(&places);
         let on_place: Vec<Spot> = zipped().map(|(token, place)| embedding.on_place(token, *place)).collect();
@@ -156,6 +164,16 @@ impl Embedding {
     /// How many tokens are on the map.
     pub fn count(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// Which tokens are on the map, and of how many.
+    pub fn which(&self) -> String {
+        let (count, vocabulary) = (grouped(self.tokens.len()), grouped(self.vocabulary));
+        match (self.tokens.len() < self.vocabulary, self.by_count) {
+            (false, _) => format!("{count} tokens"),
+            (true, true) => format!("the {count} most frequent of {vocabulary} tokens"),
+            (true, false) => format!("the first {count} of {vocabulary} tokens"),
+        }
     }
 
     /// How many of them have their text beside them.
@@ -234,11 +252,10 @@ impl Embedding {
 
     /// What stands below the map.
     fn legend(&self) -> String {
-        let (count, labelled) = (self.tokens.len(), self.labelled());
-        let first = if self.by_count { ", the most frequent first" } else { "" };
-        let labels = match labelled {
-            all if all == count => format!("{count} tokens"),
-            some => format!("{some} of {count} tokens have labels{first}; the others are dots"),
+        let which = self.which();
+        let labels = match self.labelled() {
+            all if all == self.tokens.len() => which,
+            some => format!("{which}, {some} with labels, the others dots"),
         };
         if self.stands_in { format!("{labels}; U+ and # stand for what this font lacks") } else { labels }
     }
@@ -309,7 +326,7 @@ mod tests {
             [radius * angle.cos(), radius * angle.sin()]
         };
         let tokens = (0..200).map(|number| Token::new(number, "word".repeat(1 + number % 3), place(number))).collect();
-        let embedding = Embedding::new(tokens, Some([0.5, 0.2]), true).unwrap();
+        let embedding = Embedding::new(tokens, 1_000_000, Some([0.5, 0.2]), true).unwrap();
         let (places, page) = embedding.pixels().unwrap();
         let boxes: Vec<Rect> = embedding
             .tokens
@@ -331,7 +348,13 @@ mod tests {
             let covers = |&(x, y): &(i32, i32)| one.overlaps(&Rect { left: x, top: y, right: x + 1, bottom: y + 1 });
             assert!(!places.iter().any(covers), "{one:?} covers a dot");
         }
-        assert!(embedding.legend().starts_with(&format!("{} of 200 tokens have labels", boxes.len())));
+        let labelled = format!("tokens, {} with labels, the others dots", boxes.len());
+        assert_eq!(embedding.legend(), format!("the 200 most frequent of 1,000,000 {labelled}"));
+        let longest = Embedding { stands_in: true, ..embedding.clone() }.legend();
+        assert!(width(&longest, 14) < WIDTH as i32 - 60, "{longest:?} does not fit on the picture");
+        let by_number = Embedding { by_count: false, ..embedding.clone() };
+        assert_eq!(by_number.which(), "the first 200 of 1,000,000 tokens");
+        assert_eq!(Embedding { vocabulary: 200, ..embedding }.which(), "200 tokens");
     }
 
     #[test]
@@ -339,7 +362,7 @@ mod tests {
         let places = [("a", [0.0, 0.0]), ("b", [0.001, 0.0]), ("c", [1.0, 0.0]), ("d", [0.0, 1.0])];
         let tokens = places.into_iter().enumerate();
         let tokens = tokens.map(|(number, (text, place))| Token::new(number, text.to_owned(), place)).collect();
-        let embedding = Embedding::new(tokens, None, true).unwrap();
+        let embedding = Embedding::new(tokens, 4, None, true).unwrap();
         let on_place: Vec<bool> = embedding.tokens.iter().map(|token| token.label.unwrap().on_place).collect();
         assert_eq!(on_place, [false, false, true, true]);
     }

@@ -11,7 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::placing::spread;
 use super::{BLUE, FONT, Failure, GREY, ORANGE, Picture, with_margin};
-use crate::report::output::grouped;
+use crate::report::output::{grouped, rounded};
 
 /// Pixels of the line that leads from a count model's loss to its name.
 const LEADER: i32 = 22;
@@ -32,11 +32,13 @@ pub struct Baseline {
 pub struct Curves {
     /// Mean training loss since the last report.
     pub train: Vec<(f64, f64)>,
-    /// Loss of the validation part.
+    /// Loss of the validation part, or of the whole training part where there is no validation part.
     pub valid: Vec<(f64, f64)>,
+    /// Whether there is a validation part.
+    pub has_validation: bool,
     /// Learning rate.
     pub rate: Vec<(f64, f64)>,
-    /// The step of the best validation, and its loss.
+    /// The step with the least of these losses, and that loss.
     pub best: Option<(f64, f64)>,
     /// Count models to compare with.
     pub baselines: Vec<Baseline>,
@@ -105,7 +107,8 @@ impl Curves {
             let line = [(steps.start, *loss), (steps.end, *loss)];
             chart.draw_series(DashedLineSeries::new(line, 5, 4, GREY.stroke_width(1)))?;
         }
-        for (name, points, color) in [("train", &self.train, BLUE), ("validation", &self.valid, ORANGE)] {
+        let validated = if self.has_validation { "validation" } else { "whole training part" };
+        for (name, points, color) in [("train", &self.train, BLUE), (validated, &self.valid, ORANGE)] {
             draw_curve(&mut chart, points, color)?
                 .label(name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
@@ -215,7 +218,7 @@ fn label_style<'a>() -> TextStyle<'a> {
 
 /// A rate in few characters.
 fn short(rate: &f64) -> String {
-    let rounded: f64 = format!("{rate:.2e}").parse().expect("a number");
+    let rounded = rounded(*rate, 3);
     if rounded == 0.0 || rounded >= 0.01 { rounded.to_string() } else { format!("{rounded:e}") }
 }
 

@@ -17,7 +17,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
-pub use embedding::{Embedding, Letter, Token};
+pub use embedding::{Embedding, Token};
 pub use gradients::{Gradient, Gradients};
 pub use hidden::{Hidden, SATURATED};
 pub use losses::{Baseline, Curves};
@@ -151,7 +151,7 @@ mod tests {
         let tokens = ["中", "a", "中文"].into_iter().enumerate();
         let place = |number: usize| [number as f64, (number as f64).powi(2)];
         let tokens = tokens.map(|(number, text)| Token::new(number, text.to_owned(), place(number))).collect();
-        let embedding = Embedding::new(tokens, None, true).unwrap();
+        let embedding = Embedding::new(tokens, 3, None, true).unwrap();
         assert_eq!(embedding.without_glyphs().collect::<Vec<_>>(), [("中", "U+4E2D"), ("中文", "#2")]);
         let folder = tempfile::tempdir().unwrap();
         let files = save(&embedding, folder.path(), PictureFormat::Both).unwrap();

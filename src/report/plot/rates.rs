@@ -1,5 +1,7 @@
 //! The loss while the learning rate grows.
 
+use std::ops::Range;
+
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
@@ -16,6 +18,16 @@ pub struct Rates {
     pub suggested: f64,
 }
 
+impl Rates {
+    /// From the least to the largest rate that is drawn: a third of the best rate can lie below the first that was tried. It
+    /// does not lie on the border then.
+    fn range(&self) -> Range<f64> {
+        let (first, last) = (self.points[0].0, self.points[self.points.len() - 1].0);
+        let (first, last) = (first.min(self.suggested * 0.9), last.max(self.suggested));
+        first..last.max(first * 1.001)
+    }
+}
+
 impl Picture for Rates {
     fn name(&self) -> &'static str {
         "rate"
@@ -29,7 +41,6 @@ impl Picture for Rates {
     where
         B::ErrorType: 'static,
     {
-        let (first, last) = (self.points[0].0, self.points[self.points.len() - 1].0);
         // Where training diverges, the loss goes beyond every picture.
         let least = self.points.iter().map(|point| point.2).fold(f64::INFINITY, f64::min);
         let start = self.points[0].2;
@@ -41,7 +52,7 @@ impl Picture for Rates {
             .margin_right(24)
             .x_label_area_size(40)
             .y_label_area_size(56)
-            .build_cartesian_2d((first..last.max(first * 1.001)).log_scale(), losses.clone())?;
+            .build_cartesian_2d(self.range().log_scale(), losses.clone())?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -84,5 +95,22 @@ impl Picture for Rates {
             .label_font((FONT, 14))
             .draw()?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rate_that_is_drawn_lies_in_the_range() {
+        let points = vec![(1.0, 3.0, 3.0), (2.0, 3.5, 3.1), (4.0, 4.0, 3.3)];
+        let rates = |suggested| Rates { points: points.clone(), least: 1.0, suggested };
+        let [below, within] = [0.5, 1.5].map(|suggested| rates(suggested).range());
+        assert!(below.start < 0.5 && below.start > 0.25 && below.end == 4.0, "{below:?}");
+        assert_eq!(within, 1.0..4.0);
+        let single = |suggested| Rates { points: points[..1].to_vec(), least: 1.0, suggested }.range();
+        assert_eq!(single(2.0), 1.0..2.0);
+        assert!(single(1.0).start < 1.0 && single(1.1).end > single(1.1).start);
     }
 }
