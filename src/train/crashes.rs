@@ -99,7 +99,7 @@ fn a_run_goes_on_to_the_same_bytes_whatever_write_failed() {
     run.go(&folder.path().join("straight")).unwrap();
     let expected = result(&folder.path().join("straight"));
     let places = PASSED.with_borrow(Vec::clone);
-    for fault in [Fault::Create, Fault::Write, Fault::Sync, Fault::Rename, Fault::SyncFolder] {
+    for fault in [Fault::Create, Fault::Write, Fault::Sync, Fault::Rename, Fault::SyncFolder, Fault::SyncAppended] {
         assert!(
             places.iter().filter(|&&place| place == fault).count() >= 5,
             "{fault:?} is not often enough in {places:?}"
