@@ -63,6 +63,8 @@ pub mod language_model;
 pub mod model;
 pub mod reference;
 pub mod report;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod train;
 

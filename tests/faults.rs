@@ -102,19 +102,21 @@ fn sizes_beyond_the_machine_are_refused_before_anything_is_written() {
 #[cfg(target_os = "linux")]
 fn too_little_memory_and_endless_files_are_messages_and_not_aborts() {
     let place = Place::new();
-    let limited = Command::new("sh")
-        .current_dir(place.path("."))
-        .args([
-            "-c",
-            "ulimit -v 1000000; exec \"$0\" train --cpu --batch 65536 --hidden 4000",
-            env!("CARGO_BIN_EXE_gpu-mlp"),
-        ])
-        .output()
-        .unwrap();
-    let message = String::from_utf8_lossy(&limited.stderr).into_owned();
-    assert_eq!(limited.status.code(), Some(1), "{message}");
+    let error = |arguments: &str| {
+        let limited = format!("ulimit -v 1000000; exec {} {arguments}", env!("CARGO_BIN_EXE_gpu-mlp"));
+        let output = Command::new("sh").current_dir(place.path(".")).args(["-c", &limited]).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments}: {message}");
+        message
+    };
+    let message = error("train --cpu --batch 65536 --hidden 4000");
     assert!(message.contains("out of memory: training needs about") && message.contains("--batch"), "{message}");
-    assert!(place.error("train /dev/zero --cpu", 1).contains("a device without end"));
+    for arguments in
+        ["train /dev/zero --cpu", "inspect /dev/zero", "check /dev/zero --cpu", "bench --cpu --compare /dev/zero"]
+    {
+        let message = error(arguments);
+        assert!(message.contains("/dev/zero: is a device without end, not a"), "{message}");
+    }
     assert!(!place.path("runs").exists());
 }
 
@@ -128,6 +130,30 @@ fn a_run_that_diverges_on_a_gpu_ends_and_keeps_what_was_saved() {
     assert!(message.contains("training diverged") && message.contains("--rate"), "{message}");
     assert_eq!(of(&place.events("inspect run/last.safetensors"), "inspect").len(), 1);
     assert!(place.error("train --resume run --quiet", 1).contains("training diverged"));
+}
+
+#[test]
+fn a_model_that_diverged_in_the_last_step_is_not_the_best() {
+    let place = Place::new();
+    let message = place.error("train --cpu --threads 1 --steps 1 --hidden 20 --rate 1e15 --out run --quiet", 1);
+    assert!(message.contains("training diverged") && message.contains("--rate"), "{message}");
+    assert!(place.path("run/last.safetensors").exists() && !place.path("run/model.safetensors").exists());
+}
+
+#[test]
+#[cfg(unix)]
+fn results_go_into_a_pipe_and_through_a_link() {
+    let place = Place::new();
+    place.events(&format!("{SHORT} --out run"));
+    std::os::unix::fs::symlink("tensors.npz", place.path("link")).unwrap();
+    place.events("export run --format npz --out link --force");
+    assert!(place.path("link").is_symlink());
+    std::os::unix::fs::symlink("/dev/stdout", place.path("out")).unwrap();
+    let output = place.run("export run --format npz --out out --force --quiet");
+    assert!(place.path("out").is_symlink());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let tensors = bytes(&place.path("tensors.npz"));
+    assert!(output.stdout.starts_with(&tensors), "{} and {} bytes", output.stdout.len(), tensors.len());
 }
 
 #[test]

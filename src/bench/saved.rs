@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::machine::Machine;
 use super::{Spread, Task, Timing, Unit};
 use crate::engine::Hardware;
-use crate::train::files::write_whole;
+use crate::train::files::{read_whole, write_whole};
 use crate::{Error, Result};
 
 /// The layout of the file.
@@ -72,8 +72,9 @@ pub fn save(path: &Path, timings: &[Timing]) -> Result<()> {
 impl Saved {
     /// Reads what [`save`] wrote.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::file(path, "read", source))?;
-        Self::from_text(&text).map_err(|reason| {
+        let bytes = read_whole(path, "a file of results")?;
+        let text = String::from_utf8(bytes).map_err(|error| error.to_string());
+        text.and_then(|text| Self::from_text(&text)).map_err(|reason| {
             let remedy = "give a file that `gpu-mlp bench --save` wrote";
             Error::content(path, format!("is no file of results ({reason}): {remedy}"))
         })

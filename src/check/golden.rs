@@ -11,13 +11,14 @@ use crate::model::shape::{
 };
 use crate::model::{Parameters, Tensor};
 use crate::text::Corpus;
+use crate::train::files::read_whole;
 use crate::{Error, Result};
 
 /// Reads a golden file. Its tensors: contexts `X` [B, n] and targets `Y` `[B]` as I32; parameters `C` [V, d], `W1` [n*d, h],
 /// `b1`, `W2` [h, V], `b2` and perhaps `W_direct` [n*d, V]; `hidden`, `logits`; `grad.<p>`, `after1.<p>`, `after10.<p>`;
 /// `loss` `[1]` and `losses` `[10]` as F64.
 pub fn read(path: &Path) -> Result<(Case, Expected)> {
-    let bytes = std::fs::read(path).map_err(|source| Error::file(path, "read", source))?;
+    let bytes = read_whole(path, "a golden file")?;
     let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     from_bytes(&bytes, name).map_err(|reason| Error::content(path, reason))
 }

@@ -6,22 +6,12 @@ use std::path::Path;
 use clap::Parser;
 
 use super::{Cli, run};
+use crate::engine::gpu::Limits;
 use crate::engine::gpu::trouble::{Trouble, with, with_limits};
-use crate::engine::gpu::{Limits, adapters};
+use crate::testing;
 use crate::train::directory::{CONFIG, LAST, MODEL};
 use crate::train::files::read_model;
 use crate::{Error, Result};
-
-/// Whether there is a GPU, or a loud line that there is none; a failure where one is required.
-fn has_gpu() -> bool {
-    let found = !adapters(None).is_empty();
-    let required = std::env::var("GPU_MLP_REQUIRE_GPU").is_ok_and(|value| !value.is_empty());
-    assert!(found || !required, "GPU_MLP_REQUIRE_GPU is set, but there is no GPU adapter");
-    if !found {
-        eprintln!("NOT TESTED: there is no GPU adapter on this machine");
-    }
-    found
-}
 
 /// The command as a user gives it, in words.
 fn command(words: &[&str]) -> Result<u8> {
@@ -56,11 +46,15 @@ const SETTINGS: [&[&str]; 2] = [
     ],
 ];
 
+/// The settings, where there is a GPU.
+fn settings() -> impl Iterator<Item = &'static [&'static str]> {
+    SETTINGS.into_iter().filter(|_| testing::gpu().is_some())
+}
+
 impl Place {
     fn new(settings: &'static [&'static str]) -> Self {
         let place = Place { folder: tempfile::tempdir().unwrap(), settings };
-        let lines = (0..200).map(|line| format!("{}\n", ["anna", "bob", "carla", "dan"][line % 4]));
-        std::fs::write(place.path("names.txt"), lines.collect::<String>()).unwrap();
+        std::fs::write(place.path("names.txt"), testing::names()).unwrap();
         place
     }
 
@@ -89,6 +83,7 @@ const MOMENTS: usize = 4;
 /// A run in which something goes wrong, at some moments from its beginning to its end.
 fn at_moments(settings: &'static [&'static str], trouble: Trouble, expected: &[&str]) {
     let moments = std::env::var("GPU_MLP_MOMENTS").map_or(MOMENTS, |moments| moments.parse().expect("a number"));
+    assert!(moments > 1, "GPU_MLP_MOMENTS is {moments}: the first moment and the last are 2");
     let place = Place::new(settings);
     // The first run measures which kernels are the fastest, if no run did before.
     assert_eq!(place.begin("first").unwrap(), 0);
@@ -128,28 +123,28 @@ fn at_moments(settings: &'static [&'static str], trouble: Trouble, expected: &[&
 
 #[test]
 fn a_lost_device_ends_a_run_which_goes_on() {
-    for settings in SETTINGS.iter().filter(|_| has_gpu()) {
+    for settings in settings() {
         at_moments(settings, Trouble::Lost, &["the device was lost", "--resume"]);
     }
 }
 
 #[test]
 fn a_device_out_of_memory_ends_a_run_which_goes_on() {
-    for settings in SETTINGS.iter().filter(|_| has_gpu()) {
+    for settings in settings() {
         at_moments(settings, Trouble::OutOfMemory, &["out of memory", "--batch", "--resume"]);
     }
 }
 
 #[test]
 fn a_buffer_without_memory_ends_a_run_which_goes_on() {
-    if has_gpu() {
-        at_moments(SETTINGS[1], Trouble::NoBuffer, &["no memory left for", "bytes", "--batch", "--resume"]);
+    for settings in settings() {
+        at_moments(settings, Trouble::NoBuffer, &["no memory left for", "bytes", "--batch", "--resume"]);
     }
 }
 
 #[test]
 fn numbers_that_are_none_end_a_run_which_goes_on() {
-    for settings in SETTINGS.iter().filter(|_| has_gpu()) {
+    for settings in settings() {
         at_moments(
             settings,
             Trouble::NotANumber,
@@ -171,7 +166,7 @@ const LIMITS: [Limited; 5] = [
 
 #[test]
 fn limits_that_are_too_small_are_told_and_nothing_is_left_half_done() {
-    for settings in SETTINGS.iter().filter(|_| has_gpu()) {
+    for settings in settings() {
         let place = Place::new(settings);
         assert_eq!(place.begin("straight").unwrap(), 0);
         for (number, (limit, expected)) in LIMITS.into_iter().enumerate() {

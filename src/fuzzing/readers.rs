@@ -15,8 +15,9 @@ use crate::train::Config;
 
 /// A reader may take this many bytes, and as many more for each byte of its file.
 const BYTES: usize = 1 << 16;
-/// The reader of training texts has blocks and a table of characters.
-const BYTES_OF_BLOCKS: usize = 1 << 23;
+/// The reader of training texts has blocks of 1 MiB, two for a file that fits into one, and a table of all characters: 4 MiB,
+/// which it may grow to twice as much by copying.
+const BYTES_OF_BLOCKS: usize = 1 << 24;
 const BYTES_A_BYTE: usize = 64;
 /// A TOML file is a tree of keys, each with its place: up to 150 bytes for each character that is a key of its own. Where
 /// keys and braces are broken in many places, a short file takes up to 800 a byte, until the first 3,000 bytes.

@@ -151,3 +151,20 @@ fn memory_is_counted() {
     let (_, bytes) = allocations::most(|| drop((vec![1u8; 1000], vec![0u8; 5000])));
     assert!((6000..7000).contains(&bytes), "{bytes}");
 }
+
+#[test]
+fn memory_of_a_thread_that_works_for_another_is_counted() {
+    // A text of words without a table of characters; the thread that reads it asks for whole blocks.
+    let (is_accepted, bytes) = TRAINING_TEXT.check(b"ab cd ef");
+    assert!(is_accepted && bytes >= 1 << 20, "{bytes}");
+}
+
+#[test]
+fn memory_that_grows_is_counted_with_what_is_copied() {
+    let (_, bytes) = allocations::most(|| {
+        let mut numbers = vec![0u8; 1000];
+        numbers.reserve_exact(1500);
+        numbers
+    });
+    assert!((3500..4000).contains(&bytes), "{bytes}");
+}

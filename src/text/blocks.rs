@@ -50,10 +50,18 @@ pub(super) fn read_blocks(
     take: impl FnMut(&str) -> Result<(), String>,
 ) -> Result<String, Failure> {
     let (sender, receiver) = mpsc::sync_channel(BLOCKS_AHEAD);
+    #[cfg(any(test, fuzzing))]
+    let count = crate::fuzzing::allocations::count();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(move || read_and_digest(source, &sender));
-        take_blocks(receiver, cut, take)?;
-        Ok(reader.join().expect("reading does not panic"))
+        let reader = scope.spawn(move || {
+            #[cfg(any(test, fuzzing))]
+            count.take_part();
+            read_and_digest(source, &sender)
+        });
+        let taken = take_blocks(receiver, cut, take);
+        // Waits until the thread is gone; a scope waits only until its work is done.
+        let digest = reader.join().expect("reading does not panic");
+        taken.map(|()| digest)
     })
 }
 

@@ -164,7 +164,7 @@ impl Tokenizer<'_> {
 }
 
 /// Whether a path is something like /dev/zero. A terminal or a pipe ends.
-fn is_device(path: &Path) -> bool {
+pub(crate) fn is_device(path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;

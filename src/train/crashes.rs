@@ -10,6 +10,7 @@ use super::directory::{CONFIG, LAST, METRICS, MODEL};
 use super::files::{Fault, read_model};
 use super::{Config, Outcome, Preset, Progress, RunDirectory, Settings, Trainer, first_state};
 use crate::engine::cpu::Cpu;
+use crate::testing;
 use crate::text::{Data, Sources};
 use crate::{Error, Result};
 
@@ -43,8 +44,7 @@ struct Run {
 impl Run {
     fn new(folder: &Path) -> Self {
         let text = folder.join("names.txt");
-        let lines = (0..200).map(|line| format!("{}\n", ["anna", "bob", "carla", "dan"][line % 4]));
-        std::fs::write(&text, lines.collect::<String>()).unwrap();
+        std::fs::write(&text, testing::names()).unwrap();
         let sources = Sources { text: Some(text), ..Sources::default() };
         let settings =
             Settings { steps: 40, hidden: 4, eval_every: 10, report_every: 5, ..Preset::Makemore.settings().0 };
@@ -99,7 +99,7 @@ fn a_run_goes_on_to_the_same_bytes_whatever_write_failed() {
     run.go(&folder.path().join("straight")).unwrap();
     let expected = result(&folder.path().join("straight"));
     let places = PASSED.with_borrow(Vec::clone);
-    for fault in [Fault::Create, Fault::Write, Fault::Sync, Fault::Rename, Fault::SyncFolder] {
+    for fault in [Fault::Create, Fault::Write, Fault::Sync, Fault::Rename, Fault::SyncFolder, Fault::SyncAppended] {
         assert!(
             places.iter().filter(|&&place| place == fault).count() >= 5,
             "{fault:?} is not often enough in {places:?}"

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{UNFINISHED, append, read_model, write_whole};
+use super::files::{UNFINISHED, append, read_model, sync_appended, write_whole};
 use super::{Progress, Report, Settings};
 use crate::engine::State;
 use crate::model::ModelFile;
@@ -138,8 +138,9 @@ impl RunDirectory {
         &self.path
     }
 
-    /// Saves the last state.
+    /// Saves the last state, after the reports until then: a resume goes on behind them.
     pub fn save_last(&self, model: &ModelFile) -> Result<()> {
+        sync_appended(&self.path.join(METRICS))?;
         write_whole(&self.path.join(LAST), &model.to_bytes())
     }
 
@@ -181,7 +182,8 @@ impl RunDirectory {
         append(&path, line.as_bytes())
     }
 
-    /// Drops the metrics after a step: they are about to be reported again. A last line that a crash cut short goes too.
+    /// Drops the metrics after a step: they are about to be reported again. A line that cannot be read, as the last one
+    /// after a crash, goes too.
     pub fn truncate_metrics(&self, step: u64) -> Result<()> {
         #[derive(Deserialize)]
         struct Line {
@@ -194,7 +196,26 @@ impl RunDirectory {
         let bytes = fs::read(&path).map_err(|source| Error::file(&path, "read", source))?;
         let text = String::from_utf8_lossy(&bytes);
         let keep = |line: &&str| serde_json::from_str::<Line>(line).is_ok_and(|line| line.step <= step);
-        let kept: String = text.lines().take_while(keep).flat_map(|line| [line, "\n"]).collect();
+        let kept: String = text.lines().filter(keep).flat_map(|line| [line, "\n"]).collect();
         write_whole(&path, kept.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_beyond_the_step_and_those_that_cannot_be_read_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RunDirectory { path: folder.path().to_owned(), lock: None };
+        directory.truncate_metrics(3).unwrap();
+        assert!(!folder.path().join(METRICS).exists());
+        let lines: [&[u8]; 6] =
+            [b"{\"step\":1}\n", b"\xff{\"st\n", b"{\"step\":2}\n", b"\n", b"{\"step\":3}\n", b"{\"step\":4}\n{\"ste"];
+        fs::write(folder.path().join(METRICS), lines.concat()).unwrap();
+        directory.truncate_metrics(3).unwrap();
+        let kept = fs::read_to_string(folder.path().join(METRICS)).unwrap();
+        assert_eq!(kept, "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
     }
 }

@@ -2,46 +2,85 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::model::ModelFile;
+use crate::text::source::is_device;
 use crate::{Error, Result};
 
 /// How the names of files begin that are not whole yet.
 pub(super) const UNFINISHED: &str = ".unfinished-";
 
 /// Writes a file so that at any moment, power failure included, its path holds the old content or the new: a temporary
-/// file beside it, fsync, rename, fsync of the folder.
+/// file beside it, fsync, rename, fsync of the folder. A link stays, and what it leads to is replaced. A device, a pipe or
+/// what is open already (`/dev/stdout`) cannot be replaced and is written to.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(UNFINISHED);
-        #[cfg(unix)]
-        {
-            // The usual permissions of a new file, less the user's umask, not those of a secret.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        fails(Fault::Create)?;
-        let mut file = builder.tempfile_in(folder)?;
-        write_all(file.as_file_mut(), bytes)?;
-        fails(Fault::Sync)?;
-        file.as_file().sync_all()?;
-        fails(Fault::Rename)?;
-        file.persist(path).map_err(|error| error.error)?;
-        fails(Fault::SyncFolder)?;
-        #[cfg(unix)]
-        File::open(folder)?.sync_all()?;
-        Ok(())
+    let write = || match replaced(path)? {
+        Some(file) => replace(&file, bytes),
+        None => write_all(&mut OpenOptions::new().append(true).open(path)?, bytes),
     };
-    write().map_err(|source| Error::file(path, "write", source))
+    write().map_err(|source| match source.kind() {
+        std::io::ErrorKind::BrokenPipe => Error::Closed,
+        _ => Error::file(path, "write", source),
+    })
+}
+
+/// The file that is to be replaced, at the end of all links; `None` where nothing can be.
+fn replaced(path: &Path) -> std::io::Result<Option<PathBuf>> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => return Ok(None),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = path.to_owned();
+    while let Ok(link) = std::fs::read_link(&file) {
+        if OPEN_FILES.iter().any(|folder| file.starts_with(folder)) {
+            return Ok(None);
+        }
+        file = folder_of(&file).join(link);
+    }
+    Ok(Some(file))
+}
+
+/// Where the system has a program's open files: something else writes there, too.
+const OPEN_FILES: [&str; 2] = ["/proc", "/dev/fd"];
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    fails(Fault::Create)?;
+    // Made here, a file has the usual permissions of a new one, and an error does not name it.
+    let make = |temporary: &Path| OpenOptions::new().write(true).create_new(true).open(temporary);
+    let mut temporary = tempfile::Builder::new().prefix(UNFINISHED).make_in(folder_of(file), make)?;
+    write_all(temporary.as_file_mut(), bytes)?;
+    fails(Fault::Sync)?;
+    temporary.as_file().sync_all()?;
+    fails(Fault::Rename)?;
+    temporary.persist(file).map_err(|error| error.error)?;
+    fails(Fault::SyncFolder)?;
+    #[cfg(unix)]
+    File::open(folder_of(file))?.sync_all()?;
+    Ok(())
 }
 
 /// Appends to a file, which is made where there is none.
 pub(super) fn append(path: &Path, bytes: &[u8]) -> Result<()> {
     let append = || write_all(&mut OpenOptions::new().create(true).append(true).open(path)?, bytes);
     append().map_err(|source| Error::file(path, "write", source))
+}
+
+/// What was appended to a file is on the disk after this; a file that is not there has nothing.
+pub(super) fn sync_appended(path: &Path) -> Result<()> {
+    let sync = || {
+        fails(Fault::SyncAppended)?;
+        OpenOptions::new().append(true).open(path)?.sync_data()
+    };
+    match sync() {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, "write", error)),
+        _ => Ok(()),
+    }
 }
 
 /// Writes all bytes, or in a test a part of them.
@@ -61,6 +100,7 @@ pub(super) enum Fault {
     Sync,
     Rename,
     SyncFolder,
+    SyncAppended,
 }
 
 /// The error that a test wants here.
@@ -75,11 +115,18 @@ fn fails(_: Fault) -> std::io::Result<()> {
 
 /// Reads a model file whole and checks it.
 pub fn read_model(path: &Path) -> Result<ModelFile> {
+    ModelFile::from_bytes(&read_whole(path, "a model file")?).map_err(|reason| Error::content(path, reason))
+}
+
+/// Reads a file whole. What cannot be that, a folder or a device without end, is no `expected`.
+pub(crate) fn read_whole(path: &Path, expected: &str) -> Result<Vec<u8>> {
     if path.is_dir() {
-        return Err(Error::content(path, "is a folder, not a model file"));
+        return Err(Error::content(path, format!("is a folder, not {expected}")));
     }
-    let bytes = std::fs::read(path).map_err(|source| Error::file(path, "read", source))?;
-    ModelFile::from_bytes(&bytes).map_err(|reason| Error::content(path, reason))
+    if is_device(path) {
+        return Err(Error::content(path, format!("is a device without end, not {expected}")));
+    }
+    std::fs::read(path).map_err(|source| Error::file(path, "read", source))
 }
 
 #[cfg(test)]
@@ -101,5 +148,69 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = write_whole(&folder.path().join("absent/file"), b"x").unwrap_err().to_string();
         assert!(error.contains("absent/file: cannot write"), "{error}");
+    }
+
+    #[test]
+    fn an_error_names_the_file_that_was_asked_for_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["absent/file", "."] {
+            let error = write_whole(&folder.path().join(file), b"x").unwrap_err().to_string();
+            assert!(!error.contains(UNFINISHED), "{error}");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        std::fs::create_dir(place("elsewhere")).unwrap();
+        for (link, to) in [("link", "elsewhere/file"), ("link to link", "link"), ("empty", "elsewhere/absent")] {
+            std::os::unix::fs::symlink(to, place(link)).unwrap();
+        }
+        for (link, file) in
+            [("link", "elsewhere/file"), ("link to link", "elsewhere/file"), ("empty", "elsewhere/absent")]
+        {
+            write_whole(&place(link), link.as_bytes()).unwrap();
+            assert!(place(link).is_symlink());
+            assert_eq!(std::fs::read(place(file)).unwrap(), link.as_bytes());
+        }
+        let files = |name: &str| std::fs::read_dir(place(name)).unwrap().count();
+        assert_eq!((files("elsewhere"), files(".")), (2, 4));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_pipe_or_an_open_file_is_written_to_and_not_replaced() {
+        use std::io::Read;
+        use std::os::fd::AsRawFd;
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let written = write_whole(Path::new(&format!("/dev/fd/{}", writer.as_raw_fd())), b"through a pipe");
+        drop(writer);
+        written.unwrap();
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "through a pipe");
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let open = OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        for name in ["/dev/fd", "/proc/self/fd"] {
+            write_whole(Path::new(&format!("{name}/{}", open.as_raw_fd())), b"more.").unwrap();
+        }
+        drop(open);
+        assert_eq!(std::fs::read(&path).unwrap(), b"more.more.");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_device_without_end_is_no_model_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("model.safetensors");
+        std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+        let error = write_whole(&link, b"x").unwrap_err().to_string();
+        assert!(error.contains("model.safetensors: cannot write") && error.contains("Make room"), "{error}");
+        let error = read_whole(&link, "a model file").unwrap_err().to_string();
+        assert!(error.contains("a device without end, not a model file"), "{error}");
     }
 }

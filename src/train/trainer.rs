@@ -259,11 +259,8 @@ impl<'a> Trainer<'a> {
     /// best model of such a run is of no use.
     fn account(&mut self, rates: &[f32], losses: &[f32], time: Duration) -> Result<Live> {
         let first = self.progress.step;
-        if let Some(place) = losses.iter().position(|loss| !loss.is_finite()) {
-            return Err(Error::NotFinite { step: first + place as u64, rate: rates[place] });
-        }
-        if let Some(place) = losses.iter().position(|&loss| loss > MOST_LOSS) {
-            return Err(Error::Diverged { step: first + place as u64, loss: losses[place], rate: rates[place] });
+        for ((step, &loss), &rate) in (first..).zip(losses).zip(rates) {
+            bounded(loss, step, rate)?;
         }
         self.progress.step += losses.len() as u64;
         self.progress.loss_count += losses.len() as u64;
@@ -331,12 +328,9 @@ impl<'a> Trainer<'a> {
         if state.average.is_some() {
             self.engine.load(&state.parameters)?;
         }
-        if loss.is_finite() {
-            Ok(loss)
-        } else {
-            let step = self.progress.step.saturating_sub(1);
-            Err(Error::NotFinite { step, rate: self.rate(step) })
-        }
+        let step = self.progress.step.saturating_sub(1);
+        bounded(loss as f32, step, self.rate(step))?;
+        Ok(loss)
     }
 
     fn model(&self, state: State) -> ModelFile {
@@ -355,6 +349,17 @@ pub fn make_ready(engine: &mut dyn Engine, data: &Data, settings: &Settings, sta
     engine.load(&state.parameters)?;
     engine.prepare(data.train.clone(), settings.batch_plan(data.train.len()), settings.recipe)?;
     engine.load_state(state)
+}
+
+/// An error where a loss says that the step diverged.
+fn bounded(loss: f32, step: u64, rate: f32) -> Result<()> {
+    if !loss.is_finite() {
+        Err(Error::NotFinite { step, rate })
+    } else if loss > MOST_LOSS {
+        Err(Error::Diverged { step, loss, rate })
+    } else {
+        Ok(())
+    }
 }
 
 /// The next number of steps in a range, from how long the last one took; at most four times as many at once.

@@ -53,7 +53,7 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
     let (hidden, logits): (&mut [f32], &mut [f32]) = (cast_slice_mut(panel), cast_slice_mut(logits));
     let (largest, sums) = cast_slice_mut::<_, f32>(softmax).split_at_mut(across);
     let rows = batch.next_multiple_of(8);
-    // What fills up the last vectors: examples of zeros, or of what an earlier batch left. Nothing of them is used.
+    // What fills up the last vectors: examples of zeros. Nothing of them is used.
     hidden.fill(0.0);
     // SAFETY: hidden units were written before a barrier; columns of examples are this thread's own.
     unsafe {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cut::Cut;
 use super::small::{self, Variant};
-use super::{Gpu, Path, VARIANTS, adapters, choice};
+use super::{Gpu, Path, VARIANTS, choice};
 use crate::check::{built_in_cases, expected_of_reference};
 use crate::engine::cpu::Cpu;
 use crate::engine::{Engine, Examination, Optimizer, Recipe, mean_loss};
@@ -13,6 +13,7 @@ use crate::model::initial::initial;
 use crate::model::shape::{EMBEDDING_WEIGHT, OUTPUT_BIAS};
 use crate::model::{Init, Parameters, Shape};
 use crate::reference::Reference;
+use crate::testing;
 use crate::text::{BatchPlan, Corpus, Order};
 
 const HIDDEN: f64 = 5e-6;
@@ -29,12 +30,7 @@ const DIRECT: Shape = Shape { vocabulary: 101, context: 4, embedding: 6, hidden:
 
 /// An engine on the best adapter, or a loud line and `None` where there is none and none is required.
 fn engine(path: Path, checked: bool) -> Option<Gpu> {
-    let Some(adapter) = adapters(None).into_iter().next() else {
-        let required = std::env::var("GPU_MLP_REQUIRE_GPU").is_ok_and(|value| !value.is_empty());
-        assert!(!required, "GPU_MLP_REQUIRE_GPU is set, but there is no GPU adapter");
-        eprintln!("NOT TESTED: there is no GPU adapter on this machine");
-        return None;
-    };
+    let adapter = testing::gpu()?;
     let opened = if checked { Gpu::open_checked(adapter, path) } else { Gpu::open(adapter, path) };
     Some(opened.unwrap())
 }
