@@ -31,7 +31,7 @@ pub struct Report {
     pub epoch: f64,
     /// Mean training loss since the last report, nats per token.
     pub loss: f64,
-    /// Mean loss of the validation part, where the report is a validation.
+    /// Mean loss of the validation part (of the whole training part where there is none), where the report is a validation.
     pub valid: Option<f64>,
     /// Learning rate of the last step.
     pub rate: f32,

@@ -78,7 +78,9 @@ pub(super) enum Variant {
     /// parts, 2,000 in four, 300 with the wide one). More parts are more workgroups, for more cores.
     Across(u32),
     /// Several steps in one workgroup of so many invocations: nothing is started between the phases, and only one core of
-    /// the device works (XXX).
+    /// the device works. It wins for the smallest networks: lavapipe on two cores takes, with V 27, n 3, d 2, for h 16 and
+    /// B 8 at best 72 microseconds a step in two dispatches and 52 alone in 8 invocations; for h 100, B 4 it takes 103 and
+    /// 88; for h 16, B 32 it takes 121 and 113. 256 invocations are for a GPU.
     Alone(u32),
 }
 
