@@ -109,7 +109,8 @@ pub fn run(args: PlotArgs) -> Result<()> {
 }
 
 fn read_reports(path: &Path, output: &Output) -> Result<Vec<Report>> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::file(path, "read", source))?;
+    let bytes = std::fs::read(path).map_err(|source| Error::file(path, "read", source))?;
+    let text = String::from_utf8_lossy(&bytes);
     let reports: Vec<Report> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let unread = text.lines().count() - reports.len();
     if unread > 0 {

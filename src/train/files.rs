@@ -12,8 +12,8 @@ use crate::{Error, Result};
 pub(super) const UNFINISHED: &str = ".unfinished-";
 
 /// Writes a file so that at any moment, power failure included, its path holds the old content or the new: a temporary
-/// file beside it, fsync, rename, fsync of the folder. A link stays, and what it leads to is replaced. A device, a pipe or
-/// what is open already (`/dev/stdout`) cannot be replaced and is written to.
+/// file beside it, fsync, rename, fsync of the folder. A link stays, and what it leads to is replaced. A device or a
+/// pipe cannot be replaced and is written to; what is open already (`/dev/stdout`) is an error.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || match replaced(path)? {
         Some(file) => replace(&file, bytes),
@@ -27,23 +27,27 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The file that is to be replaced, at the end of all links; `None` where nothing can be.
 fn replaced(path: &Path) -> std::io::Result<Option<PathBuf>> {
-    match std::fs::metadata(path) {
-        Ok(found) if !found.is_file() && !found.is_dir() => return Ok(None),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    let found = match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        found => Some(found?),
+    };
     let mut file = path.to_owned();
-    while let Ok(link) = std::fs::read_link(&file) {
-        if OPEN_FILES.iter().any(|folder| file.starts_with(folder)) {
-            return Ok(None);
+    loop {
+        if is_open_file(&file) && (file.ends_with("1") || found.as_ref().is_some_and(std::fs::Metadata::is_file)) {
+            // There the program's own words go as well, or something else writes.
+            let reason = "it is the program's own output or a file that is open already. Name a file";
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, reason));
         }
+        let Ok(link) = std::fs::read_link(&file) else { break };
         file = folder_of(&file).join(link);
     }
-    Ok(Some(file))
+    Ok(found.is_none_or(|found| found.is_file() || found.is_dir()).then_some(file))
 }
 
-/// Where the system has a program's open files: something else writes there, too.
-const OPEN_FILES: [&str; 2] = ["/proc", "/dev/fd"];
+/// Whether a path is the system's name for a file that a program has open.
+fn is_open_file(file: &Path) -> bool {
+    folder_of(file).ends_with("fd") && ["/dev", "/proc"].iter().any(|folder| file.starts_with(folder))
+}
 
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -75,7 +79,8 @@ pub(super) fn append(path: &Path, bytes: &[u8]) -> Result<()> {
 pub(super) fn sync_appended(path: &Path) -> Result<()> {
     let sync = || {
         fails(Fault::SyncAppended)?;
-        OpenOptions::new().append(true).open(path)?.sync_data()
+        let file = OpenOptions::new().append(true).open(path)?;
+        if file.metadata()?.is_file() { file.sync_data() } else { Ok(()) }
     };
     match sync() {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, "write", error)),
@@ -181,7 +186,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_pipe_or_an_open_file_is_written_to_and_not_replaced() {
+    fn a_pipe_is_written_to_and_an_open_file_is_refused() {
         use std::io::Read;
         use std::os::fd::AsRawFd;
         let (mut reader, writer) = std::io::pipe().unwrap();
@@ -194,12 +199,14 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let open = OpenOptions::new().create(true).append(true).open(&path).unwrap();
-        for name in ["/dev/fd", "/proc/self/fd"] {
-            write_whole(Path::new(&format!("{name}/{}", open.as_raw_fd())), b"more.").unwrap();
+        std::fs::write(&path, "before").unwrap();
+        let open = File::open(&path).unwrap();
+        let by_number = |name: &str| PathBuf::from(format!("{name}/{}", open.as_raw_fd()));
+        for name in [by_number("/dev/fd"), by_number("/proc/self/fd"), "/dev/stdout".into()] {
+            let error = write_whole(&name, b"more").unwrap_err().to_string();
+            assert!(error.contains("open already"), "{error}");
         }
-        drop(open);
-        assert_eq!(std::fs::read(&path).unwrap(), b"more.more.");
+        assert_eq!(std::fs::read(&path).unwrap(), b"before");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The batches of steps that follow each other, drawn two steps ahead: where a text is larger than the cache, its examples
-//! lie all over it, and memory has a step's time to bring them. (Two Zen 4 cores, `notebook`: XXX)
+//! lie all over it, and memory has a step's time to bring them (`notebook` on one Zen 4 core beside other work: 1.7 µs of the
+//! 13.1 of a step for the draw without that, 0.9 with it).
 
 use super::activations::Scratch;
 use super::lanes::{InstructionSet, Job};

@@ -17,10 +17,11 @@ impl Gpu {
         let model = self.model()?;
         let step = self.step(&feed, &model.parameters, &carried)?;
         self.device.check()?;
-        let unfit = small::unfit(model.shape, feed.batch(), &recipe);
+        let unfit = small::unfit(model.shape, feed.batch(), &recipe, self.device.rounds());
         let takes_small = self.takes_small_path(feed.batch(), &recipe)?;
         let path = if takes_small {
-            "small: two dispatches a step, with the activations of an example in a workgroup".to_owned()
+            "small: two dispatches a step, or one for several, with the activations of an example in a workgroup"
+                .to_owned()
         } else {
             let reason = unfit.unwrap_or_else(|| "it would be the slower one for this shape here".to_owned());
             format!("general: a dispatch for each pass (not the small path: {reason})")

@@ -165,7 +165,7 @@ impl Device {
     /// Rounds that the loops of an invocation may take, all together: Mesa's llvmpipe ends loops after 65,535, without a
     /// word, and what they would have added is missing. A GPU is only to be done with a dispatch soon.
     pub(super) fn rounds(&self) -> u32 {
-        if self.is_software() { 48 << 10 } else { 1 << 17 }
+        if self.is_software() { 48 << 10 } else { 1 << 18 }
     }
 
     /// Takes the device away, as a driver does that crashed or a card that was pulled out.

@@ -12,8 +12,6 @@ use crate::text::{BatchPlan, Corpus, Order};
 
 /// Logits of a chunk, at most: 16 MiB.
 const LOGITS: usize = 4 << 20;
-/// Examples of a chunk, at most.
-const EXAMPLES: usize = 4096;
 /// Examples that cost so little that chunks of up to so many serve for fewer as well.
 const FEW: usize = 64;
 
@@ -56,7 +54,7 @@ impl Gpu {
     /// The last evaluation, with another corpus, if it serves for that one; else a new one.
     fn evaluation(&mut self, corpus: &Corpus, result: SoftmaxResult) -> Result<Evaluation> {
         let shape = self.model()?.shape;
-        let chunk = (LOGITS / shape.vocabulary).clamp(1, EXAMPLES).min(corpus.len());
+        let chunk = (LOGITS / shape.vocabulary).max(1).min(corpus.len());
         let chunk = self.cut.chunks(&self.device, shape, chunk)[0].len();
         let product = choice::for_evaluation(&self.device, shape, corpus.len(), chunk)?;
         if let Some(mut kept) = self.evaluation.take()

@@ -162,7 +162,7 @@ impl Gpu {
     /// Whether the small path takes batches of a recipe. An error says that it cannot although it was asked for.
     fn takes_small_path(&self, batch: usize, recipe: &Recipe) -> Result<bool> {
         let shape = self.model()?.shape;
-        let unfit = small::unfit(shape, batch, recipe);
+        let unfit = small::unfit(shape, batch, recipe, self.device.rounds());
         match (self.path, unfit) {
             (Path::Small, Some(reason)) => Err(Error::Usage(format!(
                 "the small GPU path cannot be taken: {reason}. Choose the general path, or let it be chosen"

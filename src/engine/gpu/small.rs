@@ -16,8 +16,8 @@ const MOST_PARAMETERS: usize = 1 << 16;
 /// Examples in a batch, at most: every parameter sums over them one after the other.
 const MOST_EXAMPLES: usize = 256;
 
-/// Why a network or a batch does not fit this path, if it does not.
-pub(super) fn unfit(shape: Shape, batch: usize, recipe: &Recipe) -> Option<String> {
+/// Why a network or a batch does not fit this path, if it does not. An invocation takes at most so many rounds of loops.
+pub(super) fn unfit(shape: Shape, batch: usize, recipe: &Recipe, most_rounds: u32) -> Option<String> {
     if !recipe.is_plain() {
         return Some("it takes plain gradient steps only".to_owned());
     } else if shape.tied || shape.hidden == 0 {
@@ -30,6 +30,8 @@ pub(super) fn unfit(shape: Shape, batch: usize, recipe: &Recipe) -> Option<Strin
         Some(format!("the network has {} parameters; at most {MOST_PARAMETERS} fit", shape.parameters()))
     } else if batch > MOST_EXAMPLES {
         Some(format!("a batch has {batch} examples; at most {MOST_EXAMPLES} fit"))
+    } else if rounds_of_examples(shape, batch) + rounds_of_tiles(shape, batch) > most_rounds as usize {
+        Some(format!("its loops may take more rounds than the {most_rounds} that the device does"))
     } else {
         None
     }
@@ -62,6 +64,34 @@ pub(super) fn pays(on_software: bool, shape: Shape, batch: usize) -> bool {
 fn comparisons(shape: Shape, batch: usize) -> usize {
     shape.vocabulary * shape.embedding * batch * shape.context
 }
+
+/// Rounds of loops, at most, in which an invocation of [`NARROW`] computes its examples of a batch, if it has to do with all
+/// outputs. Loops over the numbers of a tile do not count: every driver writes them out.
+fn rounds_of_examples(shape: Shape, batch: usize) -> usize {
+    /// Of the permutation that draws an example.
+    const DRAW: usize = 64;
+    let Shape { context, vocabulary, hidden, .. } = shape;
+    let inputs = shape.input();
+    let eights = |count: usize| count.div_ceil(8);
+    let quads = |count: usize| count.div_ceil(4);
+    // Products along columns go through the four rows of a quad.
+    let across = |rows: usize| 5 * quads(rows) + LANES;
+    let each = EXAMPLES * (context + inputs + DRAW + 3 * vocabulary)
+        + eights(hidden) * (quads(inputs) + across(vocabulary))
+        + eights(vocabulary) * (across(hidden) + across(inputs))
+        + eights(inputs) * (across(hidden) + across(vocabulary));
+    batch.div_ceil(NARROW * EXAMPLES) * each
+}
+
+/// The same for one tile of parameters. Neighbours take their turns where they have different things to do: three matrices,
+/// two biases, the loss, and four numbers of the embedding, each of which looks at every token of the batch and may have to
+/// add all of them up.
+fn rounds_of_tiles(shape: Shape, batch: usize) -> usize {
+    batch * (6 + 4 * shape.context) + 4 * batch * shape.context + batch * shape.context.div_ceil(8)
+}
+
+/// Parts of a long sum: the twin of LANES in `shared/small.wgsl`.
+const LANES: usize = 8;
 
 /// Bytes that a workgroup of the widest variant needs.
 pub(super) fn needed_bytes(shape: Shape) -> usize {
@@ -110,13 +140,10 @@ const WORKGROUP_EXAMPLES: usize = NARROW / 2 * EXAMPLES;
 
 /// Steps of [`Variant::Alone`] in a dispatch, at most.
 const MOST_STEPS: usize = 16;
-/// Work of such a dispatch, at most: operations, and comparisons of the embedding's search, which count for so many. A
-/// slow device has it done in some hundredths of a second.
-const MOST_WORK: f64 = 4e7;
-/// The same for a software device: Mesa's llvmpipe ends a kernel's loops after 65,535 rounds of them all, without a word
-/// (makemore: 2.2 million operations, 5,900 rounds).
-const MOST_SOFTWARE_WORK: f64 = 4e6;
-const COMPARISON: f64 = 20.0;
+/// The fewest that pay for it.
+const FEWEST_STEPS: usize = 4;
+/// Operations of such a dispatch, at most: a slow device has them done in some hundredths of a second.
+const MOST_OPERATIONS: f64 = 4e7;
 
 /// How long a variant is measured, at least, in seconds.
 const MEASURED: f64 = 5e-3;
@@ -147,7 +174,7 @@ impl Small<'_> {
         recording.copy(self.parameters, &scratch, 0, len);
         self.device.time(recording)?;
         let trial = Small { parameters: &scratch, destination: &scratch, ..*self };
-        let few = self.together() < 2;
+        let few = self.together() == 1;
         let variants = Variant::ALL.into_iter().filter(|variant| !(few && matches!(variant, Variant::Alone(_))));
         let fastest = tuning::fastest(variants, |variant| trial.seconds(variant))?;
         self.device.choose(&key, &fastest.name());
@@ -174,12 +201,13 @@ impl Small<'_> {
         Ok(shortest / (times * step.together()) as f64)
     }
 
-    /// Steps that [`Variant::Alone`] takes in a dispatch: 0 or 1 where they are too much work for it.
+    /// Steps that [`Variant::Alone`] takes in a dispatch: 1 where several are too much work for one.
     fn together(&self) -> usize {
         let (shape, batch) = (self.shape, self.feed.batch());
-        let most = if self.device.is_software() { MOST_SOFTWARE_WORK } else { MOST_WORK };
-        let work = shape.step_flops(batch) + COMPARISON * comparisons(shape, batch) as f64;
-        ((most / work) as usize).min(MOST_STEPS)
+        let tiles = tiles(shape).div_ceil(NARROW) * rounds_of_tiles(shape, batch);
+        let by_rounds = self.device.rounds() as usize / (rounds_of_examples(shape, batch) + tiles);
+        let steps = by_rounds.min((MOST_OPERATIONS / shape.step_flops(batch)) as usize).min(MOST_STEPS);
+        if steps < FEWEST_STEPS { 1 } else { steps }
     }
 
     /// A whole step.

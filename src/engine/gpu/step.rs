@@ -25,7 +25,7 @@ pub(super) struct Several {
     pub(super) steps: usize,
 }
 
-/// What a step costs whatever the device is doing: what tests hold it to.
+/// What a step that is taken by itself costs, whatever the device is doing: what tests hold it to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepCost {
     /// Dispatches of a step.

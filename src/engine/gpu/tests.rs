@@ -302,8 +302,11 @@ fn a_run_is_the_same_in_pieces_and_follows_the_reference() {
 
 #[test]
 fn variants_of_the_small_path_give_the_same_bits() {
-    let tiny = Shape { vocabulary: 5, context: 1, embedding: 3, hidden: 1, direct: false, tied: false };
-    for (shape, batch) in [(LECTURE, 32), (ODD, 13), (DIRECT, 37), (tiny, 1)] {
+    let tiny = Shape { vocabulary: 5, context: 1, embedding: 3, hidden: 1, ..ODD };
+    let few = Shape { vocabulary: 11, context: 2, embedding: 3, hidden: 5, direct: true, tied: false };
+    // Several steps of these are taken at a time, on every device.
+    let small = [(ODD, 13), (few, 37), (few, 100), (tiny, 1)].map(|(shape, batch)| (shape, batch, true));
+    for (shape, batch, together) in small.into_iter().chain([(LECTURE, 32, false), (DIRECT, 37, false)]) {
         let run = |variant: Variant| {
             let mut gpu = engine(Path::Small, true)?;
             gpu.device.choose(&small::key(shape, batch as usize), &variant.name());
@@ -311,6 +314,8 @@ fn variants_of_the_small_path_give_the_same_bits() {
             gpu.load(&parameters(shape)).unwrap();
             let plan = BatchPlan { order: Order::Shuffled, seed: 4, batch, examples: corpus.len() as u32 };
             gpu.prepare(corpus, plan, Recipe::default()).unwrap();
+            let several = gpu.training.as_ref().unwrap().step.several.is_some();
+            assert!(several == matches!(variant, Variant::Alone(_)) || !together, "{variant:?} {shape:?} {batch}");
             let losses = gpu.train(0, &[0.1; 37]).unwrap();
             let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
             Some((losses, gpu.parameters().unwrap(), examination.hidden, examination.logits, examination.gradients))
@@ -360,7 +365,7 @@ fn an_evaluation_after_others_is_that_of_a_fresh_engine() {
 
 #[test]
 fn more_steps_than_the_ring_holds_go_on_where_they_were() {
-    let shape = Shape { vocabulary: 5, context: 2, embedding: 2, hidden: 3, direct: false, tied: false };
+    let shape = Shape { vocabulary: 5, context: 2, embedding: 2, hidden: 3, ..ODD };
     let Some(mut gpu) = engine(Path::Small, false) else { return };
     let corpus = Arc::new(corpus(shape, 7));
     gpu.load(&parameters(shape)).unwrap();

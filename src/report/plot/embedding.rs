@@ -117,8 +117,8 @@ impl Embedding {
     /// A map of tokens. No two labels overlap: those that come first have theirs first. A letter stands on its place where no
     /// other does, all else beside a dot.
     ///
-    /// `vocabulary` is the number of tokens in all (V). `variance` is the share of the vectors' variance that each axis holds; nothing where the vectors have two numbers.
-    /// `by_count` says that the most frequent tokens come first.
+    /// `vocabulary` is the number of tokens in all (V). `variance` is the share of the vectors' variance that each axis holds;
+    /// nothing where the vectors have two numbers. `by_count` says that the most frequent tokens come first.
     pub fn new(
         tokens: Vec<Token>,
         vocabulary: usize,
