@@ -157,7 +157,7 @@ impl Device {
     /// softmax of 16,383 logits a row: 8.8 ms in 8, 11.5 in 32, 15.6 in 64). Sums depend on it in their last bits, so that it
     /// is a rule and no measurement: a seed fixes a run. Rows that are so long that the rounds would be too many
     /// ([`Device::rounds`]) take more.
-    pub fn row_workgroup(&self, columns: u32) -> u32 {
+    pub(super) fn row_workgroup(&self, columns: u32) -> u32 {
         const PASSES: u32 = 3;
         if self.is_software() && PASSES * columns.div_ceil(4 * 8) < self.rounds() { 8 } else { 256 }
     }
