@@ -208,8 +208,7 @@ struct Found {
     after: Parameters,
 }
 
-/// Logits of 154 MB and an output matrix of 144 MB: more than one binding of many devices holds. Ten minutes of a
-/// software device and the reference:
+/// Logits of 154 MB and an output matrix of 144 MB, more than one binding of many devices holds; for ten minutes:
 /// `cargo test --release --lib large_vocabularies -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes minutes on a software device"]
