@@ -4,11 +4,13 @@
 
 trains a small network of each form in a temporary folder, exports it, loads the files with gensim, ONNX Runtime and NumPy,
 and model.safetensors with the PyTorch loader of README.md, and compares all of them with `predict` and `score` of the
-program. Without PyTorch, which is large, NumPy takes the loader's place, and a line says so.
+program. Without PyTorch, which is large, NumPy takes the loader's place, and a line says so; where
+GPU_MLP_REQUIRE_TORCH is set that is a failure.
 Needs the packages of tests/exports.txt.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -24,6 +26,8 @@ try:
     import torch
 except ImportError:
     torch = None
+    if os.environ.get("GPU_MLP_REQUIRE_TORCH"):
+        raise
 
 TOLERANCE = 1e-5
 README = Path(__file__).resolve().parent.parent / "README.md"
