@@ -51,6 +51,10 @@
 //! network's place: see [`language_model::LanguageModel`]. An [`engine::Engine`] takes single steps, and gives gradients
 //! and activations ([`engine::Engine::examine`]).
 
+// What the tests of the whole program share calls the crate by its name.
+#[cfg(test)]
+extern crate self as gpu_mlp;
+
 pub mod bench;
 pub mod check;
 pub mod cli;

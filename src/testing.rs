@@ -1,18 +1,9 @@
 //! What tests of several modules need.
 
-use crate::engine::gpu::{Adapter, adapters};
+#[path = "../tests/common/mod.rs"]
+mod common;
 
-/// The best GPU adapter, software ones among them. Where there is none: a loud line and `None`, or a failure if the
-/// environment variable `GPU_MLP_REQUIRE_GPU` is set.
-pub(crate) fn gpu() -> Option<Adapter> {
-    let adapter = adapters(None).into_iter().next();
-    if adapter.is_none() {
-        let required = std::env::var("GPU_MLP_REQUIRE_GPU").is_ok_and(|value| !value.is_empty());
-        assert!(!required, "GPU_MLP_REQUIRE_GPU is set, but there is no GPU adapter");
-        eprintln!("NOT TESTED: there is no GPU adapter on this machine");
-    }
-    adapter
-}
+pub(crate) use common::gpu;
 
 /// A text of 200 lines, each one of four names.
 pub(crate) fn names() -> String {

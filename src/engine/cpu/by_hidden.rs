@@ -240,10 +240,10 @@ pub(super) unsafe fn backward<I: InstructionSet>(
             to: terms,
             width,
         });
+        let by_dots = shape.embedding <= MOST_DOTS;
         for position in 0..shape.context {
             let here = pairs.starts[position]..pairs.starts[position + 1];
             let first = position * shape.embedding;
-            let by_dots = shape.embedding <= MOST_DOTS;
             if !by_dots {
                 // Columns from d on hold other positions' weights; what they give is not read.
                 I::call(Panel {
@@ -256,8 +256,8 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                 });
             }
             for (block, own) in share.blocks(layout, shape.hidden) {
-                let first_out = block * activations.pairs;
-                let out = (first_out + here.start) * position_stride..(first_out + here.end) * position_stride;
+                let before = block * activations.pairs;
+                let out = (before + here.start) * position_stride..(before + here.end) * position_stride;
                 let out = activations.d_input_parts.write_numbers(out);
                 if by_dots {
                     I::call(Dots {
@@ -270,19 +270,19 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                         out,
                         out_stride: position_stride,
                     });
-                    continue;
+                } else {
+                    I::call(Product {
+                        left: Left::Rows { values: terms[here.start * width + own.start..].into(), stride: width },
+                        rows: here.len(),
+                        inner: own.len(),
+                        right: panel[own.start * position_stride..].into(),
+                        right_stride: position_stride,
+                        columns: position_stride,
+                        out: out.into(),
+                        out_stride: position_stride,
+                        change: Change::Write,
+                    });
                 }
-                I::call(Product {
-                    left: Left::Rows { values: terms[here.start * width + own.start..].into(), stride: width },
-                    rows: here.len(),
-                    inner: own.len(),
-                    right: panel[own.start * position_stride..].into(),
-                    right_stride: position_stride,
-                    columns: position_stride,
-                    out: out.into(),
-                    out_stride: position_stride,
-                    change: Change::Write,
-                });
             }
         }
     }

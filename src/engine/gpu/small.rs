@@ -90,9 +90,6 @@ fn rounds_of_tiles(shape: Shape, batch: usize) -> usize {
     batch * (6 + 4 * shape.context) + 4 * batch * shape.context + batch * shape.context.div_ceil(8)
 }
 
-/// Parts of a long sum: the twin of LANES in `shared/small.wgsl`.
-const LANES: usize = 8;
-
 /// Bytes that a workgroup of the widest variant needs.
 pub(super) fn needed_bytes(shape: Shape) -> usize {
     4 * (shape.input() + 2 * shape.hidden + 2 * shape.vocabulary + WIDE)
@@ -135,6 +132,8 @@ const WIDE: usize = 256;
 const NARROW: usize = 8;
 /// Examples of an invocation where they are computed across: the twin of EXAMPLES in `shared/small_across.wgsl`.
 const EXAMPLES: usize = 4;
+/// Parts of a long sum: the twin of LANES in `shared/small.wgsl`.
+const LANES: usize = 8;
 /// Examples that a narrow workgroup takes at once, at most: with two invocations for each few.
 const WORKGROUP_EXAMPLES: usize = NARROW / 2 * EXAMPLES;
 
