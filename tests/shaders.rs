@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::path::Path;
 
-use gpu_mlp::engine::gpu::kernels::{Access, KERNELS, Kernel};
+use gpu_mlp::engine::gpu::kernels::{Access, HIDDEN_GRADIENT_PARTS, INPUT_STEP, KERNELS, Kernel, OUTPUT_STEP};
 use gpu_mlp::engine::gpu::product::{VARIANTS, Variant};
 use gpu_mlp::engine::gpu::uniforms::{
-    Activations, Clip, Cursor, Dropout, Extent, Factors, Plan, Position, Product, Rule, Table,
+    Activations, Clip, Cursor, Dropout, Extent, Factors, Joined, Plan, Position, Product, Rule, Table,
 };
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
@@ -37,8 +37,13 @@ fn every_kernel_is_valid_and_asks_for_no_capabilities() {
     for kernel in KERNELS {
         validate(kernel, &parse(kernel));
     }
-    for Variant { kernel, rows, quads, .. } in VARIANTS {
-        validate(kernel, &parse_with(kernel, &[("ROWS", rows.into()), ("QUADS", quads.into())]));
+    let joined = [&HIDDEN_GRADIENT_PARTS, &OUTPUT_STEP, &INPUT_STEP];
+    for variant in VARIANTS {
+        let tile = [("ROWS", variant.rows.into()), ("QUADS", variant.quads.into())];
+        validate(variant.kernel, &parse_with(variant.kernel, &tile));
+        for kernel in joined.map(|joined| variant.of(joined)) {
+            validate(kernel, &parse_with(kernel, &tile));
+        }
     }
 }
 
@@ -126,6 +131,21 @@ fn structs_lie_in_memory_as_their_mirrors() {
     assert_same_layout!(Table { first, rows, columns, stride });
     assert_same_layout!(Dropout { seed, purpose, threshold, kept });
     assert_same_layout!(Factors { rate, velocity, squares, keeps });
+    assert_same_layout!(Joined {
+        tiles_across,
+        batch,
+        embedding,
+        embedding_stride,
+        units,
+        hidden_stride,
+        inputs,
+        input_stride,
+        hidden_weight,
+        hidden_bias,
+        hidden_parts,
+        input_parts,
+        d_input
+    });
     assert_same_layout!(Clip { count, norm });
     assert_same_layout!(Rule { first, count, cleared, momentum, beta1, beta2, epsilon, decay, tensors });
     assert_same_layout!(Product {

@@ -3,6 +3,7 @@
 //! (`cut.rs`); gradients of later chunks are added to those of earlier ones, and the parameters change once.
 
 mod backward;
+mod joined;
 mod update;
 
 use std::ops::Range;
@@ -21,6 +22,8 @@ use super::{Model, Result};
 use crate::engine::Mask;
 use crate::model::Shape;
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
+
+pub(super) use joined::EXAMPLES;
 
 use backward::Gradients;
 
@@ -77,7 +80,8 @@ impl<'a> General<'a> {
             input: rows("input", inputs)?,
             hidden: rows("hidden", hidden)?,
             logits: rows("logits", vocabulary)?,
-            example_losses: device.tensor("example losses", batch)?,
+            // So is this.
+            example_losses: device.tensor("example losses", padded(batch))?,
             chunks,
         })
     }
@@ -88,6 +92,23 @@ impl<'a> General<'a> {
         dispatches.extend(self.forward(&self.chunks[0])?);
         dispatches.push(self.softmax(&self.chunks[0], result)?);
         Ok(dispatches)
+    }
+
+    /// A step with a dispatch for each pass, and when the activations of each chunk can be read.
+    fn apart(&self, destination: &Buffer, carried: &Carried) -> Result<(Vec<Dispatch>, Vec<Readable>)> {
+        let gradients = Gradients::new(self, destination, carried.recipe())?;
+        let mut dispatches = vec![self.draw()?];
+        let mut readable = Vec::new();
+        for chunk in &self.chunks {
+            dispatches.extend(self.forward(chunk)?);
+            readable.push(Readable { ready: dispatches.len(), examples: chunk.len() });
+            dispatches.push(self.softmax(chunk, SoftmaxResult::Gradient)?);
+            dispatches.extend(self.backward(chunk, &gradients)?);
+        }
+        dispatches.extend(self.update(destination, &gradients, carried)?);
+        let Feed { plan, cursor, losses, .. } = self.feed;
+        dispatches.push(self.passes.loss_mean([plan, &self.example_losses, cursor, losses])?);
+        Ok((dispatches, readable))
     }
 
     fn draw(&self) -> Result<Dispatch> {
@@ -213,21 +234,15 @@ pub(super) fn step(
     cut: Cut,
     carried: &Carried,
     variant: Variant,
+    joins: bool,
 ) -> Result<Step> {
     let (recipe, seed) = (carried.recipe(), feed.seed());
     let general = General::new(device, model, feed, cut, [recipe.input_mask(seed), recipe.hidden_mask(seed)], variant)?;
-    let gradients = Gradients::new(&general, destination, recipe)?;
-    let mut dispatches = vec![general.draw()?];
-    let mut readable = Vec::new();
-    for chunk in &general.chunks {
-        dispatches.extend(general.forward(chunk)?);
-        readable.push(Readable { ready: dispatches.len(), examples: chunk.len() });
-        dispatches.push(general.softmax(chunk, SoftmaxResult::Gradient)?);
-        dispatches.extend(general.backward(chunk, &gradients)?);
-    }
-    dispatches.extend(general.update(destination, &gradients, carried)?);
-    dispatches.push(general.passes.loss_mean([&feed.plan, &general.example_losses, &feed.cursor, &feed.losses])?);
-
+    let joined = if joins { general.joined(destination, recipe)? } else { None };
+    let (dispatches, readable) = match joined {
+        Some((dispatches, ready)) => (dispatches, vec![Readable { ready, examples: feed.batch() }]),
+        None => general.apart(destination, carried)?,
+    };
     let Shape { hidden, vocabulary, .. } = model.shape;
     let rows = |buffer: Buffer, columns| Rows { buffer, first: 0, stride: padded(columns), columns };
     Ok(Step {

@@ -38,7 +38,7 @@ impl Kernel {
             return (Cow::Borrowed(self.source), constants.to_vec());
         }
         let size = |name| constants.iter().find(|(known, _)| *known == name).map_or(4, |(_, value)| *value as u32);
-        let overrides = constants.iter().copied().filter(|(name, _)| !TILE.contains(name)).collect();
+        let overrides = constants.iter().copied().filter(|(name, _)| self.constants.contains(name)).collect();
         (unrolled(self.source, size(TILE[0]), size(TILE[1])), overrides)
     }
 }
@@ -81,21 +81,39 @@ pub const EMBEDDING_GATHER: Kernel = Kernel {
 
 const PRODUCT: &[Access] = &[Uniform, Read, Read, Read, Read, Read, Write, Write];
 
+const PRODUCT_CONSTANTS: &[&str] = &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS"];
+const TILED_CONSTANTS: &[&str] =
+    &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS"];
+
 /// The matrix product in registers; its constants are those of `product.rs`.
 pub const MATRIX_PRODUCT: Kernel = Kernel {
     name: "matrix_product",
-    source: wgsl!("shared/random", "shared/batch", "shared/product", "matrix_product"),
+    source: wgsl!(
+        "shared/random",
+        "shared/batch",
+        "shared/product",
+        "shared/product_alone",
+        "shared/product_in_registers",
+        "matrix_product"
+    ),
     bindings: PRODUCT,
-    constants: &["ACROSS", "DOWN", "LAYOUT", "RESULT", "BIAS", "ROW_SUMS"],
+    constants: PRODUCT_CONSTANTS,
     unrolled: true,
 };
 
 /// The matrix product in tiles that a workgroup brings into its memory.
 pub const MATRIX_PRODUCT_TILED: Kernel = Kernel {
     name: "matrix_product_tiled",
-    source: wgsl!("shared/random", "shared/batch", "shared/product", "matrix_product_tiled"),
+    source: wgsl!(
+        "shared/random",
+        "shared/batch",
+        "shared/product",
+        "shared/product_alone",
+        "shared/product_in_tiles",
+        "matrix_product_tiled"
+    ),
     bindings: PRODUCT,
-    constants: &["ACROSS", "DOWN", "LAYOUT", "RESULT", "BIAS", "ROW_SUMS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS"],
+    constants: TILED_CONSTANTS,
     unrolled: true,
 };
 
@@ -149,7 +167,14 @@ pub const COLUMN_SUM: Kernel = Kernel {
 /// Which occurrences of tokens in a chunk of a batch are of the same token.
 pub const EMBEDDING_LINKS: Kernel = Kernel {
     name: "embedding_links",
-    source: wgsl!("shared/workgroup", "shared/activations", "shared/table", "shared/links", "embedding_links"),
+    source: wgsl!(
+        "shared/workgroup",
+        "shared/activations",
+        "shared/table",
+        "shared/links",
+        "shared/find_links",
+        "embedding_links"
+    ),
     bindings: &[Uniform, Uniform, Read, Write],
     constants: &["WORKGROUP"],
     unrolled: false,
@@ -159,7 +184,7 @@ pub const EMBEDDING_LINKS: Kernel = Kernel {
 /// gradient.
 pub const EMBEDDING_SCATTER: Kernel = Kernel {
     name: "embedding_scatter",
-    source: activations!("shared/table", "shared/dropout", "shared/links", "embedding_scatter"),
+    source: activations!("shared/table", "shared/dropout", "shared/links", "shared/scatter", "embedding_scatter"),
     bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Read, Write],
     constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS"],
     unrolled: false,
@@ -196,11 +221,94 @@ pub const UPDATE_RULE: Kernel = Kernel {
 /// The batch's mean loss into the ring, and the cursor's step forward.
 pub const LOSS_MEAN: Kernel = Kernel {
     name: "loss_mean",
-    source: wgsl!("shared/random", "shared/batch", "shared/workgroup", "shared/workgroup_sum", "loss_mean"),
+    source: wgsl!("shared/random", "shared/batch", "shared/workgroup", "shared/mean_loss", "loss_mean"),
     bindings: &[Uniform, Read, Write, Write],
     constants: &["WORKGROUP"],
     unrolled: false,
 };
+
+/// A batch from its draw to its hidden units.
+pub const HIDDEN_FORWARD: Kernel = Kernel {
+    name: "hidden_forward",
+    source: wgsl!(
+        "shared/random",
+        "shared/batch",
+        "shared/workgroup",
+        "shared/dropout",
+        "shared/joined",
+        "hidden_forward"
+    ),
+    bindings: &[Uniform, Uniform, Uniform, Uniform, Read, Read, Write, Write, Write, Read, Write, Write],
+    constants: &["WORKGROUP", "DROPS"],
+    unrolled: false,
+};
+
+/// A kernel that makes a product and something else beside it, with both ways to make a product.
+#[derive(Debug)]
+pub struct Joined {
+    /// As [`MATRIX_PRODUCT`] makes it.
+    pub in_registers: Kernel,
+    /// As [`MATRIX_PRODUCT_TILED`] makes it.
+    pub in_tiles: Kernel,
+}
+
+macro_rules! joined {
+    ($name:literal, $bindings:expr, [$($constant:literal),*], $($file:literal),+) => {
+        Joined {
+            in_registers: Kernel {
+                name: $name,
+                source: joined!(@source "shared/product_in_registers", $($file),+, $name),
+                bindings: $bindings,
+                constants: &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", $($constant),*],
+                unrolled: true,
+            },
+            in_tiles: Kernel {
+                name: $name,
+                source: joined!(@source "shared/product_in_tiles", $($file),+, $name),
+                bindings: $bindings,
+                constants: &[
+                    "ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", $($constant),*
+                ],
+                unrolled: true,
+            },
+        }
+    };
+    (@source $($file:literal),+) => {
+        wgsl!("shared/random", "shared/batch", "shared/product", "shared/joined", $($file),+)
+    };
+}
+
+/// The gradient of the hidden units in parts; the mean loss, the cursor's step forward, and links between occurrences.
+pub static HIDDEN_GRADIENT_PARTS: Joined = joined!(
+    "hidden_gradient_parts",
+    &[Uniform, Uniform, Uniform, Read, Read, Write, Read, Write, Write, Read, Write],
+    [],
+    "shared/mean_loss",
+    "shared/links",
+    "shared/find_links"
+);
+
+/// A plain step of the output weights; the gradient of the hidden units from its parts, and that of the input.
+pub static OUTPUT_STEP: Joined = joined!(
+    "output_step",
+    &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Read, Write, Write],
+    ["DROPS"],
+    "shared/product_step",
+    "shared/dropout"
+);
+
+/// A plain step of the hidden weights, and of the embedding.
+pub static INPUT_STEP: Joined = joined!(
+    "input_step",
+    &[Uniform, Uniform, Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Write, Read, Read],
+    ["DROPS"],
+    "shared/product_step",
+    "shared/activations",
+    "shared/table",
+    "shared/dropout",
+    "shared/links",
+    "shared/scatter"
+);
 
 /// The small path's first dispatch, a workgroup an example.
 pub const SMALL_EXAMPLES: Kernel = Kernel {
@@ -273,7 +381,7 @@ pub const PEAK_MEMORY: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 21] = [
+pub const KERNELS: [&Kernel; 28] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -288,6 +396,13 @@ pub const KERNELS: [&Kernel; 21] = [
     &CLIP_FACTOR,
     &UPDATE_RULE,
     &LOSS_MEAN,
+    &HIDDEN_FORWARD,
+    &HIDDEN_GRADIENT_PARTS.in_registers,
+    &HIDDEN_GRADIENT_PARTS.in_tiles,
+    &OUTPUT_STEP.in_registers,
+    &OUTPUT_STEP.in_tiles,
+    &INPUT_STEP.in_registers,
+    &INPUT_STEP.in_tiles,
     &SMALL_EXAMPLES,
     &SMALL_EXAMPLES_ACROSS,
     &SMALL_PARAMETERS,

@@ -98,6 +98,8 @@ pub struct Gpu {
     cut: Cut,
     /// How the general path makes matrix products.
     product: Variant,
+    /// Whether passes of the general path share dispatches where they can.
+    joins: bool,
     /// How the small path cuts its work.
     small: small::Variant,
     model: Option<Model>,
@@ -142,6 +144,7 @@ impl Gpu {
             path,
             cut: Cut::default(),
             product: VARIANTS[0],
+            joins: std::env::var("APART").is_err(),
             small: small::Variant::ALL[0],
             model: None,
             training: None,
@@ -179,7 +182,7 @@ impl Gpu {
         if self.takes_small_path(feed.batch(), carried.recipe())? {
             return self.small_path(feed, destination)?.step(self.small);
         }
-        general::step(&self.device, model, destination, feed, self.cut, carried, self.product)
+        general::step(&self.device, model, destination, feed, self.cut, carried, self.product, self.joins)
     }
 
     fn small_path<'a>(&'a self, feed: &'a Feed, destination: &'a Buffer) -> Result<Small<'a>> {

@@ -1,10 +1,13 @@
 //! The passes of the general path as dispatches: which kernel, how many workgroups.
 
+use std::borrow::Cow;
+
 use super::device::{Buffer, Device, Dispatch, MOST_WORKGROUPS, Part};
 use super::feed::Feed;
+use super::general::EXAMPLES;
 use super::kernels::{self, Kernel, SoftmaxResult};
 use super::product::{Form, Layout, Outcome, Variant};
-use super::uniforms::{Activations, Clip, Dropout, Extent, Product, Rule, Table};
+use super::uniforms::{Activations, Clip, Dropout, Extent, Joined, Product, Rule, Table};
 use crate::Result;
 use crate::engine::{Mask, Optimizer};
 
@@ -31,6 +34,12 @@ pub(super) struct Passes<'a> {
     nothing: Buffer,
 }
 
+/// A step has several products, which their sizes and the layout of their matrices tell apart.
+fn name_of(kernel: &Kernel, product: Product, layout: Layout) -> Cow<'static, str> {
+    let Product { rows, columns, inner, .. } = product;
+    format!("{} {} {rows}x{columns}x{inner}", kernel.name, layout.formula()).into()
+}
+
 /// Whether a mask drops anything, as a constant of the pipelines of passes with dropout.
 fn drops(mask: &Mask) -> (&'static str, f64) {
     ("DROPS", f64::from(u8::from(Dropout::new(mask).threshold > 0)))
@@ -45,6 +54,19 @@ pub(super) struct Matrices<'a> {
     pub(super) out: Part<'a>,
     /// Where the sums of the left matrix's rows go.
     pub(super) row_sums: Option<Part<'a>>,
+}
+
+/// Passes that share the dispatch of a product.
+pub(super) struct Beside<'a> {
+    pub(super) kernel: &'static kernels::Joined,
+    /// Their sizes.
+    pub(super) sizes: Joined,
+    /// Workgroups that they need beside those of the product.
+    pub(super) workgroups: usize,
+    /// What they read of the kind.
+    pub(super) uniforms: Vec<Buffer>,
+    /// What they may drop.
+    pub(super) drops: Option<&'a Mask>,
 }
 
 impl<'a> Passes<'a> {
@@ -181,13 +203,54 @@ impl<'a> Passes<'a> {
             row_sums.unwrap_or(self.nothing.all()),
         ];
         let mut dispatch = self.device.dispatch(&pipeline, &parts, workgroups)?;
-        // A step has several products, which their sizes and the layout of their matrices tell apart.
-        let Product { rows, columns, inner, .. } = product;
-        dispatch.name = format!("{} {} {rows}x{columns}x{inner}", self.variant.kernel.name, layout.formula()).into();
+        dispatch.name = name_of(self.variant.kernel, product, layout);
         Ok(dispatch)
     }
 
-    fn uniform<T: bytemuck::Pod>(&self, value: &T) -> Result<Buffer> {
+    /// Invocations of a product's workgroups.
+    pub(super) fn product_invocations(&self) -> usize {
+        self.variant.invocations as usize
+    }
+
+    /// A matrix product with other passes beside it; the sums of its rows are those of a transposed left matrix.
+    pub(super) fn product_beside(
+        &self,
+        product: Product,
+        layout: Layout,
+        beside: Beside<'_>,
+        parts: &[Part<'_>],
+    ) -> Result<Dispatch> {
+        let row_sums = layout == Layout::LeftTransposed;
+        let (mut constants, [x, y, z]) =
+            self.variant.cut(&product, Form { layout, outcome: Outcome::Stepped, bias: false, row_sums });
+        constants.extend(beside.drops.map(drops));
+        let kernel = self.variant.of(beside.kernel);
+        let pipeline = self.device.pipeline(kernel, &constants)?;
+        let mut uniforms = vec![self.uniform(&product)?, self.uniform(&Joined { tiles_across: x, ..beside.sizes })?];
+        uniforms.extend(beside.uniforms);
+        let parts: Vec<Part<'_>> = uniforms.iter().map(Buffer::all).chain(parts.iter().cloned()).collect();
+        // What is beyond them is walked to.
+        let others = beside.workgroups.div_ceil((y * z) as usize).min(MOST_WORKGROUPS as usize / 2);
+        let mut dispatch = self.device.dispatch(&pipeline, &parts, [x + others as u32, y, z])?;
+        dispatch.name = name_of(kernel, product, layout);
+        Ok(dispatch)
+    }
+
+    /// From the draw of a batch to its hidden units.
+    pub(super) fn hidden_forward(&self, sizes: Joined, masks: &[Mask; 2], parts: [Part<'_>; 8]) -> Result<Dispatch> {
+        let dropouts = [self.dropout(&masks[0])?, self.dropout(&masks[1])?];
+        let uniforms = [[self.feed.plan.clone(), self.uniform(&sizes)?], dropouts].concat();
+        let dropping = if drops(&masks[0]).1 > 0.0 { drops(&masks[0]) } else { drops(&masks[1]) };
+        let workgroups = [(sizes.batch as usize).div_ceil(EXAMPLES) as u32, 1, 1];
+        self.pass(&kernels::HIDDEN_FORWARD, &uniforms, &parts, &[dropping], workgroups)
+    }
+
+    /// A mask as kernels read it.
+    pub(super) fn dropout(&self, mask: &Mask) -> Result<Buffer> {
+        self.uniform(&Dropout::new(mask))
+    }
+
+    pub(super) fn uniform<T: bytemuck::Pod>(&self, value: &T) -> Result<Buffer> {
         self.device.uniform("sizes", value)
     }
 

@@ -3,7 +3,7 @@
 //! Every way sums each number of the result in the same order, from the first k of its part to the last. So the choice
 //! changes no results, but for what a driver makes of a sum (fused or not), and only speed depends on it.
 
-use super::kernels::{self, Kernel};
+use super::kernels::{self, Joined, Kernel};
 use super::uniforms::Product;
 
 /// One way to make products: a kernel and the sizes of its tiles.
@@ -101,6 +101,11 @@ impl Variant {
     /// The variant of a name, if there is one.
     pub fn named(name: &str) -> Option<Variant> {
         VARIANTS.into_iter().find(|variant| variant.name == name)
+    }
+
+    /// The kernel that makes a product this way, and something else beside it.
+    pub fn of(&self, joined: &'static Joined) -> &'static Kernel {
+        if self.tiled.is_some() { &joined.in_tiles } else { &joined.in_registers }
     }
 
     /// The constants of the pipeline for a product, and its workgroups.

@@ -169,6 +169,38 @@ impl Dropout {
     }
 }
 
+/// `Joined` of shared/joined.wgsl.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Joined {
+    /// Workgroups of the product beside each other; those after them in each row do something else.
+    pub tiles_across: u32,
+    /// B.
+    pub batch: u32,
+    /// d.
+    pub embedding: u32,
+    /// From one row of C to the next.
+    pub embedding_stride: u32,
+    /// h.
+    pub units: u32,
+    /// From one example's hidden units to the next.
+    pub hidden_stride: u32,
+    /// n d.
+    pub inputs: u32,
+    /// From one example's input to the next.
+    pub input_stride: u32,
+    /// Where H begins behind C.
+    pub hidden_weight: u32,
+    /// Where its bias begins behind C.
+    pub hidden_bias: u32,
+    /// Parts of the sums over the vocabulary that make the hidden units' gradient.
+    pub hidden_parts: u32,
+    /// The same for the input's, which lie behind them.
+    pub input_parts: u32,
+    /// Where the input's gradient begins behind the hidden units'.
+    pub d_input: u32,
+}
+
 /// `Clip` of clip_factor.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]

@@ -194,7 +194,7 @@ impl General<'_> {
 
     /// Tokens in a part of a sum over the vocabulary, and how many parts all blocks have together. No parts: the sums are
     /// made whole, because they are short, or because there are so many of them that no binding holds two of each.
-    fn parts(&self, weights: &Placed, sums: usize) -> Result<(usize, usize)> {
+    pub(super) fn parts(&self, weights: &Placed, sums: usize) -> Result<(usize, usize)> {
         let blocks = self.cut.blocks(self.device, weights)?;
         let held = self.device.binding_words() / sums;
         let most = MOST_PARTS.min(held.saturating_sub(blocks.len())).max(1);

@@ -1,0 +1,51 @@
+// The gradient of the hidden units in parts of the vocabulary, by a product; beside it, in workgroups of their own, what is known
+// when the logits' gradient is: the mean loss and the cursor's step forward, and the links between the occurrences of a token.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the two ways to make it, shared/joined.wgsl,
+// shared/mean_loss.wgsl, shared/links.wgsl and shared/find_links.wgsl beside it.
+
+@group(0) @binding(0) var<uniform> product: Product;
+@group(0) @binding(1) var<uniform> joined: Joined;
+@group(0) @binding(2) var<uniform> plan: Plan;
+@group(0) @binding(3) var<storage, read> left: array<vec4<f32>>;            // gradient of the logits, [B, V]
+@group(0) @binding(4) var<storage, read> right: array<vec4<f32>>;           // U, [V, h]
+@group(0) @binding(5) var<storage, read_write> out: array<vec4<f32>>;       // parts of [B, h]
+@group(0) @binding(6) var<storage, read> example_losses: array<vec4<f32>>;  // [B]
+@group(0) @binding(7) var<storage, read_write> cursor: Cursor;
+@group(0) @binding(8) var<storage, read_write> losses: array<f32>;          // by slot
+@group(0) @binding(9) var<storage, read> contexts: array<vec4<u32>>;        // [B, n], filled up to a multiple of 4
+@group(0) @binding(10) var<storage, read_write> links: array<u32>;          // [B, n]
+
+fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
+    if row < product.rows && column < product.columns {
+        let at = part * product.out_part + row * product.out + column;
+        out[at / 4u] = within(column, product.columns, sums);
+    }
+}
+
+// Nobody asks for these.
+fn store_row_sums(row: u32, sums: vec4<f32>) {}
+
+@compute @workgroup_size(ACROSS * DOWN)
+fn hidden_gradient_parts(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    if workgroup.x < joined.tiles_across {
+        make_product(workgroup, local);
+        return;
+    }
+    let index = beside(workgroup, workgroups, joined.tiles_across);
+    let occurrences = plan.batch * plan.context;
+    let occurrence = index * (ACROSS * DOWN) + local;
+    if occurrence < occurrences {
+        links[occurrence] = link_of(0u, occurrences, occurrence);
+    } else if occurrence == occurrences {
+        var sum = 0.0;
+        for (var first = 0u; first < plan.batch; first += PIECE) {
+            sum += loss_of_piece(first, min(first + PIECE, plan.batch));
+        }
+        losses[cursor.current.slot] = sum / f32(plan.batch);
+        cursor.next = position_after(plan, cursor.current);
+    }
+}

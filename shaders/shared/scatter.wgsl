@@ -1,0 +1,52 @@
+// What the occurrences of a token do to its row of the embedding, in a fixed order without atomics: the first one in a chunk of the
+// batch sums the gradients of all, in order, and takes a plain step with the sum, or adds it to the gradients.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/activations.wgsl, shared/table.wgsl, shared/dropout.wgsl and
+// shared/links.wgsl before it: rows of the activations = examples, columns = n d. And of its includer `sizes`, `table`, `dropout`,
+// `contexts`, `links`, `embedding`, `cursor`, `factors`, and a number of the input's gradient at some place.
+
+// Whether the sum is added to what is there, and not multiplied with the rate and subtracted.
+override INTO_GRADIENTS: bool = false;
+
+// Fours of numbers that the chunk's occurrences have.
+fn fours_of_occurrences() -> u32 {
+    return sizes.rows * (sizes.columns / table.columns) * ((table.columns + 3u) / 4u);
+}
+
+// One of them.
+fn scatter(i: u32) {
+    let context = sizes.columns / table.columns;
+    let fours = (table.columns + 3u) / 4u;
+    let occurrence = i / fours;
+    // Beyond the last number it is summed again, and not stored.
+    let k = min(vec4<u32>(i % fours * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(table.columns - 1u));
+    // A token before the first row wraps around to a large number.
+    let row = contexts[sizes.first * context + occurrence] - table.first;
+    var link = links[occurrence];
+    if row >= table.rows || link >= NOT_FIRST {
+        return;
+    }
+    let step = cursor.current.step;
+    var sum = vec4<f32>();
+    var other = occurrence;
+    loop {
+        let example = sizes.first + other / context;
+        let first = other % context * table.columns;
+        let kept = kept_of_four(dropout, step, example, sizes.columns, first + k.x);
+        let at = vec4<u32>(example * sizes.stride + first) + k;
+        sum += kept * vec4<f32>(d_input_at(at.x), d_input_at(at.y), d_input_at(at.z), d_input_at(at.w));
+        if link == NO_MORE {
+            break;
+        }
+        other = link;
+        link = links[other] & NO_MORE;
+    }
+    let rate = factors[cursor.current.slot].rate;
+    let step_of_four = select(-rate, 1.0, INTO_GRADIENTS) * sum;
+    let place = row * table.stride + k.x;
+    // The smaller one of 4 and another number as the end of this loop crashes a compiler (Mesa 22.3, llvmpipe).
+    for (var j = 0u; j < 4u; j++) {
+        if k.x + j < table.columns {
+            embedding[place + j] += step_of_four[j];
+        }
+    }
+}

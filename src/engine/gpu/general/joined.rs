@@ -1,0 +1,264 @@
+//! A plain step in six dispatches: passes that do not wait for each other share one. On a GPU each dispatch waits for the one
+//! before it, some microseconds long, and a small pass by itself leaves most of the device idle; here it runs beside a
+//! product. Every number comes out as of the passes apart, to the bit.
+//!
+//! | dispatch | passes |
+//! | --- | --- |
+//! | `hidden_forward` | draw, gather, product with H, tanh |
+//! | `matrix_product` | logits |
+//! | `softmax_cross_entropy` | losses and the logits' gradient |
+//! | `hidden_gradient_parts` | product with U in parts; mean loss, cursor, links |
+//! | `output_step` | step of U and its bias; sums of the parts, back through tanh, product with H |
+//! | `input_step` | step of H and its bias; scatter |
+//!
+//! Direct connections add three products, each with a dispatch of its own.
+
+use std::ops::Range;
+
+use super::General;
+use crate::Result;
+use crate::engine::Recipe;
+use crate::engine::gpu::device::{Buffer, Dispatch, Part};
+use crate::engine::gpu::kernels::{HIDDEN_GRADIENT_PARTS, INPUT_STEP, OUTPUT_STEP, SoftmaxResult};
+use crate::engine::gpu::layout::{ALIGNMENT, padded};
+use crate::engine::gpu::passes::{Beside, Matrices};
+use crate::engine::gpu::product::{Layout, Outcome};
+use crate::engine::gpu::uniforms::{Joined, Product};
+use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
+
+/// Examples that a workgroup takes from the draw to the hidden units, and back to the input.
+pub(in crate::engine::gpu) const EXAMPLES: usize = 4;
+
+/// What the six dispatches hand on to each other, beside the activations.
+struct Between {
+    sizes: Joined,
+    /// Tokens of a part of the sums over the vocabulary that make the hidden units' gradient, and the input's.
+    part: [usize; 2],
+    /// Those sums.
+    parts: Buffer,
+    /// The gradients of the hidden units, and of the input.
+    d_activations: Buffer,
+    links: Buffer,
+}
+
+impl General<'_> {
+    /// The dispatches of a plain step that updates `destination`, and after how many of them its activations can be read;
+    /// `None` where it must be cut, or where an update is more than a plain step.
+    pub(super) fn joined(&self, destination: &Buffer, recipe: &Recipe) -> Result<Option<(Vec<Dispatch>, usize)>> {
+        let Some(between) = self.between(recipe)? else { return Ok(None) };
+        let (chunk, direct) = (&self.chunks[0], self.model.shape.direct);
+        let mut dispatches = vec![self.hidden_forward(&between)?];
+        dispatches.extend(self.logits_of(chunk, self.output(), &self.hidden, Outcome::Written)?);
+        if direct {
+            dispatches.extend(self.logits_of(chunk, self.placed(DIRECT_WEIGHT), &self.input, Outcome::Added)?);
+        }
+        let ready = dispatches.len();
+        dispatches.push(self.softmax(chunk, SoftmaxResult::Gradient)?);
+        dispatches.push(self.hidden_gradient_parts(&between)?);
+        if direct {
+            dispatches.push(self.input_gradient_parts(&between)?);
+        }
+        dispatches.push(self.output_step(&between, destination)?);
+        if direct {
+            dispatches.push(self.direct_step(destination)?);
+        }
+        dispatches.push(self.input_step(&between, destination)?);
+        Ok(Some((dispatches, ready)))
+    }
+
+    fn between(&self, recipe: &Recipe) -> Result<Option<Between>> {
+        let shape = self.model.shape;
+        if !self.steps_in_place(recipe) || shape.hidden == 0 || self.chunks.len() > 1 {
+            return Ok(None);
+        }
+        let mut part = [1; 2];
+        let (count, strides) = (self.feed.batch(), [shape.hidden, shape.input()].map(padded));
+        let products = [Some(OUTPUT_WEIGHT), shape.direct.then_some(DIRECT_WEIGHT)];
+        let mut parts = [0; 2];
+        for (i, name) in products.into_iter().enumerate() {
+            let Some(weights) = name.map(|name| self.placed(name)) else { continue };
+            if self.cut.blocks(self.device, weights)?.len() > 1 {
+                return Ok(None);
+            }
+            part[i] = self.parts(weights, count * strides[i])?.0;
+            parts[i] = shape.vocabulary.div_ceil(part[i]);
+        }
+        let first = (count * strides[0]).next_multiple_of(ALIGNMENT);
+        let words = [
+            count * (parts[0] * strides[0] + parts[1] * strides[1]),
+            first + count * strides[1],
+            self.span(EMBEDDING_WEIGHT, HIDDEN_BIAS).len(),
+            self.span(OUTPUT_WEIGHT, OUTPUT_BIAS).len(),
+        ];
+        let cut = self.cut.blocks(self.device, self.placed(EMBEDDING_WEIGHT))?.len() > 1;
+        if cut || words.iter().any(|&words| words > self.device.binding_words()) {
+            return Ok(None);
+        }
+        let word = |words: usize| words as u32;
+        Ok(Some(Between {
+            sizes: Joined {
+                tiles_across: 0,
+                batch: word(count),
+                embedding: word(shape.embedding),
+                embedding_stride: word(self.placed(EMBEDDING_WEIGHT).stride),
+                units: word(shape.hidden),
+                hidden_stride: word(strides[0]),
+                inputs: word(shape.input()),
+                input_stride: word(strides[1]),
+                hidden_weight: word(self.placed(HIDDEN_WEIGHT).range.start),
+                hidden_bias: word(self.placed(HIDDEN_BIAS).range.start),
+                hidden_parts: word(parts[0]),
+                input_parts: word(parts[1]),
+                d_input: word(first),
+            },
+            part,
+            parts: self.device.tensor("parts of gradients", words[0])?,
+            d_activations: self.device.tensor("gradients of activations", words[1])?,
+            links: self.device.tensor("links", count * shape.context)?,
+        }))
+    }
+
+    fn hidden_forward(&self, between: &Between) -> Result<Dispatch> {
+        let parameters = self.model.parameters.part(self.span(EMBEDDING_WEIGHT, HIDDEN_BIAS));
+        let parts = [
+            self.feed.tokens.all(),
+            self.feed.places.all(),
+            self.feed.cursor.all(),
+            self.contexts.all(),
+            self.targets.all(),
+            parameters,
+            self.input.all(),
+            self.hidden.all(),
+        ];
+        self.passes.hidden_forward(between.sizes, &self.masks, parts)
+    }
+
+    fn hidden_gradient_parts(&self, between: &Between) -> Result<Dispatch> {
+        let (product, right) = self.product_in_parts(between, 0);
+        let invocations = self.passes.product_invocations();
+        // One more for the loss.
+        let beside = Beside {
+            kernel: &HIDDEN_GRADIENT_PARTS,
+            sizes: between.sizes,
+            workgroups: (self.feed.batch() * self.model.shape.context + 1).div_ceil(invocations),
+            uniforms: vec![self.feed.plan.clone()],
+            drops: None,
+        };
+        let parts = [
+            self.logits.all(),
+            right,
+            between.parts.all(),
+            self.example_losses.all(),
+            self.feed.cursor.all(),
+            self.feed.losses.all(),
+            self.contexts.all(),
+            between.links.all(),
+        ];
+        self.passes.product_beside(product, Layout::Plain, beside, &parts)
+    }
+
+    /// The parts of the sums over the vocabulary that direct connections add to the input's gradient.
+    fn input_gradient_parts(&self, between: &Between) -> Result<Dispatch> {
+        let (product, right) = self.product_in_parts(between, 1);
+        let hidden_parts = between.sizes.hidden_parts * between.sizes.batch * between.sizes.hidden_stride;
+        self.passes.product(
+            product.out_from(hidden_parts as usize),
+            Layout::Plain,
+            Outcome::Written,
+            Matrices { left: self.logits.all(), right, bias: None, out: between.parts.all(), row_sums: None },
+        )
+    }
+
+    /// A product of the logits' gradient with the output weights, or with the direct ones.
+    fn product_in_parts(&self, between: &Between, which: usize) -> (Product, Part<'_>) {
+        let vocabulary = self.model.shape.vocabulary;
+        let weights = self.placed([OUTPUT_WEIGHT, DIRECT_WEIGHT][which]);
+        let (count, columns) = (self.feed.batch(), weights.columns());
+        let product = Product::new([count, columns, vocabulary], padded(vocabulary), weights.stride, padded(columns))
+            .in_parts(between.part[which], count * padded(columns));
+        (product, self.model.parameters.part(weights.range.clone()))
+    }
+
+    fn output_step(&self, between: &Between, destination: &Buffer) -> Result<Dispatch> {
+        let span = self.span(OUTPUT_WEIGHT, OUTPUT_BIAS);
+        let beside = Beside {
+            kernel: &OUTPUT_STEP,
+            sizes: between.sizes,
+            workgroups: self.feed.batch().div_ceil(EXAMPLES),
+            uniforms: vec![self.passes.dropout(&self.masks[1])?],
+            drops: Some(&self.masks[1]),
+        };
+        let parts = [
+            self.logits.all(),
+            self.hidden.all(),
+            self.feed.factors.all(),
+            self.feed.cursor.all(),
+            destination.part(span.clone()),
+            between.parts.all(),
+            between.d_activations.all(),
+            self.whole(HIDDEN_WEIGHT)?,
+        ];
+        let product = self.gradient_of(OUTPUT_WEIGHT, padded(self.model.shape.vocabulary));
+        let product = product.sums_from(self.placed(OUTPUT_BIAS).range.start - span.start);
+        self.passes.product_beside(product, Layout::LeftTransposed, beside, &parts)
+    }
+
+    fn input_step(&self, between: &Between, destination: &Buffer) -> Result<Dispatch> {
+        let Joined { batch, embedding, .. } = between.sizes;
+        let (context, invocations) = (self.model.shape.context, self.passes.product_invocations());
+        let span = self.span(HIDDEN_WEIGHT, HIDDEN_BIAS);
+        let sizes = self.sizes(&self.chunks[0], self.model.shape.input());
+        let table = self.table(&(0..self.model.shape.vocabulary));
+        let beside = Beside {
+            kernel: &INPUT_STEP,
+            sizes: between.sizes,
+            workgroups: (batch as usize * context * embedding.div_ceil(4) as usize).div_ceil(invocations),
+            uniforms: vec![
+                self.passes.uniform(&sizes)?,
+                self.passes.uniform(&table)?,
+                self.passes.dropout(&self.masks[0])?,
+            ],
+            drops: Some(&self.masks[0]),
+        };
+        let parts = [
+            between.d_activations.all(),
+            self.input.all(),
+            self.feed.factors.all(),
+            self.feed.cursor.all(),
+            destination.part(span.clone()),
+            destination.part(self.placed(EMBEDDING_WEIGHT).range.clone()),
+            self.contexts.all(),
+            between.links.all(),
+        ];
+        let product = self.gradient_of(HIDDEN_WEIGHT, padded(self.model.shape.hidden));
+        let product = product.sums_from(self.placed(HIDDEN_BIAS).range.start - span.start);
+        self.passes.product_beside(product, Layout::LeftTransposed, beside, &parts)
+    }
+
+    fn direct_step(&self, destination: &Buffer) -> Result<Dispatch> {
+        self.passes.product(
+            self.gradient_of(DIRECT_WEIGHT, padded(self.model.shape.vocabulary)),
+            Layout::LeftTransposed,
+            Outcome::Stepped,
+            Matrices {
+                left: self.logits.all(),
+                right: self.input.all(),
+                bias: None,
+                out: destination.part(self.placed(DIRECT_WEIGHT).range.clone()),
+                row_sums: None,
+            },
+        )
+    }
+
+    /// The product that is a weight matrix's gradient, of a left matrix with rows so far apart.
+    fn gradient_of(&self, name: &str, left: usize) -> Product {
+        let weights = self.placed(name);
+        let sizes = [weights.range.len() / weights.stride, weights.columns(), self.feed.batch()];
+        Product::new(sizes, left, padded(weights.columns()), weights.stride)
+    }
+
+    /// From the beginning of one tensor to the end of a later one.
+    fn span(&self, first: &str, last: &str) -> Range<usize> {
+        self.placed(first).range.start..self.placed(last).range.end
+    }
+}
