@@ -14,11 +14,13 @@ fn draw_batch(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num
     if invocation.x == 0u {
         cursor.current = position;
     }
-    for (var lane = invocation.x; lane < plan.batch; lane += workgroups.x * WORKGROUP) {
+    for (var i = invocation.x; i < plan.batch * plan.context; i += workgroups.x * WORKGROUP) {
+        let lane = i / plan.context;
+        let k = i % plan.context;
         let place = places[example_of_lane(plan, position, lane)];
-        for (var i = 0u; i < plan.context; i++) {
-            contexts[lane * plan.context + i] = tokens[place - plan.context + i];
+        contexts[i] = tokens[place - plan.context + k];
+        if k == 0u {
+            targets[lane] = tokens[place];
         }
-        targets[lane] = tokens[place];
     }
 }

@@ -50,8 +50,9 @@ fn hidden_forward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     for (var unit = local; unit < joined.units; unit += WORKGROUP) {
         let row = joined.hidden_weight / 4u + unit * fours;
         var sums = vec4<f32>();
-        for (var four = 0u; four < fours; four++) {
-            let weights = parameters[row + four];
+        for (var at = row; at < row + fours; at++) {
+            let four = at - row;
+            let weights = parameters[at];
             let x0 = input[lanes.x * fours + four];
             let x1 = input[lanes.y * fours + four];
             let x2 = input[lanes.z * fours + four];

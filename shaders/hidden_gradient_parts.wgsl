@@ -42,7 +42,7 @@ fn hidden_gradient_parts(
         links[occurrence] = link_of(0u, occurrences, occurrence);
     } else if occurrence == occurrences {
         var sum = 0.0;
-        for (var first = 0u; first < plan.batch; first += PIECE) {
+        for (var first = occurrence - occurrences; first < plan.batch; first += PIECE) {
             sum += loss_of_piece(first, min(first + PIECE, plan.batch));
         }
         losses[cursor.current.slot] = sum / f32(plan.batch);

@@ -17,11 +17,11 @@
 // H, [h, n d]. It is only read, but may lie in the buffer that `out` is of, and then both must be bound alike.
 @group(0) @binding(10) var<storage, read_write> hidden_weight: array<vec4<f32>>;
 
-// The sum of so many parts of four numbers, from the first part to the last.
+// The sum of four numbers of so many parts, from the first part to the last.
 fn sum_of_parts(count: u32, first: u32, distance: u32) -> vec4<f32> {
     var sum = vec4<f32>();
-    for (var part = 0u; part < count; part++) {
-        sum += parts[first + part * distance];
+    for (var at = first; at < first + count * distance; at += distance) {
+        sum += parts[at];
     }
     return sum;
 }
@@ -44,8 +44,9 @@ fn back_to_input(first: u32, local: u32) {
     let lane{k} = min(first + {k}u, joined.batch - 1u);
     for (var four = local; four < inputs; four += ACROSS * DOWN) {
         var sum{k} = vec4<f32>();
-        for (var unit = 0u; unit < joined.units; unit += 4u) {
+        for (var at = lane0 * units; at < lane0 * units + units; at++) {
             let last = joined.units - 1u;
+            let unit = (at - lane0 * units) * 4u;
             let y0 = hidden_weight[unit * inputs + four];
             let y1 = hidden_weight[min(unit + 1u, last) * inputs + four];
             let y2 = hidden_weight[min(unit + 2u, last) * inputs + four];
@@ -57,9 +58,8 @@ fn back_to_input(first: u32, local: u32) {
             sum{k} += x{k}.w * y3;
         }
         let to = joined.d_input / 4u + four;
-        let at{k} = lane{k} * inputs;
-        let more{k} = sum_of_parts(joined.input_parts, input_parts + at{k} + four, joined.batch * inputs);
-        d_activations[to + at{k}] = sum{k} + more{k};
+        let more{k} = sum_of_parts(joined.input_parts, input_parts + lane{k} * inputs + four, joined.batch * inputs);
+        d_activations[to + lane{k} * inputs] = sum{k} + more{k};
     }
 }
 

@@ -32,7 +32,7 @@ fn batches_are_those_of_the_host_bit_for_bit() {
                     run_alone(
                         &mut device,
                         &kernels::DRAW_BATCH,
-                        &SIZE,
+                        &[SIZE[0], ("ORDER", f64::from(order as u32))],
                         for_each(batch as usize),
                         &mut [
                             bytes_of_mut(&mut plan),

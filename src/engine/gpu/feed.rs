@@ -95,6 +95,11 @@ impl Feed {
         self.batches.batch as usize
     }
 
+    /// The order of examples, as a constant of the pipelines of passes that draw.
+    pub(super) fn order(&self) -> (&'static str, f64) {
+        ("ORDER", f64::from(self.batches.order as u32))
+    }
+
     /// The run's seed.
     pub(super) fn seed(&self) -> u32 {
         self.batches.seed

@@ -59,14 +59,14 @@ macro_rules! activations {
 
 use Access::{Read, Uniform, Write};
 
-const SMALL_SIZES: &[&str] = &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT"];
+const SMALL_SIZES: &[&str] = &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT"];
 
 /// Draws the batch of a step.
 pub const DRAW_BATCH: Kernel = Kernel {
     name: "draw_batch",
     source: wgsl!("shared/random", "shared/batch", "shared/workgroup", "draw_batch"),
     bindings: &[Uniform, Read, Read, Write, Write, Write],
-    constants: &["WORKGROUP"],
+    constants: &["WORKGROUP", "ORDER"],
     unrolled: false,
 };
 
@@ -239,7 +239,7 @@ pub const HIDDEN_FORWARD: Kernel = Kernel {
         "hidden_forward"
     ),
     bindings: &[Uniform, Uniform, Uniform, Uniform, Read, Read, Write, Write, Write, Read, Write, Write],
-    constants: &["WORKGROUP", "DROPS"],
+    constants: &["WORKGROUP", "ORDER", "DROPS"],
     unrolled: false,
 };
 
@@ -324,7 +324,7 @@ pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
     name: "small_examples_across",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_across", "small_examples_across"),
     bindings: SMALL_EXAMPLES.bindings,
-    constants: &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS"],
+    constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS"],
     unrolled: false,
 };
 
@@ -358,7 +358,7 @@ pub const SMALL_STEPS: Kernel = Kernel {
         "small_steps"
     ),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Write, Write],
-    constants: &["WORKGROUP", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS", "STEPS"],
+    constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS", "STEPS"],
     unrolled: false,
 };
 

@@ -76,7 +76,8 @@ impl<'a> Passes<'a> {
 
     /// The batch of a step.
     pub(super) fn draw(&self, batch: usize, buffers: [&Buffer; 6]) -> Result<Dispatch> {
-        self.pass(&kernels::DRAW_BATCH, &[], &buffers.map(Buffer::all), &[], self.for_each(batch))
+        let parts = buffers.map(Buffer::all);
+        self.pass(&kernels::DRAW_BATCH, &[], &parts, &[self.feed.order()], self.for_each(batch))
     }
 
     /// The rows that a part of the table has of a chunk's contexts.
@@ -242,7 +243,7 @@ impl<'a> Passes<'a> {
         let uniforms = [[self.feed.plan.clone(), self.uniform(&sizes)?], dropouts].concat();
         let dropping = if drops(&masks[0]).1 > 0.0 { drops(&masks[0]) } else { drops(&masks[1]) };
         let workgroups = [(sizes.batch as usize).div_ceil(EXAMPLES) as u32, 1, 1];
-        self.pass(&kernels::HIDDEN_FORWARD, &uniforms, &parts, &[dropping], workgroups)
+        self.pass(&kernels::HIDDEN_FORWARD, &uniforms, &parts, &[self.feed.order(), dropping], workgroups)
     }
 
     /// A mask as kernels read it.

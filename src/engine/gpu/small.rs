@@ -229,6 +229,7 @@ impl Small<'_> {
         let sizes = |workgroup: usize, others: &[(&'static str, usize)]| {
             let sizes = [
                 ("WORKGROUP", workgroup),
+                ("ORDER", feed.batches.order as usize),
                 ("VOCABULARY", shape.vocabulary),
                 ("CONTEXT", shape.context),
                 ("EMBEDDING", shape.embedding),

@@ -24,19 +24,19 @@ const AFTER_10: f64 = 5e-5;
 const FIRST_LOSS: f64 = 1e-5;
 const LATER_LOSS: f64 = 5e-5;
 
-const ODD: Shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct: false, tied: false };
-const LECTURE: Shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false, tied: false };
-const DIRECT: Shape = Shape { vocabulary: 101, context: 4, embedding: 6, hidden: 17, direct: true, tied: false };
+pub(super) const ODD: Shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct: false, tied: false };
+pub(super) const LECTURE: Shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false, tied: false };
+pub(super) const DIRECT: Shape = Shape { vocabulary: 101, context: 4, embedding: 6, hidden: 17, direct: true, tied: false };
 
 /// An engine on the best adapter, or a loud line and `None` where there is none and none is required.
-fn engine(path: Path, checked: bool) -> Option<Gpu> {
+pub(super) fn engine(path: Path, checked: bool) -> Option<Gpu> {
     let adapter = testing::gpu()?;
     let opened = if checked { Gpu::open_checked(adapter, path) } else { Gpu::open(adapter, path) };
     Some(opened.unwrap())
 }
 
 /// Examples with tokens that come again: within a context, as the target, and the last token of the vocabulary.
-fn corpus(shape: Shape, examples: usize) -> Corpus {
+pub(super) fn corpus(shape: Shape, examples: usize) -> Corpus {
     let token = |i: usize| (i * i * 31 + i * 7 + 3) as u32 % shape.vocabulary as u32;
     let mut contexts: Vec<u32> = (0..examples * shape.context).map(token).collect();
     contexts[..shape.context].fill(1);
@@ -49,7 +49,7 @@ fn corpus(shape: Shape, examples: usize) -> Corpus {
     Corpus::from_examples(&contexts, &targets, shape.context)
 }
 
-fn parameters(shape: Shape) -> Parameters {
+pub(super) fn parameters(shape: Shape) -> Parameters {
     initial(shape, Init::Lecture, 5, &[])
 }
 

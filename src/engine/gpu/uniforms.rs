@@ -13,8 +13,6 @@ use crate::text::{self, BatchPlan};
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Plan {
-    /// An [`crate::text::Order`].
-    pub order: u32,
     /// The run's seed.
     pub seed: u32,
     /// B.
@@ -31,7 +29,6 @@ impl Plan {
     /// A plan for contexts of `context` tokens.
     pub fn new(plan: &BatchPlan, context: usize) -> Self {
         Plan {
-            order: plan.order as u32,
             seed: plan.seed,
             batch: plan.batch,
             examples: plan.examples,

@@ -262,3 +262,53 @@ impl General<'_> {
         self.placed(first).range.start..self.placed(last).range.end
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::Engine;
+    use crate::engine::gpu::product::VARIANTS;
+    use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, parameters};
+    use crate::engine::gpu::{Gpu, Path};
+    use crate::model::Shape;
+    use crate::text::{BatchPlan, Order};
+
+    #[test]
+    fn times() {
+        let shape = |vocabulary, context, embedding, hidden| Shape { vocabulary, context, embedding, hidden, ..ODD };
+        for (shape, batch) in [
+            (shape(27, 3, 4, 20), 8),
+        ] {
+            let mut line = format!("{shape:?} {batch}:");
+            for joins in [false, false] {
+                let mut gpu = Gpu { joins, ..engine(Path::General, false).unwrap() };
+                let plan = BatchPlan { order: Order::Sampled, seed: 4, batch, examples: 1000 };
+                gpu.load(&parameters(shape)).unwrap();
+                gpu.prepare(Arc::new(corpus(shape, 1000)), plan, Recipe::default()).unwrap();
+                gpu.train(0, &[0.1; 3]).unwrap();
+                let mut steps = 1;
+                let seconds = loop {
+                    let begin = std::time::Instant::now();
+                    gpu.train(3, &vec![0.1; steps]).unwrap();
+                    let seconds = begin.elapsed().as_secs_f64();
+                    if seconds > 0.4 { break seconds; }
+                    steps *= 2;
+                };
+                line += &format!(" {:.0}", seconds / steps as f64 * 1e6);
+            }
+            println!("{line}");
+            for joins in [false, true] {
+                let mut gpu = Gpu { joins, ..engine(Path::General, false).unwrap() };
+                let plan = BatchPlan { order: Order::Sampled, seed: 4, batch, examples: 1000 };
+                gpu.load(&parameters(shape)).unwrap();
+                gpu.prepare(Arc::new(corpus(shape, 1000)), plan, Recipe::default()).unwrap();
+                if let crate::engine::Profile::Measured { passes, step_microseconds } = gpu.profile(0.5).unwrap() {
+                    println!("   {step_microseconds:.0}");
+                    for pass in passes { println!("      {:8.0} {}", pass.microseconds, pass.name); }
+                }
+            }
+        }
+    }
+}
