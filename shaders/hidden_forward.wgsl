@@ -1,7 +1,7 @@
 // A batch from its draw to its hidden units: draw_batch, embedding_gather, the product with the hidden weights and tanh_forward in
 // one dispatch. Sums and everything else come out as of those, to the bit.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/dropout.wgsl and shared/joined.wgsl before it. One
-// workgroup four examples.
+// workgroup four examples; a line with {k} stands for four.
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<uniform> joined: Joined;
@@ -44,32 +44,26 @@ fn hidden_forward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         input[at / 4u][at % 4u] = kept * parameters[number / 4u][number % 4u];
     }
     storageBarrier();
-    // Four examples at a time with one unit; beyond the batch the last one again.
-    let lanes = min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(joined.batch - 1u));
+    // Four examples by four units at a time; beyond the batch the last example again, and beyond the units nothing.
     let fours = joined.input_stride / 4u;
-    for (var unit = local; unit < joined.units; unit += WORKGROUP) {
-        let row = joined.hidden_weight / 4u + unit * fours;
-        var sums = vec4<f32>();
-        for (var at = row; at < row + fours; at++) {
-            let four = at - row;
-            let weights = parameters[at];
-            let x0 = input[lanes.x * fours + four];
-            let x1 = input[lanes.y * fours + four];
-            let x2 = input[lanes.z * fours + four];
-            let x3 = input[lanes.w * fours + four];
-            sums += vec4<f32>(x0.x, x1.x, x2.x, x3.x) * weights.x;
-            sums += vec4<f32>(x0.y, x1.y, x2.y, x3.y) * weights.y;
-            sums += vec4<f32>(x0.z, x1.z, x2.z, x3.z) * weights.z;
-            sums += vec4<f32>(x0.w, x1.w, x2.w, x3.w) * weights.w;
+    let lane{k} = min(first + {k}u, joined.batch - 1u);
+    for (var four_units = local; four_units < joined.hidden_stride / 4u; four_units += WORKGROUP) {
+        let units = vec4<u32>(four_units * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+        let rows = joined.hidden_weight / 4u + min(units, vec4<u32>(joined.units - 1u)) * fours;
+        var sum{k} = vec4<f32>();
+        for (var at = lane0 * fours; at < lane0 * fours + fours; at++) {
+            let four = at - lane0 * fours;
+            let y{k} = parameters[rows[{k}] + four];
+            let x{k} = input[lane{k} * fours + four];
+            sum{k} += x{k}.x * vec4<f32>(y0.x, y1.x, y2.x, y3.x);
+            sum{k} += x{k}.y * vec4<f32>(y0.y, y1.y, y2.y, y3.y);
+            sum{k} += x{k}.z * vec4<f32>(y0.z, y1.z, y2.z, y3.z);
+            sum{k} += x{k}.w * vec4<f32>(y0.w, y1.w, y2.w, y3.w);
         }
-        let bias = joined.hidden_bias + unit;
-        sums += parameters[bias / 4u][bias % 4u];
-        let activations = tanh(clamp(sums, vec4<f32>(-15.0), vec4<f32>(15.0)));
-        for (var example = 0u; example < examples; example++) {
-            let lane = first + example;
-            let at = lane * joined.hidden_stride + unit;
-            let kept = kept_of(hidden_dropout, position.step, lane, joined.units, unit);
-            hidden[at / 4u][at % 4u] = kept * activations[example];
-        }
+        let bias = parameters[joined.hidden_bias / 4u + four_units];
+        let at{k} = lane{k} * (joined.hidden_stride / 4u) + four_units;
+        let kept{k} = kept_of_four(hidden_dropout, position.step, lane{k}, joined.units, units.x);
+        let value{k} = kept{k} * tanh(clamp(sum{k} + bias, vec4<f32>(-15.0), vec4<f32>(15.0)));
+        hidden[at{k}] = select(vec4<f32>(), value{k}, units < vec4<u32>(joined.units));
     }
 }

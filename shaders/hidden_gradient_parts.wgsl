@@ -31,18 +31,20 @@ fn hidden_gradient_parts(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    if workgroup.x < joined.tiles_across {
-        make_product(workgroup, local);
+    if makes_product(workgroup, joined) {
+        make_product(tile_of(workgroup, joined), local);
         return;
     }
-    let index = beside(workgroup, workgroups, joined.tiles_across);
+    let others = others_of(workgroup, workgroups, joined);
     let occurrences = plan.batch * plan.context;
-    let occurrence = index * (ACROSS * DOWN) + local;
-    if occurrence < occurrences {
+    let invocation = others.index * (ACROSS * DOWN) + local;
+    let invocations = others.count * (ACROSS * DOWN);
+    for (var occurrence = invocation; occurrence < occurrences; occurrence += invocations) {
         links[occurrence] = link_of(0u, occurrences, occurrence);
-    } else if occurrence == occurrences {
+    }
+    if invocation == invocations - 1u {
         var sum = 0.0;
-        for (var first = occurrence - occurrences; first < plan.batch; first += PIECE) {
+        for (var first = invocations - 1u - invocation; first < plan.batch; first += PIECE) {
             sum += loss_of_piece(first, min(first + PIECE, plan.batch));
         }
         losses[cursor.current.slot] = sum / f32(plan.batch);

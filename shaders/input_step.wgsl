@@ -28,13 +28,13 @@ fn input_step(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    if workgroup.x < joined.tiles_across {
-        make_product(workgroup, local);
+    if makes_product(workgroup, joined) {
+        make_product(tile_of(workgroup, joined), local);
         return;
     }
-    let index = beside(workgroup, workgroups, joined.tiles_across);
-    let others = (workgroups.x - joined.tiles_across) * workgroups.y * workgroups.z;
-    for (var i = index * (ACROSS * DOWN) + local; i < fours_of_occurrences(); i += others * (ACROSS * DOWN)) {
+    let others = others_of(workgroup, workgroups, joined);
+    let invocations = others.count * (ACROSS * DOWN);
+    for (var i = others.index * (ACROSS * DOWN) + local; i < fours_of_occurrences(); i += invocations) {
         scatter(i);
     }
 }

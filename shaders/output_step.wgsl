@@ -69,12 +69,12 @@ fn output_step(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    if workgroup.x < joined.tiles_across {
-        make_product(workgroup, local);
+    if makes_product(workgroup, joined) {
+        make_product(tile_of(workgroup, joined), local);
         return;
     }
-    let first = beside(workgroup, workgroups, joined.tiles_across) * 4u;
-    if first < joined.batch {
+    let others = others_of(workgroup, workgroups, joined);
+    for (var first = others.index * 4u; first < joined.batch; first += others.count * 4u) {
         back_to_input(first, local);
     }
 }

@@ -132,7 +132,8 @@ fn structs_lie_in_memory_as_their_mirrors() {
     assert_same_layout!(Dropout { seed, purpose, threshold, kept });
     assert_same_layout!(Factors { rate, velocity, squares, keeps });
     assert_same_layout!(Joined {
-        tiles_across,
+        rows_beside,
+        layers_beside,
         batch,
         embedding,
         embedding_stride,

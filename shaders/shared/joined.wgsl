@@ -1,9 +1,10 @@
 // Passes that share a dispatch: how large their matrices are and where these lie, and which workgroups of a product's dispatch
-// make the product.
+// make the product. The others come first: what they do takes longer, for each of them.
 // Expects nothing of its includer. Strides and beginnings are multiples of 4 numbers, but for the embedding's.
 
 struct Joined {
-    tiles_across: u32,     // workgroups of the product beside each other; those after them in each row do something else
+    rows_beside: u32,      // the first rows of workgroups do something else
+    layers_beside: u32,    // or the first layers of them
     batch: u32,            // B
     embedding: u32,        // d
     embedding_stride: u32, // from one row of C to the next
@@ -18,8 +19,21 @@ struct Joined {
     d_input: u32,          // where the input's gradient begins behind the hidden units'
 }
 
-// The number of a workgroup among those that do not make the product.
-fn beside(workgroup: vec3<u32>, workgroups: vec3<u32>, tiles_across: u32) -> u32 {
-    let row = workgroup.z * workgroups.y + workgroup.y;
-    return row * (workgroups.x - tiles_across) + workgroup.x - tiles_across;
+// The workgroups of a dispatch that do not make its product.
+struct Others {
+    index: u32, // of one of them
+    count: u32,
+}
+
+fn makes_product(workgroup: vec3<u32>, joined: Joined) -> bool {
+    return workgroup.y >= joined.rows_beside && workgroup.z >= joined.layers_beside;
+}
+
+fn tile_of(workgroup: vec3<u32>, joined: Joined) -> vec3<u32> {
+    return workgroup - vec3<u32>(0u, joined.rows_beside, joined.layers_beside);
+}
+
+fn others_of(workgroup: vec3<u32>, workgroups: vec3<u32>, joined: Joined) -> Others {
+    let index = (workgroup.z * workgroups.y + workgroup.y) * workgroups.x + workgroup.x;
+    return Others(index, workgroups.x * (joined.rows_beside + workgroups.y * joined.layers_beside));
 }

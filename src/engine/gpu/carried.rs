@@ -34,6 +34,11 @@ impl Carried {
         Ok(carried)
     }
 
+    /// That of a recipe that carries nothing.
+    pub(super) fn nothing(recipe: Recipe) -> Self {
+        Carried { recipe, velocity: None, squares: None, average: None }
+    }
+
     /// How steps change the parameters.
     pub(super) fn recipe(&self) -> &Recipe {
         &self.recipe

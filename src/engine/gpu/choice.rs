@@ -1,9 +1,11 @@
-//! Which way of making matrix products is the fastest on a device: measured on a product like those of the network that is
-//! to be trained, never guessed from a name.
+//! Which way of making matrix products is the fastest on a device, and whether passes share dispatches: measured on products
+//! and steps like those of the network that is to be trained, never guessed from a name.
 
 use super::device::{Buffer, Device};
+use super::feed::Feed;
 use super::layout::padded;
 use super::product::{Form, Layout, Outcome, VARIANTS, Variant};
+use super::step::Step;
 use super::tuning;
 use super::uniforms::Product;
 use crate::Result;
@@ -45,6 +47,35 @@ fn choose(device: &Device, shape: Shape, batch: usize, measures: bool) -> Result
     Ok(fastest)
 }
 
+/// Whether passes of the general path share dispatches, measured on whole steps; they do where the work is too small to tell,
+/// and where there is only one way to take a `step`.
+pub(super) fn joins(device: &Device, shape: Shape, feed: &Feed, step: impl Fn(bool) -> Result<Step>) -> Result<bool> {
+    const NAMES: [&str; 2] = ["apart", "joined"];
+    let key = step_key("step", shape, feed.batch());
+    if let Some(kept) = device.choice(&key).and_then(|name| NAMES.iter().position(|&known| known == name)) {
+        return Ok(kept == 1);
+    }
+    if shape.step_flops(feed.batch()) < WORTHWHILE_STEP || !step(true)?.joined {
+        return Ok(true);
+    }
+    let joins = tuning::fastest([true, false], |joins| {
+        let step = step(joins)?;
+        // The rates of a trial are 0.
+        feed.seek(device, 0, &[]);
+        repeated(|times| device.measure(&step.dispatches, times))
+    })?;
+    device.choose(&key, NAMES[usize::from(joins)]);
+    Ok(joins)
+}
+
+/// The key of a choice that whole steps decide.
+pub(super) fn step_key(path: &str, shape: Shape, batch: usize) -> String {
+    let Shape { vocabulary, context, embedding, hidden, direct, .. } = shape;
+    let direct = if direct { " direct" } else { "" };
+    let batch = batch.next_power_of_two();
+    format!("{path} V {vocabulary} n {context} d {embedding} h {hidden}{direct} B {batch}")
+}
+
 /// The product that is measured for a network and a batch.
 pub(super) fn measured_sizes(shape: Shape, batch: usize) -> [usize; 3] {
     let (rows, columns) = largest_weights(shape);
@@ -78,7 +109,11 @@ fn time(device: &Device, variant: Variant, [rows, columns, inner]: [usize; 3]) -
     let (nothing, sums) = (tensor(16)?, tensor(padded(rows))?);
     let buffers = [&uniform, &left, &right, &nothing, &nothing, &nothing, &out, &sums];
     let dispatches = [device.dispatch(&pipeline, &buffers.map(Buffer::all), workgroups)?];
-    let take = |times: usize| device.measure(&dispatches, times);
+    repeated(|times| device.measure(&dispatches, times))
+}
+
+/// Seconds that something takes which `take` does so many times.
+fn repeated(take: impl Fn(usize) -> Result<f64>) -> Result<f64> {
     // The first run may still compile.
     take(1)?;
     let mut times = 1;

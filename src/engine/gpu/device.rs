@@ -162,6 +162,12 @@ impl Device {
         if self.is_software() && PASSES * columns.div_ceil(4 * 8) < self.rounds() { 8 } else { 256 }
     }
 
+    /// Workgroups that do something else beside those of a product, at most. Mesa's llvmpipe goes through both branches
+    /// of every `if`, so each of them goes through the product's code in vain, in 40 microseconds.
+    pub(super) fn workgroups_beside(&self) -> usize {
+        if self.is_software() { 4 } else { 1 << 12 }
+    }
+
     /// Rounds that the loops of an invocation may take, all together: Mesa's llvmpipe ends loops after 65,535, without a
     /// word, and what they would have added is missing. A GPU is only to be done with a dispatch soon.
     pub(super) fn rounds(&self) -> u32 {

@@ -24,6 +24,7 @@ use crate::model::Shape;
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 
 pub(super) use joined::EXAMPLES;
+pub(super) use update::steps_in_place;
 
 use backward::Gradients;
 
@@ -225,7 +226,8 @@ impl<'a> General<'a> {
     }
 }
 
-/// A whole step: forward with the model's parameters, then an update of `destination`, which has their layout.
+/// A whole step: forward with the model's parameters, then an update of `destination`, which has their layout. Passes share
+/// dispatches if `joins` says so, and if they can.
 pub(super) fn step(
     device: &Device,
     model: &Model,
@@ -238,8 +240,9 @@ pub(super) fn step(
 ) -> Result<Step> {
     let (recipe, seed) = (carried.recipe(), feed.seed());
     let general = General::new(device, model, feed, cut, [recipe.input_mask(seed), recipe.hidden_mask(seed)], variant)?;
-    let joined = if joins { general.joined(destination, recipe)? } else { None };
-    let (dispatches, readable) = match joined {
+    let together = if joins { general.joined(destination, recipe)? } else { None };
+    let joined = together.is_some();
+    let (dispatches, readable) = match together {
         Some((dispatches, ready)) => (dispatches, vec![Readable { ready, examples: feed.batch() }]),
         None => general.apart(destination, carried)?,
     };
@@ -247,6 +250,7 @@ pub(super) fn step(
     let rows = |buffer: Buffer, columns| Rows { buffer, first: 0, stride: padded(columns), columns };
     Ok(Step {
         dispatches,
+        joined,
         several: None,
         readable,
         hidden: rows(general.hidden.clone(), hidden),

@@ -27,7 +27,8 @@ pub struct Kernel {
     pub bindings: &'static [Access],
     /// The `override` constants that whoever makes a pipeline must give.
     pub constants: &'static [&'static str],
-    /// Whether lines of the source stand for several (`unroll.rs`): then ROWS and QUADS must be given, too.
+    /// Whether lines of the source stand for several (`unroll.rs`); ROWS and QUADS are 4 where they are not
+    /// given.
     pub unrolled: bool,
 }
 
@@ -240,7 +241,7 @@ pub const HIDDEN_FORWARD: Kernel = Kernel {
     ),
     bindings: &[Uniform, Uniform, Uniform, Uniform, Read, Read, Write, Write, Write, Read, Write, Write],
     constants: &["WORKGROUP", "ORDER", "DROPS"],
-    unrolled: false,
+    unrolled: true,
 };
 
 /// A kernel that makes a product and something else beside it, with both ways to make a product.

@@ -144,7 +144,7 @@ impl Gpu {
             path,
             cut: Cut::default(),
             product: VARIANTS[0],
-            joins: std::env::var("APART").is_err(),
+            joins: true,
             small: small::Variant::ALL[0],
             model: None,
             training: None,
@@ -196,7 +196,19 @@ impl Gpu {
         if self.takes_small_path(feed.batch(), recipe)? {
             self.small = self.small_path(feed, &model.parameters)?.chosen()?;
         } else {
-            self.product = choice::for_training(&self.device, model.shape, feed.batch())?;
+            let (shape, device) = (model.shape, &self.device);
+            let product = choice::for_training(device, shape, feed.batch())?;
+            let step = |joins| {
+                let scratch = device.tensors("parameters of a trial", model.layout.len())?;
+                general::step(device, model, &scratch, feed, self.cut, &Carried::nothing(*recipe), product, joins)
+            };
+            let joins = match general::steps_in_place(shape, recipe) {
+                true => choice::joins(device, shape, feed, step),
+                false => Ok(true),
+            };
+            // A device that has no room for a trial may have room for the training.
+            self.joins = joins.or_else(|_| device.check().map(|()| true))?;
+            self.product = product;
         }
         Ok(())
     }
@@ -234,9 +246,10 @@ impl Engine for Gpu {
     }
 
     fn kernels(&self) -> Option<Kernels> {
-        let Training { feed, carried, .. } = self.training.as_ref()?;
+        let Training { feed, carried, step, .. } = self.training.as_ref()?;
         Some(match self.takes_small_path(feed.batch(), carried.recipe()) {
             Ok(true) => Kernels { path: "small", variant: self.small.name() },
+            _ if step.joined => Kernels { path: "general", variant: format!("{}, joined", self.product.name) },
             _ => Kernels { path: "general", variant: self.product.name.to_owned() },
         })
     }

@@ -227,12 +227,14 @@ impl<'a> Passes<'a> {
         constants.extend(beside.drops.map(drops));
         let kernel = self.variant.of(beside.kernel);
         let pipeline = self.device.pipeline(kernel, &constants)?;
-        let mut uniforms = vec![self.uniform(&product)?, self.uniform(&Joined { tiles_across: x, ..beside.sizes })?];
+        // What is beyond these workgroups is walked to.
+        let others = beside.workgroups.min(self.device.workgroups_beside()) as u32;
+        let (rows, layers) = if z == 1 { (others.div_ceil(x), 0) } else { (0, others.div_ceil(x * y)) };
+        let sizes = Joined { rows_beside: rows, layers_beside: layers, ..beside.sizes };
+        let mut uniforms = vec![self.uniform(&product)?, self.uniform(&sizes)?];
         uniforms.extend(beside.uniforms);
         let parts: Vec<Part<'_>> = uniforms.iter().map(Buffer::all).chain(parts.iter().cloned()).collect();
-        // What is beyond them is walked to.
-        let others = beside.workgroups.div_ceil((y * z) as usize).min(MOST_WORKGROUPS as usize / 2);
-        let mut dispatch = self.device.dispatch(&pipeline, &parts, [x + others as u32, y, z])?;
+        let mut dispatch = self.device.dispatch(&pipeline, &parts, [x, y + rows, z + layers])?;
         dispatch.name = name_of(kernel, product, layout);
         Ok(dispatch)
     }

@@ -1,6 +1,7 @@
 //! The small path: two dispatches a step, or one for several, for networks so small that starting a dispatch costs more
 //! than its work. Which kernels take it is measured once for each shape and device.
 
+use super::choice;
 use super::device::{Buffer, Device, WORKGROUP_BYTES};
 use super::feed::{Feed, RING};
 use super::kernels;
@@ -161,7 +162,7 @@ pub(super) struct Small<'a> {
 impl Small<'_> {
     /// The fastest variant, as it was measured at some time. Without such a choice it is measured now.
     pub(super) fn chosen(&self) -> Result<Variant> {
-        let key = key(self.shape, self.feed.batch());
+        let key = choice::step_key("small", self.shape, self.feed.batch());
         let kept = self.device.choice(&key);
         if let Some(variant) = Variant::ALL.into_iter().find(|variant| Some(variant.name()) == kept) {
             return Ok(variant);
@@ -273,6 +274,7 @@ impl Small<'_> {
         let rows = |first, columns| Rows { buffer: activations.clone(), first, stride: record.len, columns };
         Ok(Step {
             dispatches: vec![draw, update],
+            joined: false,
             several: alone.map(several).transpose()?,
             readable: vec![Readable { ready: 1, examples: batch }],
             hidden: rows(record.hidden, shape.hidden),
@@ -294,14 +296,6 @@ impl Alone {
         let groups = batch.div_ceil(EXAMPLES).next_power_of_two();
         Alone { workgroup, parts: (workgroup / groups).max(1) }
     }
-}
-
-/// The key of the choice of a variant.
-pub(super) fn key(shape: Shape, batch: usize) -> String {
-    let Shape { vocabulary, context, embedding, hidden, direct, .. } = shape;
-    let direct = if direct { " direct" } else { "" };
-    let batch = batch.next_power_of_two();
-    format!("small V {vocabulary} n {context} d {embedding} h {hidden}{direct} B {batch}")
 }
 
 /// Invocations of `small_parameters_tiled.wgsl`: tiles of weights, quads of biases and of the embedding, and one that has

@@ -9,6 +9,8 @@ use crate::Result;
 pub(super) struct Step {
     /// In order; to be recorded once for each step.
     pub(super) dispatches: Vec<Dispatch>,
+    /// Whether passes of the general path share dispatches.
+    pub(super) joined: bool,
     /// One dispatch for several steps, to the same bits.
     pub(super) several: Option<Several>,
     /// When the activations of each chunk of the batch can be read, in order.

@@ -170,8 +170,10 @@ impl Dropout {
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Joined {
-    /// Workgroups of the product beside each other; those after them in each row do something else.
-    pub tiles_across: u32,
+    /// The first rows of a product's workgroups that do something else.
+    pub rows_beside: u32,
+    /// Or the first layers of them.
+    pub layers_beside: u32,
     /// B.
     pub batch: u32,
     /// d.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::General;
+use super::{General, steps_in_place};
 use crate::Result;
 use crate::engine::Recipe;
 use crate::engine::gpu::device::{Buffer, Dispatch};
@@ -55,7 +55,7 @@ impl Gradients {
         let shape = general.model.shape;
         let (inputs, units) = (shape.input(), shape.hidden);
         let chunk = general.chunks[0].len();
-        let at_once = general.steps_in_place(recipe) && general.chunks.len() == 1;
+        let at_once = steps_in_place(shape, recipe) && general.chunks.len() == 1;
         let parts = |weights: &Placed, stride: usize| {
             let words = general.parts(weights, chunk * stride)?.1 * chunk * stride;
             (words > 0).then(|| device.tensor("parts of gradients", words)).transpose()

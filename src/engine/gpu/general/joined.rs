@@ -15,14 +15,14 @@
 
 use std::ops::Range;
 
-use super::General;
+use super::{General, steps_in_place};
 use crate::Result;
 use crate::engine::Recipe;
-use crate::engine::gpu::device::{Buffer, Dispatch, Part};
+use crate::engine::gpu::device::{Buffer, Dispatch, MOST_WORKGROUPS, Part};
 use crate::engine::gpu::kernels::{HIDDEN_GRADIENT_PARTS, INPUT_STEP, OUTPUT_STEP, SoftmaxResult};
 use crate::engine::gpu::layout::{ALIGNMENT, padded};
 use crate::engine::gpu::passes::{Beside, Matrices};
-use crate::engine::gpu::product::{Layout, Outcome};
+use crate::engine::gpu::product::{Layout, Outcome, SMALLEST_TILE};
 use crate::engine::gpu::uniforms::{Joined, Product};
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 
@@ -68,7 +68,7 @@ impl General<'_> {
 
     fn between(&self, recipe: &Recipe) -> Result<Option<Between>> {
         let shape = self.model.shape;
-        if !self.steps_in_place(recipe) || shape.hidden == 0 || self.chunks.len() > 1 {
+        if !steps_in_place(shape, recipe) || shape.hidden == 0 || self.chunks.len() > 1 {
             return Ok(None);
         }
         let mut part = [1; 2];
@@ -90,14 +90,17 @@ impl General<'_> {
             self.span(EMBEDDING_WEIGHT, HIDDEN_BIAS).len(),
             self.span(OUTPUT_WEIGHT, OUTPUT_BIAS).len(),
         ];
-        let cut = self.cut.blocks(self.device, self.placed(EMBEDDING_WEIGHT))?.len() > 1;
+        // Rows of workgroups must be left for what runs beside a product.
+        let cut = self.cut.blocks(self.device, self.placed(EMBEDDING_WEIGHT))?.len() > 1
+            || shape.vocabulary > MOST_WORKGROUPS as usize * SMALLEST_TILE as usize / 2;
         if cut || words.iter().any(|&words| words > self.device.binding_words()) {
             return Ok(None);
         }
         let word = |words: usize| words as u32;
         Ok(Some(Between {
             sizes: Joined {
-                tiles_across: 0,
+                rows_beside: 0,
+                layers_beside: 0,
                 batch: word(count),
                 embedding: word(shape.embedding),
                 embedding_stride: word(self.placed(EMBEDDING_WEIGHT).stride),
@@ -268,47 +271,68 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::engine::Engine;
+    use crate::engine::{Engine, Examination};
+    use crate::engine::gpu::cut::Cut;
     use crate::engine::gpu::product::VARIANTS;
     use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, parameters};
-    use crate::engine::gpu::{Gpu, Path};
+    use crate::engine::gpu::{Gpu, Path, choice};
     use crate::model::Shape;
     use crate::text::{BatchPlan, Order};
 
     #[test]
-    fn times() {
-        let shape = |vocabulary, context, embedding, hidden| Shape { vocabulary, context, embedding, hidden, ..ODD };
-        for (shape, batch) in [
-            (shape(27, 3, 4, 20), 8),
-        ] {
-            let mut line = format!("{shape:?} {batch}:");
-            for joins in [false, false] {
-                let mut gpu = Gpu { joins, ..engine(Path::General, false).unwrap() };
-                let plan = BatchPlan { order: Order::Sampled, seed: 4, batch, examples: 1000 };
-                gpu.load(&parameters(shape)).unwrap();
-                gpu.prepare(Arc::new(corpus(shape, 1000)), plan, Recipe::default()).unwrap();
-                gpu.train(0, &[0.1; 3]).unwrap();
-                let mut steps = 1;
-                let seconds = loop {
-                    let begin = std::time::Instant::now();
-                    gpu.train(3, &vec![0.1; steps]).unwrap();
-                    let seconds = begin.elapsed().as_secs_f64();
-                    if seconds > 0.4 { break seconds; }
-                    steps *= 2;
+    fn a_joined_step_gives_the_bits_of_passes_apart() {
+        let tiny = Shape { vocabulary: 5, context: 1, embedding: 3, hidden: 1, ..ODD };
+        // Long sums over the vocabulary are made in parts.
+        let many = Shape { vocabulary: 1801, context: 3, embedding: 30, hidden: 41, direct: true, tied: false };
+        let drops = Recipe { dropout_embedding: 0.2, dropout_hidden: 0.4, ..Recipe::default() };
+        let orders = [Order::Shuffled, Order::Sampled, Order::Sequential];
+        let cases = [(tiny, 1), (ODD, 13), (LECTURE, 32), (DIRECT, 37), (many, 70), (many, 300)];
+        for (number, (shape, batch)) in cases.into_iter().enumerate() {
+            for (product, recipe) in VARIANTS.into_iter().zip([Recipe::default(), drops].into_iter().cycle()) {
+                let run = |joins: bool| {
+                    let mut gpu = engine(Path::General, true)?;
+                    gpu.device.choose(&choice::key(choice::measured_sizes(shape, batch as usize)), product.name);
+                    gpu.device.choose(&choice::step_key("step", shape, batch as usize), ["apart", "joined"][usize::from(joins)]);
+                    let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
+                    gpu.load(&parameters(shape)).unwrap();
+                    let order = orders[number % orders.len()];
+                    let plan = BatchPlan { order, seed: 4, batch, examples: corpus.len() as u32 };
+                    gpu.prepare(corpus, plan, recipe).unwrap();
+                    assert_eq!(gpu.training.as_ref().unwrap().step.joined, joins);
+                    let losses = gpu.train(0, &[0.1; 3]).unwrap();
+                    let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
+                    let Examination { hidden, logits, gradients, loss } = examination;
+                    Some((losses, gpu.parameters().unwrap(), hidden, logits, gradients, loss))
                 };
-                line += &format!(" {:.0}", seconds / steps as f64 * 1e6);
+                let Some(expected) = run(false) else { return };
+                assert!(run(true).unwrap() == expected, "{} {shape:?} {batch} {recipe:?}", product.name);
             }
-            println!("{line}");
-            for joins in [false, true] {
-                let mut gpu = Gpu { joins, ..engine(Path::General, false).unwrap() };
-                let plan = BatchPlan { order: Order::Sampled, seed: 4, batch, examples: 1000 };
-                gpu.load(&parameters(shape)).unwrap();
-                gpu.prepare(Arc::new(corpus(shape, 1000)), plan, Recipe::default()).unwrap();
-                if let crate::engine::Profile::Measured { passes, step_microseconds } = gpu.profile(0.5).unwrap() {
-                    println!("   {step_microseconds:.0}");
-                    for pass in passes { println!("      {:8.0} {}", pass.microseconds, pass.name); }
-                }
-            }
+        }
+    }
+
+    #[test]
+    fn what_must_be_cut_stays_apart() {
+        let joined = |cut: Cut, recipe: Recipe, shape: Shape| {
+            let mut gpu = Gpu { cut, ..engine(Path::General, true)? };
+            gpu.load(&parameters(shape)).unwrap();
+            let plan = BatchPlan { order: Order::Sampled, seed: 4, batch: 20, examples: 30 };
+            gpu.prepare(Arc::new(corpus(shape, 30)), plan, recipe).unwrap();
+            let kernels = gpu.kernels().unwrap();
+            assert_eq!(kernels.variant.ends_with("joined"), gpu.training.as_ref().unwrap().step.joined);
+            Some(gpu.training.as_ref().unwrap().step.joined)
+        };
+        let (cut, plain) = (Cut::default(), Recipe::default());
+        let Some(whole) = joined(cut, plain, ODD) else { return };
+        assert!(whole);
+        let others = [
+            (Cut { examples: 10, ..cut }, plain, ODD),
+            (Cut { rows: 16, ..cut }, plain, ODD),
+            (cut, Recipe { weight_decay: 0.1, ..plain }, ODD),
+            (cut, plain, Shape { hidden: 0, direct: true, ..ODD }),
+            (cut, plain, Shape { tied: true, embedding: 33, ..ODD }),
+        ];
+        for (cut, recipe, shape) in others {
+            assert_eq!(joined(cut, recipe, shape), Some(false), "{cut:?} {recipe:?} {shape:?}");
         }
     }
 }

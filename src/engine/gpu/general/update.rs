@@ -10,6 +10,7 @@ use crate::engine::gpu::device::{Buffer, Dispatch};
 use crate::engine::gpu::layout::{ALIGNMENT, Placed};
 use crate::engine::gpu::uniforms::{Clip, Rule};
 use crate::engine::{Optimizer, Recipe};
+use crate::model::Shape;
 use crate::model::shape::EMBEDDING_WEIGHT;
 
 /// Workgroups that sum squares side by side, at most.
@@ -28,7 +29,7 @@ impl General<'_> {
     ) -> Result<Vec<Dispatch>> {
         let recipe = carried.recipe();
         let layout = &self.model.layout;
-        let in_place = self.steps_in_place(recipe);
+        let in_place = steps_in_place(self.model.shape, recipe);
         let mut dispatches =
             self.scatter(if in_place { destination } else { &gradients.parameters }, gradients, !in_place)?;
         if gradients.at_once {
@@ -63,14 +64,6 @@ impl General<'_> {
             dispatches.push(self.passes.update_rule(recipe.optimizer, carried.average.is_some(), rule, parts)?);
         }
         Ok(dispatches)
-    }
-
-    /// Whether an update is nothing but p -= rate * gradient, of parameters that serve for one thing each: dropout changes
-    /// the gradient alone.
-    pub(super) fn steps_in_place(&self, recipe: &Recipe) -> bool {
-        recipe.optimizer == Optimizer::Sgd
-            && [recipe.weight_decay, recipe.clip_norm, recipe.average] == [0.0; 3]
-            && !self.model.shape.tied
     }
 
     /// The embedding's gradient from its occurrences, chunk by chunk: subtracted at the rate, or added to what is there.
@@ -122,6 +115,14 @@ impl General<'_> {
         let end = self.model.layout.len();
         (start..end).step_by(most).map(|first| first..end.min(first + most)).collect()
     }
+}
+
+/// Whether an update is nothing but p -= rate * gradient, of parameters that serve for one thing each: dropout changes
+/// the gradient alone.
+pub(in crate::engine::gpu) fn steps_in_place(shape: Shape, recipe: &Recipe) -> bool {
+    recipe.optimizer == Optimizer::Sgd
+        && [recipe.weight_decay, recipe.clip_norm, recipe.average] == [0.0; 3]
+        && !shape.tied
 }
 
 /// A tensor as the update rule's kernel reads it.
