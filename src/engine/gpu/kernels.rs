@@ -253,19 +253,20 @@ pub struct Joined {
     pub in_tiles: Kernel,
 }
 
+// Arrays that overrides measure (those of product_in_tiles) come after all overrides: naga 30 fails otherwise.
 macro_rules! joined {
     ($name:literal, $bindings:expr, [$($constant:literal),*], $($file:literal),+) => {
         Joined {
             in_registers: Kernel {
                 name: $name,
-                source: joined!(@source "shared/product_in_registers", $($file),+, $name),
+                source: joined!(@source $($file),+, "shared/product_in_registers", $name),
                 bindings: $bindings,
                 constants: &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", $($constant),*],
                 unrolled: true,
             },
             in_tiles: Kernel {
                 name: $name,
-                source: joined!(@source "shared/product_in_tiles", $($file),+, $name),
+                source: joined!(@source $($file),+, "shared/product_in_tiles", $name),
                 bindings: $bindings,
                 constants: &[
                     "ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", $($constant),*

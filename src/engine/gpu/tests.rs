@@ -24,9 +24,12 @@ const AFTER_10: f64 = 5e-5;
 const FIRST_LOSS: f64 = 1e-5;
 const LATER_LOSS: f64 = 5e-5;
 
-pub(super) const ODD: Shape = Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct: false, tied: false };
-pub(super) const LECTURE: Shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false, tied: false };
-pub(super) const DIRECT: Shape = Shape { vocabulary: 101, context: 4, embedding: 6, hidden: 17, direct: true, tied: false };
+pub(super) const ODD: Shape =
+    Shape { vocabulary: 31, context: 5, embedding: 7, hidden: 33, direct: false, tied: false };
+pub(super) const LECTURE: Shape =
+    Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false, tied: false };
+pub(super) const DIRECT: Shape =
+    Shape { vocabulary: 101, context: 4, embedding: 6, hidden: 17, direct: true, tied: false };
 
 /// An engine on the best adapter, or a loud line and `None` where there is none and none is required.
 pub(super) fn engine(path: Path, checked: bool) -> Option<Gpu> {

@@ -271,11 +271,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::engine::{Engine, Examination};
     use crate::engine::gpu::cut::Cut;
     use crate::engine::gpu::product::VARIANTS;
     use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, parameters};
     use crate::engine::gpu::{Gpu, Path, choice};
+    use crate::engine::{Engine, Examination};
     use crate::model::Shape;
     use crate::text::{BatchPlan, Order};
 
@@ -285,28 +285,27 @@ mod tests {
         // Long sums over the vocabulary are made in parts.
         let many = Shape { vocabulary: 1801, context: 3, embedding: 30, hidden: 41, direct: true, tied: false };
         let drops = Recipe { dropout_embedding: 0.2, dropout_hidden: 0.4, ..Recipe::default() };
-        let orders = [Order::Shuffled, Order::Sampled, Order::Sequential];
-        let cases = [(tiny, 1), (ODD, 13), (LECTURE, 32), (DIRECT, 37), (many, 70), (many, 300)];
-        for (number, (shape, batch)) in cases.into_iter().enumerate() {
-            for (product, recipe) in VARIANTS.into_iter().zip([Recipe::default(), drops].into_iter().cycle()) {
-                let run = |joins: bool| {
-                    let mut gpu = engine(Path::General, true)?;
-                    gpu.device.choose(&choice::key(choice::measured_sizes(shape, batch as usize)), product.name);
-                    gpu.device.choose(&choice::step_key("step", shape, batch as usize), ["apart", "joined"][usize::from(joins)]);
-                    let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
-                    gpu.load(&parameters(shape)).unwrap();
-                    let order = orders[number % orders.len()];
-                    let plan = BatchPlan { order, seed: 4, batch, examples: corpus.len() as u32 };
-                    gpu.prepare(corpus, plan, recipe).unwrap();
-                    assert_eq!(gpu.training.as_ref().unwrap().step.joined, joins);
-                    let losses = gpu.train(0, &[0.1; 3]).unwrap();
-                    let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
-                    let Examination { hidden, logits, gradients, loss } = examination;
-                    Some((losses, gpu.parameters().unwrap(), hidden, logits, gradients, loss))
-                };
-                let Some(expected) = run(false) else { return };
-                assert!(run(true).unwrap() == expected, "{} {shape:?} {batch} {recipe:?}", product.name);
-            }
+        let orders = [Order::Shuffled, Order::Sampled, Order::Sequential].into_iter().cycle();
+        let recipes = [Recipe::default(), drops].into_iter().cycle();
+        let cases = [(many, 70), (ODD, 13), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (many, 300)];
+        for ((((shape, batch), product), recipe), order) in cases.into_iter().zip(VARIANTS).zip(recipes).zip(orders) {
+            let run = |joins: bool| {
+                let mut gpu = engine(Path::General, true)?;
+                gpu.device.choose(&choice::key(choice::measured_sizes(shape, batch as usize)), product.name);
+                let name = ["apart", "joined"][usize::from(joins)];
+                gpu.device.choose(&choice::step_key("step", shape, batch as usize), name);
+                let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
+                gpu.load(&parameters(shape)).unwrap();
+                let plan = BatchPlan { order, seed: 4, batch, examples: corpus.len() as u32 };
+                gpu.prepare(corpus, plan, recipe).unwrap();
+                assert_eq!(gpu.training.as_ref().unwrap().step.joined, joins);
+                let losses = gpu.train(0, &[0.1; 3]).unwrap();
+                let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
+                let Examination { hidden, logits, gradients, loss } = examination;
+                Some((losses, gpu.parameters().unwrap(), hidden, logits, gradients, loss))
+            };
+            let Some(expected) = run(false) else { return };
+            assert!(run(true).unwrap() == expected, "{} {shape:?} {batch} {recipe:?}", product.name);
         }
     }
 
