@@ -49,6 +49,7 @@ fn passes_are_those_of_the_kernel_table_and_fit_into_the_step() {
         }
         let (first, last) = match path {
             Path::Small => ("small_examples", "small_parameters"),
+            _ if recipe == plain => ("hidden_forward", "input_step"),
             _ => ("draw_batch", "loss_mean"),
         };
         assert!(names[0].starts_with(first) && names[names.len() - 1].starts_with(last), "{names:?}");

@@ -58,7 +58,8 @@ pub(super) fn joins(device: &Device, shape: Shape, feed: &Feed, step: impl Fn(bo
     if shape.step_flops(feed.batch()) < WORTHWHILE_STEP || !step(true)?.joined {
         return Ok(true);
     }
-    let joins = tuning::fastest([true, false], |joins| {
+    // In turns, for a machine that is slower now and then.
+    let joins = tuning::fastest([true, false, true, false], |joins| {
         let step = step(joins)?;
         // The rates of a trial are 0.
         feed.seek(device, 0, &[]);
