@@ -146,34 +146,6 @@ impl Device {
         self.adapter.is_software()
     }
 
-    /// Invocations in the workgroups of most kernels: a software device works through them one after the other, and
-    /// finer workgroups spread better over its threads.
-    pub fn workgroup(&self) -> u32 {
-        if self.is_software() { 64 } else { 256 }
-    }
-
-    /// Invocations of a workgroup that goes along a row and comes back to its beginning: on a software device those of one
-    /// vector register, which read the row in one run each time, where many walk in strides past a core's cache (lavapipe,
-    /// softmax of 16,383 logits a row: 8.8 ms in 8, 11.5 in 32, 15.6 in 64). Sums depend on it in their last bits, so that it
-    /// is a rule and no measurement: a seed fixes a run. Rows that are so long that the rounds would be too many
-    /// ([`Device::rounds`]) take more.
-    pub(super) fn row_workgroup(&self, columns: u32) -> u32 {
-        const PASSES: u32 = 3;
-        if self.is_software() && PASSES * columns.div_ceil(4 * 8) < self.rounds() { 8 } else { 256 }
-    }
-
-    /// Workgroups that do something else beside those of a product, at most. Mesa's llvmpipe goes through both branches
-    /// of every `if`, so each of them goes through the product's code in vain, in 40 microseconds.
-    pub(super) fn workgroups_beside(&self) -> usize {
-        if self.is_software() { 4 } else { 1 << 12 }
-    }
-
-    /// Rounds that the loops of an invocation may take, all together: Mesa's llvmpipe ends loops after 65,535, without a
-    /// word, and what they would have added is missing. A GPU is only to be done with a dispatch soon.
-    pub(super) fn rounds(&self) -> u32 {
-        if self.is_software() { 48 << 10 } else { 1 << 18 }
-    }
-
     /// Takes the device away, as a driver does that crashed or a card that was pulled out.
     #[cfg(test)]
     pub(super) fn destroy(&self) {
@@ -451,5 +423,14 @@ pub(super) fn told(error: &wgpu::Error) -> String {
              `gpu-mlp plan` says what a training takes{GOES_ON}"
         ),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn too_little_memory_on_the_device_says_what_to_do() {
+        let message = super::told(&wgpu::Error::OutOfMemory { source: "injected".into() });
+        assert!(message.contains("out of memory") && message.contains("--batch") && message.contains("gpu-mlp plan"));
     }
 }

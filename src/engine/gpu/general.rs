@@ -226,8 +226,16 @@ impl<'a> General<'a> {
     }
 }
 
-/// A whole step: forward with the model's parameters, then an update of `destination`, which has their layout. Passes share
-/// dispatches if `joins` says so, and if they can.
+/// How a step is taken; all ways give the same bits.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    /// How matrix products are made.
+    pub(super) product: Variant,
+    /// Whether passes share dispatches where they can.
+    pub(super) joins: bool,
+}
+
+/// A whole step: forward with the model's parameters, then an update of `destination`, which has their layout.
 pub(super) fn step(
     device: &Device,
     model: &Model,
@@ -235,12 +243,12 @@ pub(super) fn step(
     feed: &Feed,
     cut: Cut,
     carried: &Carried,
-    variant: Variant,
-    joins: bool,
+    way: Way,
 ) -> Result<Step> {
     let (recipe, seed) = (carried.recipe(), feed.seed());
-    let general = General::new(device, model, feed, cut, [recipe.input_mask(seed), recipe.hidden_mask(seed)], variant)?;
-    let together = if joins { general.joined(destination, recipe)? } else { None };
+    let general =
+        General::new(device, model, feed, cut, [recipe.input_mask(seed), recipe.hidden_mask(seed)], way.product)?;
+    let together = if way.joins { general.joined(destination, recipe)? } else { None };
     let joined = together.is_some();
     let (dispatches, readable) = match together {
         Some((dispatches, ready)) => (dispatches, vec![Readable { ready, examples: feed.batch() }]),

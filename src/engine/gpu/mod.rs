@@ -71,10 +71,11 @@ use cut::Cut;
 use device::Buffer;
 use evaluation::Evaluation;
 use feed::{Feed, RING};
+use general::Way;
 use kernels::SoftmaxResult;
 use layout::{Layout, padded};
 use pace::Pace;
-use product::{VARIANTS, Variant};
+use product::VARIANTS;
 use small::Small;
 use step::{Readable, Step};
 use uniforms::Factors;
@@ -96,10 +97,8 @@ pub struct Gpu {
     device: Device,
     path: Path,
     cut: Cut,
-    /// How the general path makes matrix products.
-    product: Variant,
-    /// Whether passes of the general path share dispatches where they can.
-    joins: bool,
+    /// How the general path takes a step.
+    general: Way,
     /// How the small path cuts its work.
     small: small::Variant,
     model: Option<Model>,
@@ -143,8 +142,7 @@ impl Gpu {
             device,
             path,
             cut: Cut::default(),
-            product: VARIANTS[0],
-            joins: true,
+            general: Way { product: VARIANTS[0], joins: true },
             small: small::Variant::ALL[0],
             model: None,
             training: None,
@@ -182,7 +180,7 @@ impl Gpu {
         if self.takes_small_path(feed.batch(), carried.recipe())? {
             return self.small_path(feed, destination)?.step(self.small);
         }
-        general::step(&self.device, model, destination, feed, self.cut, carried, self.product, self.joins)
+        general::step(&self.device, model, destination, feed, self.cut, carried, self.general)
     }
 
     fn small_path<'a>(&'a self, feed: &'a Feed, destination: &'a Buffer) -> Result<Small<'a>> {
@@ -200,15 +198,22 @@ impl Gpu {
             let product = choice::for_training(device, shape, feed.batch())?;
             let step = |joins| {
                 let scratch = device.tensors("parameters of a trial", model.layout.len())?;
-                general::step(device, model, &scratch, feed, self.cut, &Carried::nothing(*recipe), product, joins)
+                general::step(
+                    device,
+                    model,
+                    &scratch,
+                    feed,
+                    self.cut,
+                    &Carried::nothing(*recipe),
+                    Way { product, joins },
+                )
             };
             let joins = match general::steps_in_place(shape, recipe) {
                 true => choice::joins(device, shape, feed, step),
                 false => Ok(true),
             };
             // A device that has no room for a trial may have room for the training.
-            self.joins = joins.or_else(|_| device.check().map(|()| true))?;
-            self.product = product;
+            self.general = Way { product, joins: joins.or_else(|_| device.check().map(|()| true))? };
         }
         Ok(())
     }
@@ -249,8 +254,8 @@ impl Engine for Gpu {
         let Training { feed, carried, step, .. } = self.training.as_ref()?;
         Some(match self.takes_small_path(feed.batch(), carried.recipe()) {
             Ok(true) => Kernels { path: "small", variant: self.small.name() },
-            _ if step.joined => Kernels { path: "general", variant: format!("{}, joined", self.product.name) },
-            _ => Kernels { path: "general", variant: self.product.name.to_owned() },
+            _ if step.joined => Kernels { path: "general", variant: format!("{}, joined", self.general.product.name) },
+            _ => Kernels { path: "general", variant: self.general.product.name.to_owned() },
         })
     }
 

@@ -228,7 +228,7 @@ impl<'a> Passes<'a> {
         let kernel = self.variant.of(beside.kernel);
         let pipeline = self.device.pipeline(kernel, &constants)?;
         // What is beyond these workgroups is walked to.
-        let others = beside.workgroups.min(self.device.workgroups_beside()) as u32;
+        let others = self.device.workgroups_beside(beside.workgroups) as u32;
         let (rows, layers) = if z == 1 { (others.div_ceil(x), 0) } else { (0, others.div_ceil(x * y)) };
         let sizes = Joined { rows_beside: rows, layers_beside: layers, ..beside.sizes };
         let mut uniforms = vec![self.uniform(&product)?, self.uniform(&sizes)?];

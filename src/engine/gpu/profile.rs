@@ -22,8 +22,7 @@ pub(super) fn profile(gpu: &mut Gpu, seconds: f64) -> Result<Profile> {
     };
     let parameters = gpu.parameters()?;
     let Some(Training { corpus, feed, carried, .. }) = &gpu.training else { return Err(nothing_to_train_on()) };
-    let mut other =
-        Gpu { cut: gpu.cut, product: gpu.product, joins: gpu.joins, small: gpu.small, ..Gpu::on(device, gpu.path) };
+    let mut other = Gpu { cut: gpu.cut, general: gpu.general, small: gpu.small, ..Gpu::on(device, gpu.path) };
     other.load(&parameters)?;
     let feed = other.feed(corpus, feed.batches)?;
     other.make_ready(corpus.clone(), feed, *carried.recipe())?;

@@ -445,9 +445,3 @@ fn a_lost_device_is_an_error_of_every_answer_and_nothing_waits_for_ever() {
     }
     assert!(begin.elapsed().as_secs() < 10);
 }
-
-#[test]
-fn too_little_memory_on_the_device_says_what_to_do() {
-    let message = super::device::told(&wgpu::Error::OutOfMemory { source: "injected".into() });
-    assert!(message.contains("out of memory") && message.contains("--batch") && message.contains("gpu-mlp plan"));
-}
