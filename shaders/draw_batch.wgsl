@@ -1,5 +1,5 @@
 // Draws the batch of a step: the context and the target of each of its examples.
-// Expects shared/random.wgsl, shared/batch.wgsl and shared/workgroup.wgsl before it. One invocation an example.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl and shared/draw.wgsl beside it. One invocation a token.
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
@@ -15,12 +15,6 @@ fn draw_batch(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num
         cursor.current = position;
     }
     for (var i = invocation.x; i < plan.batch * plan.context; i += workgroups.x * WORKGROUP) {
-        let lane = i / plan.context;
-        let k = i % plan.context;
-        let place = places[example_of_lane(plan, position, lane)];
-        contexts[i] = tokens[place - plan.context + k];
-        if k == 0u {
-            targets[lane] = tokens[place];
-        }
+        draw(position, i);
     }
 }

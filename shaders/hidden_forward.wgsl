@@ -1,7 +1,7 @@
 // A batch from its draw to its hidden units: draw_batch, embedding_gather, the product with the hidden weights and tanh_forward in
 // one dispatch. Sums and everything else come out as of those, to the bit.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/dropout.wgsl and shared/joined.wgsl before it. One
-// workgroup four examples; a line with {k} stands for four.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/draw.wgsl, shared/dropout.wgsl and shared/joined.wgsl
+// beside it. One workgroup four examples; a line with {k} stands for four.
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<uniform> joined: Joined;
@@ -16,6 +16,14 @@
 @group(0) @binding(10) var<storage, read_write> input: array<vec4<f32>>;  // x, [B, n d]
 @group(0) @binding(11) var<storage, read_write> hidden: array<vec4<f32>>; // [B, h]
 
+// A number of an example's input before dropout; zero where it only fills the row up.
+fn input_of(lane: u32, column: u32) -> f32 {
+    let within = min(column, joined.inputs - 1u);
+    let token = contexts[lane * plan.context + within / joined.embedding];
+    let place = token * joined.embedding_stride + within % joined.embedding;
+    return select(0.0, parameters[place / 4u][place % 4u], column < joined.inputs);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn hidden_forward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let position = cursor.next;
@@ -25,27 +33,19 @@ fn hidden_forward(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         cursor.current = position;
     }
     for (var i = local; i < examples * plan.context; i += WORKGROUP) {
-        let lane = first + i / plan.context;
-        let k = i % plan.context;
-        let place = places[example_of_lane(plan, position, lane)];
-        contexts[lane * plan.context + k] = tokens[place - plan.context + k];
-        if k == 0u {
-            targets[lane] = tokens[place];
-        }
+        draw(position, first * plan.context + i);
     }
     storageBarrier();
-    for (var i = local; i < examples * joined.inputs; i += WORKGROUP) {
-        let lane = first + i / joined.inputs;
-        let column = i % joined.inputs;
-        let token = contexts[lane * plan.context + column / joined.embedding];
-        let number = token * joined.embedding_stride + column % joined.embedding;
-        let at = lane * joined.input_stride + column;
-        let kept = kept_of(input_dropout, position.step, lane, joined.inputs, column);
-        input[at / 4u][at % 4u] = kept * parameters[number / 4u][number % 4u];
+    let fours = joined.input_stride / 4u;
+    for (var i = local; i < examples * fours; i += WORKGROUP) {
+        let lane = first + i / fours;
+        let column = i % fours * 4u;
+        let kept = kept_of_four(input_dropout, position.step, lane, joined.inputs, column);
+        let x{k} = input_of(lane, column + {k}u);
+        input[lane * fours + i % fours] = kept * vec4<f32>(x0, x1, x2, x3);
     }
     storageBarrier();
     // Four examples by four units at a time; beyond the batch the last example again, and beyond the units nothing.
-    let fours = joined.input_stride / 4u;
     let lane{k} = min(first + {k}u, joined.batch - 1u);
     for (var four_units = local; four_units < joined.hidden_stride / 4u; four_units += WORKGROUP) {
         let units = vec4<u32>(four_units * 4u) + vec4<u32>(0u, 1u, 2u, 3u);

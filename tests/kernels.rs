@@ -8,12 +8,49 @@ use arrays::{PLAN, SIZE, activations, assert_close, device, for_each, linked, nu
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::alone::run_alone;
 use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Dropout, Extent, Plan};
-use gpu_mlp::engine::gpu::{kernels, workgroups_for_rows};
+use gpu_mlp::engine::gpu::{Device, kernels, workgroups_for_rows};
 use gpu_mlp::text::{BatchPlan, Corpus, Order};
 
 const POISON: f32 = f32::NAN;
 /// Nothing is dropped.
 const NO_DROPOUT: Dropout = Dropout { seed: 0, purpose: 0, threshold: 0, kept: 1.0 };
+
+/// The mean of some losses, which stands in the cursor's slot and nowhere else; then the cursor has moved on.
+fn mean_of(device: &mut Device, plan: &mut Plan, cursor: &mut Cursor, losses: &[f32]) -> f32 {
+    let slot = cursor.current.slot as usize;
+    let mut example_losses = losses.to_vec();
+    example_losses.resize(padded(losses.len()), POISON);
+    let mut means = [POISON; 4];
+    run_alone(
+        device,
+        &kernels::LOSS_MEAN,
+        &SIZE,
+        [1, 1, 1],
+        &mut [
+            bytes_of_mut(plan),
+            cast_slice_mut(&mut example_losses),
+            bytes_of_mut(cursor),
+            cast_slice_mut(&mut means),
+        ],
+    )
+    .unwrap();
+    assert!(means.iter().enumerate().all(|(place, mean)| mean.is_nan() != (place == slot)), "{means:?}");
+    means[slot]
+}
+
+#[test]
+fn mean_losses_are_those_of_plain_loops() {
+    let Some(mut device) = device() else { return };
+    for batch in [1, 5, 64, 255, 257, 1000, 20_001] {
+        let plan = BatchPlan { order: Order::Sampled, seed: 1, batch, examples: batch };
+        let losses = numbers(batch as usize, 1);
+        let found = mean_of(&mut device, &mut Plan::new(&plan, 3), &mut Cursor::at(plan.cursor(0)), &losses);
+        let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
+        let largest = losses.iter().fold(0.0f32, |largest, loss| largest.max(loss.abs()));
+        let difference = (f64::from(found) - sum / f64::from(batch)).abs();
+        assert!(difference < 1e-6 * f64::from(largest), "B {batch}: {found}, {difference}");
+    }
+}
 
 #[test]
 fn batches_are_those_of_the_host_bit_for_bit() {
@@ -33,7 +70,7 @@ fn batches_are_those_of_the_host_bit_for_bit() {
                         &mut device,
                         &kernels::DRAW_BATCH,
                         &[SIZE[0], ("ORDER", f64::from(order as u32))],
-                        for_each(batch as usize),
+                        for_each(3 * batch as usize),
                         &mut [
                             bytes_of_mut(&mut plan),
                             cast_slice_mut(&mut corpus.tokens().to_vec()),
@@ -50,24 +87,10 @@ fn batches_are_those_of_the_host_bit_for_bit() {
                         assert_eq!(context, corpus.context_of(example as usize), "{batches:?} step {step} lane {lane}");
                         assert_eq!(targets[lane], corpus.target_of(example as usize));
                     }
-                    let mut losses = [POISON; 4];
-                    let mut ones = vec![1.0f32; batch as usize];
                     cursor.next.slot = step as u32 % 4;
                     cursor.current = cursor.next;
-                    run_alone(
-                        &mut device,
-                        &kernels::LOSS_MEAN,
-                        &SIZE,
-                        [1, 1, 1],
-                        &mut [
-                            bytes_of_mut(&mut plan),
-                            cast_slice_mut(&mut ones),
-                            bytes_of_mut(&mut cursor),
-                            cast_slice_mut(&mut losses),
-                        ],
-                    )
-                    .unwrap();
-                    assert_eq!(losses[step as usize % 4], 1.0);
+                    let mean = mean_of(&mut device, &mut plan, &mut cursor, &vec![1.0; batch as usize]);
+                    assert_eq!(mean, 1.0);
                     let mut next = Cursor::at(batches.cursor(step + 1)).next;
                     next.slot = cursor.current.slot + 1;
                     // The epoch of the cursor counts modulo 2^32 on both sides.

@@ -24,7 +24,7 @@ struct Position {
     slot: u32,
 }
 
-// The first pass of a step copies `next` to `current`; the passes after it read `current`; the last one writes `next`.
+// The first pass of a step copies `next` to `current`; the passes after it read `current`; a later one writes `next`.
 // So no pass reads what it also writes, and nothing has to come from the host for each step.
 struct Cursor {
     current: Position,

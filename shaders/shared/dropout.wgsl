@@ -8,13 +8,13 @@ override DROPS: bool = true;
 struct Dropout {
     seed: u32,
     purpose: u32,
-    threshold: u32, // 0: nothing is dropped
+    threshold: u32, // 0: nothing is dropped, and `kept` is 1
     kept: f32,      // what the kept numbers are multiplied with
 }
 
 // What number `unit` of the `width` numbers of example `lane` of the batch is multiplied with in a step.
 fn kept_of(dropout: Dropout, step: u32, lane: u32, width: u32, unit: u32) -> f32 {
-    if !DROPS || dropout.threshold == 0u {
+    if !DROPS {
         return 1.0;
     }
     let place = lane * ((width + 1u) / 2u) + unit / 2u;

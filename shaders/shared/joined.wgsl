@@ -1,5 +1,7 @@
 // Passes that share a dispatch: how large their matrices are and where these lie, and which workgroups of a product's dispatch
 // make the product. The others come first: what they do takes longer, for each of them.
+// Loops of these passes begin at a number that differs from workgroup to workgroup, even where 0 would do: where a uniform says how
+// often a loop goes round, lavapipe writes it out, anew for each dispatch, in a millisecond.
 // Expects nothing of its includer. Strides and beginnings are multiples of 4 numbers, but for the embedding's.
 
 struct Joined {

@@ -20,6 +20,10 @@ const MOST: [usize; 3] = [2048, 512, 256];
 /// A measurement takes so long, or so many dispatches: the clock sees nothing shorter.
 const SECONDS: f64 = 0.004;
 const DISPATCHES: usize = 256;
+/// What takes longer is measured once: nobody waits for minutes to begin.
+const SHORT: f64 = 0.3;
+/// The two ways of the general path to take a step.
+pub(super) const WAYS: [&str; 2] = ["apart", "joined"];
 
 /// The fastest variant for training a network, or the first where the work is too small to tell.
 pub(super) fn for_training(device: &Device, shape: Shape, batch: usize) -> Result<Variant> {
@@ -50,31 +54,55 @@ fn choose(device: &Device, shape: Shape, batch: usize, measures: bool) -> Result
 /// Whether passes of the general path share dispatches, measured on whole steps; they do where the work is too small to tell,
 /// and where there is only one way to take a `step`.
 pub(super) fn joins(device: &Device, shape: Shape, feed: &Feed, step: impl Fn(bool) -> Result<Step>) -> Result<bool> {
-    const NAMES: [&str; 2] = ["apart", "joined"];
-    let key = step_key("step", shape, feed.batch());
-    if let Some(kept) = device.choice(&key).and_then(|name| NAMES.iter().position(|&known| known == name)) {
-        return Ok(kept == 1);
+    if let Some(kept) = kept_joins(device, shape, feed.batch()) {
+        return Ok(kept);
     }
-    if shape.step_flops(feed.batch()) < WORTHWHILE_STEP || !step(true)?.joined {
+    if shape.step_flops(feed.batch()) < WORTHWHILE_STEP {
         return Ok(true);
     }
-    // In turns, for a machine that is slower now and then.
-    let joins = tuning::fastest([true, false, true, false], |joins| {
-        let step = step(joins)?;
-        // The rates of a trial are 0.
-        feed.seek(device, 0, &[]);
-        repeated(|times| device.measure(&step.dispatches, times))
-    })?;
-    device.choose(&key, NAMES[usize::from(joins)]);
+    let seconds = |step: &Step| {
+        repeated(|times| {
+            // The rates of a trial are 0.
+            feed.seek(device, 0, &[]);
+            device.measure(&step.dispatches, times)
+        })
+    };
+    let joined = step(true)?;
+    if !joined.joined {
+        return Ok(true);
+    }
+    let together = seconds(&joined)?;
+    drop(joined);
+    let mut shortest = [seconds(&step(false)?)?, together];
+    // Once more in turns, for a machine that is slower now and then.
+    if together < SHORT {
+        for joins in [true, false] {
+            let shortest = &mut shortest[usize::from(joins)];
+            *shortest = shortest.min(seconds(&step(joins)?)?);
+        }
+    }
+    let joins = shortest[1] <= shortest[0];
+    device.choose(&step_key(shape, feed.batch()), WAYS[usize::from(joins)]);
     Ok(joins)
 }
 
-/// The key of a choice that whole steps decide.
-pub(super) fn step_key(path: &str, shape: Shape, batch: usize) -> String {
+/// What was found by such a measurement at some time.
+pub(super) fn kept_joins(device: &Device, shape: Shape, batch: usize) -> Option<bool> {
+    let name = device.choice(&step_key(shape, batch))?;
+    WAYS.iter().position(|&way| way == name).map(|way| way == 1)
+}
+
+/// The key of the choice between [`WAYS`].
+pub(super) fn step_key(shape: Shape, batch: usize) -> String {
+    format!("step {}", named(shape, batch))
+}
+
+/// A network and a batch in the key of a choice that whole steps decide.
+pub(super) fn named(shape: Shape, batch: usize) -> String {
     let Shape { vocabulary, context, embedding, hidden, direct, .. } = shape;
     let direct = if direct { " direct" } else { "" };
     let batch = batch.next_power_of_two();
-    format!("{path} V {vocabulary} n {context} d {embedding} h {hidden}{direct} B {batch}")
+    format!("V {vocabulary} n {context} d {embedding} h {hidden}{direct} B {batch}")
 }
 
 /// The product that is measured for a network and a batch.
@@ -115,8 +143,11 @@ fn time(device: &Device, variant: Variant, [rows, columns, inner]: [usize; 3]) -
 
 /// Seconds that something takes which `take` does so many times.
 fn repeated(take: impl Fn(usize) -> Result<f64>) -> Result<f64> {
-    // The first run may still compile.
-    take(1)?;
+    // The first run may still compile, but not for so long.
+    let first = take(1)?;
+    if first > 2.0 * SHORT {
+        return Ok(first);
+    }
     let mut times = 1;
     let mut seconds = take(times)?;
     while seconds < SECONDS && times < DISPATCHES {

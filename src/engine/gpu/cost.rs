@@ -3,7 +3,7 @@
 use super::cut::Cut;
 use super::device::WORKGROUP_BYTES;
 use super::layout::padded;
-use super::{Gpu, small};
+use super::{Gpu, choice, small};
 use crate::Result;
 use crate::engine::Recipe;
 use crate::engine::cost::{Bound, Cost, Memory, MemoryKind};
@@ -14,6 +14,8 @@ impl Gpu {
     pub(super) fn cost_of(&mut self, corpus: &Corpus, plan: BatchPlan, recipe: Recipe) -> Result<Cost> {
         let feed = self.feed(corpus, plan)?;
         let carried = self.carried(recipe)?;
+        let kept = choice::kept_joins(&self.device, self.model()?.shape, feed.batch());
+        self.general.joins = kept.unwrap_or(self.general.joins);
         let model = self.model()?;
         let step = self.step(&feed, &model.parameters, &carried)?;
         self.device.check()?;

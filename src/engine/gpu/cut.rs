@@ -71,9 +71,9 @@ impl Device {
         if self.is_software() && PASSES * columns.div_ceil(4 * 8) < self.rounds() { 8 } else { 256 }
     }
 
-    /// Workgroups that do something else beside those of a product, if there is work for so many, one turn each. Mesa's
-    /// llvmpipe goes through both branches of every `if`, so each of them goes through the product's code in vain, in 40
-    /// microseconds: there they take up to [`TURNS`] turns.
+    /// Workgroups that do something else beside those of a product, where there is work for so many. Mesa's llvmpipe goes
+    /// through both branches of every `if`, so each of them goes through the product's code in vain, in 40 microseconds:
+    /// there they are fewer, and take turns.
     pub(super) fn workgroups_beside(&self, needed: usize) -> usize {
         const FEWEST: usize = 4;
         if self.is_software() { needed.div_ceil(TURNS).max(FEWEST) } else { needed }

@@ -39,7 +39,7 @@ impl Kernel {
             return (Cow::Borrowed(self.source), constants.to_vec());
         }
         let size = |name| constants.iter().find(|(known, _)| *known == name).map_or(4, |(_, value)| *value as u32);
-        let overrides = constants.iter().copied().filter(|(name, _)| self.constants.contains(name)).collect();
+        let overrides = constants.iter().copied().filter(|(name, _)| !TILE.contains(name)).collect();
         (unrolled(self.source, size(TILE[0]), size(TILE[1])), overrides)
     }
 }
@@ -65,7 +65,7 @@ const SMALL_SIZES: &[&str] = &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "E
 /// Draws the batch of a step.
 pub const DRAW_BATCH: Kernel = Kernel {
     name: "draw_batch",
-    source: wgsl!("shared/random", "shared/batch", "shared/workgroup", "draw_batch"),
+    source: wgsl!("shared/random", "shared/batch", "shared/workgroup", "shared/draw", "draw_batch"),
     bindings: &[Uniform, Read, Read, Write, Write, Write],
     constants: &["WORKGROUP", "ORDER"],
     unrolled: false,
@@ -235,6 +235,7 @@ pub const HIDDEN_FORWARD: Kernel = Kernel {
         "shared/random",
         "shared/batch",
         "shared/workgroup",
+        "shared/draw",
         "shared/dropout",
         "shared/joined",
         "hidden_forward"

@@ -210,10 +210,10 @@ impl Gpu {
             };
             let joins = match general::steps_in_place(shape, recipe) {
                 true => choice::joins(device, shape, feed, step),
-                false => Ok(true),
+                false => Ok(false),
             };
-            // A device that has no room for a trial may have room for the training.
-            self.general = Way { product, joins: joins.or_else(|_| device.check().map(|()| true))? };
+            // A device that has no room for a trial may have room for the training, with passes apart.
+            self.general = Way { product, joins: joins.or_else(|_| device.check().map(|()| false))? };
         }
         Ok(())
     }

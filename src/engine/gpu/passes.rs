@@ -77,7 +77,7 @@ impl<'a> Passes<'a> {
     /// The batch of a step.
     pub(super) fn draw(&self, batch: usize, buffers: [&Buffer; 6]) -> Result<Dispatch> {
         let parts = buffers.map(Buffer::all);
-        self.pass(&kernels::DRAW_BATCH, &[], &parts, &[self.feed.order()], self.for_each(batch))
+        self.pass(&kernels::DRAW_BATCH, &[], &parts, &[self.feed.order()], self.for_each(batch * self.feed.context()))
     }
 
     /// The rows that a part of the table has of a chunk's contexts.
@@ -224,6 +224,8 @@ impl<'a> Passes<'a> {
         let row_sums = layout == Layout::LeftTransposed;
         let (mut constants, [x, y, z]) =
             self.variant.cut(&product, Form { layout, outcome: Outcome::Stepped, bias: false, row_sums });
+        // What becomes of the sums is the kernel's own.
+        constants.retain(|(name, _)| !["RESULT", "BIAS"].contains(name));
         constants.extend(beside.drops.map(drops));
         let kernel = self.variant.of(beside.kernel);
         let pipeline = self.device.pipeline(kernel, &constants)?;

@@ -39,24 +39,24 @@ pub(super) fn unfit(shape: Shape, batch: usize, recipe: &Recipe, most_rounds: u3
 }
 
 /// Comparisons of a step from which a software device takes the general path: see [`pays`].
-const MOST_COMPARISONS: usize = 3 << 18;
+const MOST_COMPARISONS: usize = 3 << 17;
 
 /// Whether this path is the faster one where it can be taken. The two paths add in different orders, so the choice changes
 /// the last bits of a run: it is a rule of what the run is, never a measurement of the moment, and a resumed run goes on as it
 /// began.
 ///
 /// Here every number of the embedding looks at every token of the batch ([`comparisons`]). A GPU makes millions of
-/// them in a microsecond, while the general path starts a dozen dispatches, one after the other. On lavapipe (two cores)
-/// these start in 0.6 ms, and a comparison takes 0.85 ns. Measured there, time of the general path over that of this one:
+/// them in a microsecond, while the general path starts six dispatches, one after the other. On lavapipe (two cores)
+/// these start in 0.3 ms, and a comparison takes 0.85 ns. Measured there, time of the general path over that of this one:
 ///
 /// | V, n, d, h | B 8 | 32 | 128 | 256 |
 /// | --- | --- | --- | --- | --- |
-/// | 27, 3, 10, 200 | 4.17 | 2.59 | 1.44 | 1.16 |
-/// | 27, 8, 24, 200 | 2.41 | 1.26 | 1.17 | 0.82, beyond |
-/// | 60, 5, 16, 400 | 2.00 | 1.49 | 0.93 | 0.74, beyond |
-/// | 250, 3, 10, 150 | 1.71 | 1.51 | 0.83, beyond | 0.76, beyond |
-/// | 250, 4, 30, 100 | 1.12 | 0.75, beyond | 0.61, beyond | 0.53, beyond |
-/// | 500, 4, 16, 90 | 1.38 | 0.69, beyond | 0.51, beyond | 0.44, beyond |
+/// | 27, 3, 10, 200 | 2.53 | 2.42 | 1.58 | 1.49 |
+/// | 27, 8, 24, 200 | 2.10 | 1.56 | unfit | unfit |
+/// | 60, 5, 16, 400 | 1.55 | 1.59 | unfit | unfit |
+/// | 250, 3, 10, 150 | 1.34 | 1.20 | unfit | unfit |
+/// | 250, 4, 30, 100 | 0.87 | 0.71, beyond | unfit | unfit |
+/// | 500, 4, 16, 90 | 1.28 | 0.73, beyond | unfit | unfit |
 pub(super) fn pays(on_software: bool, shape: Shape, batch: usize) -> bool {
     !on_software || comparisons(shape, batch) <= MOST_COMPARISONS
 }
@@ -162,7 +162,7 @@ pub(super) struct Small<'a> {
 impl Small<'_> {
     /// The fastest variant, as it was measured at some time. Without such a choice it is measured now.
     pub(super) fn chosen(&self) -> Result<Variant> {
-        let key = choice::step_key("small", self.shape, self.feed.batch());
+        let key = key(self.shape, self.feed.batch());
         let kept = self.device.choice(&key);
         if let Some(variant) = Variant::ALL.into_iter().find(|variant| Some(variant.name()) == kept) {
             return Ok(variant);
@@ -296,6 +296,11 @@ impl Alone {
         let groups = batch.div_ceil(EXAMPLES).next_power_of_two();
         Alone { workgroup, parts: (workgroup / groups).max(1) }
     }
+}
+
+/// The key of the choice of a variant.
+pub(super) fn key(shape: Shape, batch: usize) -> String {
+    format!("small {}", choice::named(shape, batch))
 }
 
 /// Invocations of `small_parameters_tiled.wgsl`: tiles of weights, quads of biases and of the embedding, and one that has

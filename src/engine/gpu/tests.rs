@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::cut::Cut;
-use super::small::Variant;
+use super::small::{self, Variant};
 use super::{Gpu, Path, VARIANTS, choice};
 use crate::check::{built_in_cases, expected_of_reference};
 use crate::engine::cpu::Cpu;
@@ -311,7 +311,7 @@ fn variants_of_the_small_path_give_the_same_bits() {
     {
         let run = |variant: Variant| {
             let mut gpu = engine(Path::Small, true)?;
-            gpu.device.choose(&choice::step_key("small", shape, batch as usize), &variant.name());
+            gpu.device.choose(&small::key(shape, batch as usize), &variant.name());
             let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
             gpu.load(&parameters(shape)).unwrap();
             let plan = BatchPlan { order: Order::Shuffled, seed: 4, batch, examples: corpus.len() as u32 };

@@ -93,7 +93,7 @@ impl General<'_> {
         ];
         // Rows of workgroups must be left for what runs beside a product.
         let cut = self.cut.blocks(self.device, self.placed(EMBEDDING_WEIGHT))?.len() > 1
-            || shape.vocabulary > MOST_WORKGROUPS as usize * SMALLEST_TILE as usize / 2;
+            || shape.vocabulary.max(shape.hidden) > MOST_WORKGROUPS as usize * SMALLEST_TILE as usize / 2;
         if cut
             || self.rounds(parts) > self.device.rounds() as usize
             || words.iter().any(|&words| words > self.device.binding_words())
@@ -133,7 +133,13 @@ impl General<'_> {
         let occurrences = count * context;
         let quads = |numbers: usize| numbers.div_ceil(4);
         let share = |things: usize| things.div_ceil(invocations);
-        let forward = EXAMPLES * (context + inputs) + quads(hidden).div_ceil(64) * quads(inputs);
+        // Threefry's rounds, and those of the permutation that draws an example.
+        const DRAW: usize = 64;
+        let workgroup = self.device.workgroup() as usize;
+        let rounds = |things: usize, each: usize| things.div_ceil(workgroup) * each;
+        let forward = rounds(EXAMPLES * context, DRAW)
+            + rounds(EXAMPLES * quads(inputs), 1)
+            + rounds(quads(hidden), 1 + quads(inputs));
         let links = turns * (quads(occurrences) + 3) + quads(count);
         let back_to_units = share(EXAMPLES * quads(hidden)) * (1 + parts[0]);
         let back_to_input = share(quads(inputs)) * (1 + quads(hidden) + EXAMPLES * parts[1]);
@@ -309,15 +315,18 @@ mod tests {
         let orders = [Order::Shuffled, Order::Sampled, Order::Sequential].into_iter().cycle();
         let recipes = [Recipe::default(), drops].into_iter().cycle();
         // Thousands of occurrences of a token.
-        let two = Shape { vocabulary: 2, context: 3, embedding: 12, hidden: 5, ..ODD };
-        let cases = [(many, 70), (ODD, 13), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (many, 300), (two, 1200)];
+        let two = Shape { vocabulary: 2, context: 5, embedding: 12, hidden: 5, ..ODD };
+        // More units than a workgroup takes at once.
+        let tall = Shape { vocabulary: 1801, hidden: 301, direct: false, ..many };
+        let cases =
+            [(many, 70), (ODD, 13), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (tall, 33), (many, 300), (two, 2000)];
         let products = VARIANTS.into_iter().cycle();
         for ((((shape, batch), product), recipe), order) in cases.into_iter().zip(products).zip(recipes).zip(orders) {
             let run = |joins: bool| {
                 let mut gpu = engine(Path::General, true)?;
                 gpu.device.choose(&choice::key(choice::measured_sizes(shape, batch as usize)), product.name);
-                let name = ["apart", "joined"][usize::from(joins)];
-                gpu.device.choose(&choice::step_key("step", shape, batch as usize), name);
+                let way = choice::WAYS[usize::from(joins)];
+                gpu.device.choose(&choice::step_key(shape, batch as usize), way);
                 let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
                 gpu.load(&parameters(shape)).unwrap();
                 let plan = BatchPlan { order, seed: 4, batch, examples: corpus.len() as u32 };
