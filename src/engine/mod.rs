@@ -48,7 +48,7 @@ impl Hardware {
 pub struct Kernels {
     /// The way that a step goes: `small` or `general`.
     pub path: &'static str,
-    /// Of the variants of that way, the one that was measured to be the fastest.
+    /// Of the variants of that way, the one that was measured to be the fastest, or the first where nothing is measured.
     pub variant: String,
 }
 

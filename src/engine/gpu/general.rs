@@ -1,5 +1,5 @@
 //! The general path: a dispatch for each pass, for networks of any shape that the device can hold and for every update
-//! rule. The batch is taken in chunks, and the vocabulary's matrices in blocks of rows, where one binding is too small
+//! rule; plain steps of those that need no cut in six (`joined.rs`). The batch is taken in chunks, and the vocabulary's matrices in blocks of rows, where one binding is too small
 //! (`cut.rs`); gradients of later chunks are added to those of earlier ones, and the parameters change once.
 
 mod backward;
@@ -226,7 +226,7 @@ impl<'a> General<'a> {
     }
 }
 
-/// How a step is taken; all ways give the same bits.
+/// How a step is taken; all ways give the same bits (tested on lavapipe).
 #[derive(Clone, Copy)]
 pub(super) struct Way {
     /// How matrix products are made.

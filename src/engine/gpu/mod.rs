@@ -8,12 +8,12 @@
 //! | `device` | buffers, submissions, and the only waits |
 //! | `pipelines`, `recording` | compiled kernels; commands on their way to the device |
 //! | [`kernels`], `unroll` | the table of the WGSL kernels, and how lines of some stand for several |
-//! | [`product`], `choice` | the ways to make matrix products, and which is the fastest here |
+//! | [`product`], `choice` | the ways to make matrix products and to take a step, and which is the fastest here |
 //! | [`uniforms`] | the structs that kernels read |
 //! | `layout` | where the parameters lie on the device |
 //! | `carried` | what the update rule carries from step to step |
 //! | `feed` | corpus, plan, cursor and rings on the device |
-//! | `passes`, `general`, `cut` | the general path: a dispatch a pass, in chunks and blocks where bindings are small |
+//! | `passes`, `general`, `cut` | the general path: a dispatch a pass, or six a step; in chunks and blocks where bindings are small |
 //! | `evaluation` | a corpus forward |
 //! | `small` | the small path: two dispatches a step, or one for several, in variants of which the fastest is taken |
 //! | `cost` | what a training takes, without training |
@@ -88,7 +88,7 @@ pub enum Path {
     Automatic,
     /// Two dispatches a step, or one for several.
     Small,
-    /// A dispatch for each pass.
+    /// A dispatch for each pass, or passes that share dispatches.
     General,
 }
 
