@@ -13,6 +13,9 @@ use crate::model::Shape;
 
 /// Operations of a training step from which a choice pays for its measurement, since many steps are taken.
 const WORTHWHILE_STEP: f64 = 1e8;
+/// The same for the choice of the way through a step: where the hidden layer is most of it, lavapipe takes `wide` three
+/// times as fast apart.
+const WORTHWHILE_WAYS: f64 = 1e7;
 /// Operations of an evaluation from which it does: seconds of a slow device.
 const WORTHWHILE_EVALUATION: f64 = 1e11;
 /// The measured product, at most: rows, columns, summands. On a slow device it takes some ten milliseconds.
@@ -57,7 +60,7 @@ pub(super) fn joins(device: &Device, shape: Shape, feed: &Feed, step: impl Fn(bo
     if let Some(kept) = kept_joins(device, shape, feed.batch()) {
         return Ok(kept);
     }
-    if shape.step_flops(feed.batch()) < WORTHWHILE_STEP {
+    if shape.step_flops(feed.batch()) < WORTHWHILE_WAYS {
         return Ok(true);
     }
     let seconds = |step: &Step| {
