@@ -13,11 +13,11 @@ use crate::model::Shape;
 
 /// Operations of a training step from which a choice pays for its measurement, since many steps are taken.
 const WORTHWHILE_STEP: f64 = 1e8;
-/// The same for the choice of the way through a step: where the hidden layer is most of it, lavapipe takes `wide` three
-/// times as fast apart.
-const WORTHWHILE_WAYS: f64 = 1e7;
 /// Operations of an evaluation from which it does: seconds of a slow device.
 const WORTHWHILE_EVALUATION: f64 = 1e11;
+/// Operations of a step from which the choice of the way through it does: where the hidden layer is most of it, lavapipe
+/// takes `wide` three times as fast apart.
+const WORTHWHILE_WAYS: f64 = 1e7;
 /// The measured product, at most: rows, columns, summands. On a slow device it takes some ten milliseconds.
 const MOST: [usize; 3] = [2048, 512, 256];
 /// A measurement takes so long, or so many dispatches: the clock sees nothing shorter.
