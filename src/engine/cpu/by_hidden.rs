@@ -30,6 +30,8 @@ use super::vector::Vector;
 pub(super) struct Share {
     pub(super) blocks: Range<usize>,
     pub(super) columns: Range<usize>,
+    /// Whether the blocks go to the threads in pairs.
+    pub(super) pairs: bool,
 }
 
 impl Share {
@@ -38,10 +40,16 @@ impl Share {
         if layout.blocks == 0 {
             let lines = part(layout.hidden_stride.div_ceil(LANES), index, threads);
             let columns = lines.start * LANES..(lines.end * LANES).min(layout.hidden_stride);
-            return Share { blocks: 0..0, columns };
+            return Share { blocks: 0..0, columns, pairs: false };
         }
         let blocks = part(layout.blocks, index, threads);
-        Share { columns: layout.columns_of(blocks.clone()), blocks }
+        Share { columns: layout.columns_of(blocks.clone()), blocks, pairs: in_pairs(layout, threads) }
+    }
+
+    /// Where what a block adds is summed, and how: a thread that has both blocks of a pair leaves their sum in the place of
+    /// the first, so that half as much goes between threads.
+    fn place_of(&self, block: usize) -> (usize, Change<'static>) {
+        if self.pairs && block % 2 == 1 { (block - 1, Change::Add) } else { (block, Change::Write) }
     }
 
     /// For each block, its columns among those of the share, of which the first `most` of the layer count.
@@ -51,6 +59,42 @@ impl Share {
             let columns = layout.columns_of(block..block + 1);
             (block, columns.start - first..columns.end.min(most) - first)
         })
+    }
+}
+
+/// Whether so many threads have the blocks of hidden units in pairs.
+pub(super) fn in_pairs(layout: Layout, threads: usize) -> bool {
+    layout.blocks > 1 && (0..threads).all(|index| part(layout.blocks, index, threads).start.is_multiple_of(2))
+}
+
+/// The sum of what the blocks add to the numbers from a place on, pair after pair; what a pair adds is summed first, by the
+/// thread that has it or here.
+///
+/// # Safety
+/// The numbers of every block lie within the terms: from one block's to the next one's are `stride` numbers.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) unsafe fn sum_of_blocks<V: Vector>(
+    terms: &[f32],
+    stride: usize,
+    place: usize,
+    blocks: usize,
+    in_pairs: bool,
+) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let term = |block: usize| {
+            debug_assert!(block * stride + place + V::LANES <= terms.len());
+            V::load(terms.as_ptr().add(block * stride + place))
+        };
+        let pair = |first: usize| {
+            if in_pairs || first + 1 == blocks { term(first) } else { term(first).add(term(first + 1)) }
+        };
+        let mut sum = pair(0);
+        for first in (2..blocks).step_by(2) {
+            sum = sum.add(pair(first));
+        }
+        sum
     }
 }
 
@@ -85,7 +129,8 @@ pub(super) unsafe fn logits_forward<I: InstructionSet>(
                 stride,
             });
             for (block, own) in share.blocks(layout, shape.hidden + 1) {
-                let first = (block * chunks + chunk) * batch * stride;
+                let (place, change) = share.place_of(block);
+                let first = (place * chunks + chunk) * batch * stride;
                 let units = home.units.part(&own);
                 I::call(Product {
                     left: Left::Rows { values: units.read(0..batch), stride: units.stride },
@@ -96,7 +141,7 @@ pub(super) unsafe fn logits_forward<I: InstructionSet>(
                     columns: count,
                     out: activations.logits_blocks.write_numbers(first..first + batch * stride).into(),
                     out_stride: stride,
-                    change: Change::Write,
+                    change,
                 });
             }
         }
@@ -114,6 +159,7 @@ pub(super) unsafe fn softmax_cross_entropy<I: InstructionSet>(
     scratch: &Scratch,
     activations: &Activations,
     examples: Range<usize>,
+    in_pairs: bool,
     scale: f32,
 ) {
     let layout = read.layout;
@@ -132,6 +178,7 @@ pub(super) unsafe fn softmax_cross_entropy<I: InstructionSet>(
                 terms: &terms[first..],
                 block_stride: chunks * batch * stride,
                 blocks,
+                in_pairs,
             });
             I::call(Exponentials {
                 logits,
@@ -159,13 +206,14 @@ pub(super) unsafe fn softmax_cross_entropy<I: InstructionSet>(
     }
 }
 
-/// The sum of what the blocks add, in their order.
+/// The sum of what the blocks add.
 struct BlockSums<'a> {
     logits: &'a mut [f32],
     terms: &'a [f32],
     /// Numbers from one block's term to the next block's.
     block_stride: usize,
     blocks: usize,
+    in_pairs: bool,
 }
 
 impl Job for BlockSums<'_> {
@@ -174,16 +222,13 @@ impl Job for BlockSums<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let BlockSums { logits, terms, block_stride, blocks } = self;
+        let BlockSums { logits, terms, block_stride, blocks, in_pairs } = self;
+        assert!((blocks - 1) * block_stride + logits.len() <= terms.len());
         for (place, logits) in logits.chunks_exact_mut(LANES).enumerate() {
-            let term = |block: usize| &terms[block * block_stride + place * LANES..][..LANES];
-            // SAFETY: each slice has that many numbers.
+            // SAFETY: the last block's numbers were compared with the length.
             unsafe {
-                let mut sum = I::Full::load(term(0).as_ptr());
-                for block in 1..blocks {
-                    sum = sum.add(I::Full::load(term(block).as_ptr()));
-                }
-                sum.store(logits.as_mut_ptr());
+                sum_of_blocks::<I::Full>(terms, block_stride, place * LANES, blocks, in_pairs)
+                    .store(logits.as_mut_ptr());
             }
         }
     }
@@ -256,7 +301,8 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                 });
             }
             for (block, own) in share.blocks(layout, shape.hidden) {
-                let before = block * activations.pairs;
+                let (place, change) = share.place_of(block);
+                let before = place * activations.pairs;
                 let out = (before + here.start) * position_stride..(before + here.end) * position_stride;
                 let out = activations.d_input_parts.write_numbers(out);
                 if by_dots {
@@ -269,6 +315,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                         columns: own,
                         out,
                         out_stride: position_stride,
+                        adds: matches!(change, Change::Add),
                     });
                 } else {
                     I::call(Product {
@@ -280,7 +327,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                         columns: position_stride,
                         out: out.into(),
                         out_stride: position_stride,
-                        change: Change::Write,
+                        change,
                     });
                 }
             }

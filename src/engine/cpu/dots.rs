@@ -21,6 +21,8 @@ pub(super) struct Dots<'a> {
     /// [.., out stride].
     pub(super) out: &'a mut [f32],
     pub(super) out_stride: usize,
+    /// Whether the sums are added to what is there.
+    pub(super) adds: bool,
 }
 
 impl Job for Dots<'_> {
@@ -28,10 +30,11 @@ impl Job for Dots<'_> {
 
     #[inline(always)]
     fn run<I: InstructionSet>(self) {
-        let Dots { left, left_stride, right, right_stride, rows, columns, out, out_stride } = self;
+        let Dots { left, left_stride, right, right_stride, rows, columns, out, out_stride, adds } = self;
         // Two left rows with two right ones, for as many sums that do not wait for each other.
         for (left, out) in left.chunks(2 * left_stride).zip(out.chunks_mut(2 * out_stride)) {
-            let mut tile = Tile { left, left_stride, right, right_stride, columns: columns.clone(), out, out_stride };
+            let mut tile =
+                Tile { left, left_stride, right, right_stride, columns: columns.clone(), out, out_stride, adds };
             let mut row = 0;
             while row < rows {
                 row += match (left.len() > left_stride, rows - row) {
@@ -54,6 +57,7 @@ struct Tile<'a> {
     columns: Range<usize>,
     out: &'a mut [f32],
     out_stride: usize,
+    adds: bool,
 }
 
 /// A vector from here has ones first, then zeros.
@@ -72,7 +76,7 @@ impl Tile<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn sums<V: Vector, const L: usize, const R: usize>(&mut self, row: usize) -> usize {
-        let Tile { left, left_stride, right, right_stride, ref columns, ref mut out, out_stride } = *self;
+        let Tile { left, left_stride, right, right_stride, ref columns, ref mut out, out_stride, adds } = *self;
         let end = columns.end.next_multiple_of(LANES);
         assert!(V::LANES == LANES && columns.start.is_multiple_of(LANES) && end <= left_stride);
         assert!(left.len() >= L * left_stride && (row + R - 1) * right_stride + end <= right.length);
@@ -99,7 +103,7 @@ impl Tile<'_> {
         }
         for (l, sums) in sums.iter().enumerate() {
             for (sum, out) in sums.iter().zip(&mut out[l * out_stride + row..][..R]) {
-                *out = sum.sum();
+                *out = if adds { *out + sum.sum() } else { sum.sum() };
             }
         }
         R
@@ -115,7 +119,7 @@ mod tests {
     proptest! {
         #[test]
         fn they_are_what_loops_give(
-            count in 1usize..6, rows in 1usize..6, first in 0usize..3, length in 1usize..60, more in 0usize..3,
+            count in 1usize..6, rows in 1usize..6, first in 0usize..3, length in 1usize..60, more in 0usize..3, adds: bool,
         ) {
             let columns = LANES * first..LANES * first + length;
             let left_stride = columns.end.next_multiple_of(LANES) + 8 * more;
@@ -127,12 +131,13 @@ mod tests {
                 let mut out = vec![9.0; count * out_stride];
                 dispatch(level, Dots {
                     left: &left, left_stride, right: right[..].into(), right_stride, rows, columns: columns.clone(),
-                    out: &mut out, out_stride,
+                    out: &mut out, out_stride, adds,
                 });
                 for (place, &found) in out.iter().enumerate() {
                     let (l, r) = (place / out_stride, place % out_stride);
                     let product = |c: usize| left[l * left_stride + c] * right[r * right_stride + c];
-                    let expected = if r < rows { columns.clone().map(product).sum() } else { 9.0 };
+                    let before = if adds { 9.0 } else { 0.0 };
+                    let expected = if r < rows { before + columns.clone().map(product).sum::<f32>() } else { 9.0 };
                     prop_assert!((found - expected).abs() < 1e-4, "{} {} {}", place, found, expected);
                 }
             }

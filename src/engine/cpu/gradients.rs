@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
-use super::by_hidden::{self, Share};
+use super::by_hidden::{self, Share, sum_of_blocks};
 use super::by_word;
 use super::hidden::PairSums;
 use super::home::Home;
@@ -80,7 +80,8 @@ pub(super) unsafe fn gradients_of_batch<I: InstructionSet>(
             rows.fill(0.0);
         }
         let own = part(layout.shape.vocabulary, index, threads);
-        I::call(Occurrences { layout, batch, own, rows, factor: 1.0 });
+        let in_pairs = by_hidden::in_pairs(layout, threads);
+        I::call(Occurrences { layout, batch, own, rows, factor: 1.0, in_pairs });
     }
 }
 
@@ -335,6 +336,8 @@ pub(super) struct Occurrences<'a, 'b> {
     /// [own tokens, embedding stride].
     pub(super) rows: &'a mut [f32],
     pub(super) factor: f32,
+    /// Whether the blocks of hidden units, where threads share them out, are summed in pairs.
+    pub(super) in_pairs: bool,
 }
 
 impl Job for Occurrences<'_, '_> {
@@ -343,7 +346,7 @@ impl Job for Occurrences<'_, '_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let Occurrences { layout, batch: Batch { activations, scratch, .. }, own, rows, factor } = self;
+        let Occurrences { layout, batch: Batch { activations, scratch, .. }, own, rows, factor, in_pairs } = self;
         let Layout { shape, embedding_stride, position_stride, parts, blocks, .. } = layout;
         let (pairs, embedding): (&Pairs, usize) = (&scratch.pairs, shape.embedding);
         let most = activations.pairs;
@@ -369,11 +372,18 @@ impl Job for Occurrences<'_, '_> {
                 let row = &mut rows[(token - own.start) * embedding_stride..][..embedding];
                 for (block, row) in row.chunks_mut(I::Half::LANES).enumerate() {
                     let place = pair * position_stride + block * I::Half::LANES;
-                    let mut sum = I::Half::splat(0.0);
-                    for part in d_input.chunks(most * position_stride).chain(d_parts.chunks(most * position_stride)) {
-                        // SAFETY: the slice has that many numbers.
-                        sum = sum.add(unsafe { I::Half::load(part[place..][..I::Half::LANES].as_ptr()) });
-                    }
+                    let sum = if blocks > 0 {
+                        // SAFETY: every block has that many numbers for each pair.
+                        unsafe { sum_of_blocks::<I::Half>(d_parts, most * position_stride, place, blocks, in_pairs) }
+                    } else {
+                        let mut sum = I::Half::splat(0.0);
+                        for part in d_input.chunks(most * position_stride).chain(d_parts.chunks(most * position_stride))
+                        {
+                            // SAFETY: the slice has that many numbers.
+                            sum = sum.add(unsafe { I::Half::load(part[place..][..I::Half::LANES].as_ptr()) });
+                        }
+                        sum
+                    };
                     let mut gradient = [0.0; LANES / 2];
                     // SAFETY: it has room for half the lanes.
                     unsafe { sum.store(gradient.as_mut_ptr()) };

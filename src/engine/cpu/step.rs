@@ -82,7 +82,7 @@ impl Turn<'_> {
                 timer.end(Pass::LogitsForward);
                 barrier.wait(index);
                 timer.end(Pass::Wait);
-                by_hidden::softmax_cross_entropy::<I>(read, scratch, activations, own, scale);
+                by_hidden::softmax_cross_entropy::<I>(read, scratch, activations, own, share.pairs, scale);
                 timer.end(Pass::SoftmaxCrossEntropy);
                 barrier.wait(index);
                 timer.end(Pass::Wait);

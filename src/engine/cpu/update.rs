@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::by_hidden::in_pairs;
 use super::gradients::{Batch, Decay, Occurrences, Purpose, gradients_of_batch, weights_of_batch};
 use super::lanes::InstructionSet;
 use super::network::Network;
@@ -144,7 +145,9 @@ impl Carried {
                             |value| *value *= keeps,
                         );
                     }
-                    I::call(Occurrences { layout: network.layout, batch, own, rows, factor: -factors.rate });
+                    let (layout, factor) = (network.layout, -factors.rate);
+                    let in_pairs = in_pairs(layout, threads);
+                    I::call(Occurrences { layout, batch, own, rows, factor, in_pairs });
                 }
                 Some(gradients) => {
                     gradients_of_batch::<I>(network, gradients, batch, barrier, whose);
