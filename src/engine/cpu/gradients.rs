@@ -74,7 +74,7 @@ pub(super) unsafe fn gradients_of_batch<I: InstructionSet>(
     unsafe {
         weights_of_batch::<I>(network, to, batch, Purpose::Gradient, (index, threads));
         // Where the embeddings are the output weights, their gradient was written by whoever has the chunk.
-        barrier.wait(index);
+        barrier.arrive_and_wait(index);
         let rows = to.embedding.write_numbers(to.matrices()[0].numbers(index, threads));
         if !layout.shape.tied {
             rows.fill(0.0);

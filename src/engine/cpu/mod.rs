@@ -293,6 +293,9 @@ impl Job for Worker<'_> {
             batches.take::<I>(scratch);
             scratch.pairs.set(&scratch.contexts, masks[0].is_on());
             timer.end(Pass::Draw);
+            // For the step before.
+            barrier.wait(index);
+            timer.end(Pass::Wait);
             // SAFETY: all threads are here between the same barriers.
             unsafe {
                 turn.examples::<I>(scratch, &share, step, &mut timer);
@@ -302,9 +305,8 @@ impl Job for Worker<'_> {
                     losses[place] = mean_of_batch(numbers(activations.losses.read()), batch) as f32;
                 }
             }
+            barrier.arrive(index);
             timer.end(Pass::ParametersUpdate);
-            barrier.wait(index);
-            timer.end(Pass::Wait);
         }
         if let Some(own) = own {
             // SAFETY: as above.

@@ -58,7 +58,7 @@ impl Turn<'_> {
                 let (result, width) = (&activations.input_mask, shape.input());
                 let (mask, examples) = (masks[0], own.clone());
                 I::call(DrawMask { mask, step, examples, columns: 0..width, width, result, stride: width });
-                barrier.wait(index);
+                barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
                 embedding_gather(read, scratch, result.read_numbers(0..batch * width));
             } else {
@@ -80,18 +80,18 @@ impl Turn<'_> {
                     by_hidden::logits_forward::<I>(layout, &home, scratch, activations, share);
                 }
                 timer.end(Pass::LogitsForward);
-                barrier.wait(index);
+                barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
                 by_hidden::softmax_cross_entropy::<I>(read, scratch, activations, own, share.pairs, scale);
                 timer.end(Pass::SoftmaxCrossEntropy);
-                barrier.wait(index);
+                barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
                 if !share.columns.is_empty() {
                     by_hidden::backward::<I>(layout, &home, scratch, activations, share, share_kept, timer);
                 }
                 return;
             }
-            barrier.wait(index);
+            barrier.arrive_and_wait(index);
             timer.end(Pass::Wait);
             match activations.across {
                 Some(across) => {
@@ -100,7 +100,7 @@ impl Turn<'_> {
                 None => output_layer::<I>(read, scratch, activations, timer, (index, threads)),
             }
             if layout.parts > 1 {
-                barrier.wait(index);
+                barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
             }
             let (targets, hidden) = (&scratch.targets, (shape.hidden > 0).then_some(share_kept));
@@ -111,14 +111,14 @@ impl Turn<'_> {
                 }
             }
             timer.end(Pass::HiddenBackward);
-            barrier.wait(index);
+            barrier.arrive_and_wait(index);
             timer.end(Pass::Wait);
             if shape.hidden > 0 {
                 let own = part(scratch.pairs.len(), index, threads);
                 input_backward::<I>(read, scratch, activations, own);
             }
             timer.end(Pass::InputBackward);
-            barrier.wait(index);
+            barrier.arrive_and_wait(index);
             timer.end(Pass::Wait);
         }
     }

@@ -193,14 +193,21 @@ impl Barrier {
         }
     }
 
-    /// Returns when every thread has called it, each with its own index. Panics if another thread has panicked.
+    /// Says that this thread has come, with its own index. What it does before [`Barrier::wait`] hides the time that this
+    /// news, and what it wrote, takes to the others.
+    pub(super) fn arrive(&self, index: usize) {
+        if self.flags.len() > 1 {
+            let own = &self.flags[index].0;
+            own.store(own.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        }
+    }
+
+    /// Returns when every thread has arrived as often as this one. Panics if another thread has panicked.
     pub(super) fn wait(&self, index: usize) {
         if self.flags.len() == 1 {
             return;
         }
-        let own = &self.flags[index].0;
-        let meeting = own.load(Ordering::Relaxed).wrapping_add(1);
-        own.store(meeting, Ordering::Release);
+        let meeting = self.flags[index].0.load(Ordering::Relaxed);
         for other in &self.flags {
             let mut turns = 0u32;
             // Another thread is at this meeting, one behind, or already on its way to the next.
@@ -214,6 +221,12 @@ impl Barrier {
                 }
             }
         }
+    }
+
+    /// Returns when every thread has called it, each with its own index. Panics if another thread has panicked.
+    pub(super) fn arrive_and_wait(&self, index: usize) {
+        self.arrive(index);
+        self.wait(index);
     }
 
     /// While it lives, a panic of its thread breaks the barrier instead of leaving the others waiting for ever.
@@ -247,9 +260,9 @@ mod tests {
                 scope.spawn(move || {
                     for round in 1..=1000 {
                         count.fetch_add(1, Ordering::Relaxed);
-                        barrier.wait(index);
+                        barrier.arrive_and_wait(index);
                         assert_eq!(count.load(Ordering::Relaxed), 3 * round);
-                        barrier.wait(index);
+                        barrier.arrive_and_wait(index);
                     }
                 });
             }
@@ -261,7 +274,7 @@ mod tests {
         let barrier = Barrier::new(2);
         let result = std::panic::catch_unwind(|| {
             std::thread::scope(|scope| {
-                scope.spawn(|| barrier.wait(0));
+                scope.spawn(|| barrier.arrive_and_wait(0));
                 scope.spawn(|| {
                     let _guard = barrier.guard();
                     panic!("planted");

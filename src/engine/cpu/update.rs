@@ -131,9 +131,17 @@ impl Carried {
             match &self.gradients {
                 None => {
                     let purpose = Purpose::Step { rate: factors.rate, decay: &self.decay };
+                    // What comes back to the embeddings is in parts until here.
+                    let in_parts = network.layout.shape.direct || network.layout.blocks > 0;
+                    if network.layout.blocks > 0 {
+                        // It was written before, and a thread's weights are its own.
+                        barrier.arrive(index);
+                    }
                     weights_of_batch::<I>(network, network, batch, purpose, whose);
-                    // What comes back to the embeddings was in parts until here.
-                    if network.layout.shape.direct || network.layout.blocks > 0 {
+                    if network.layout.shape.direct {
+                        barrier.arrive(index);
+                    }
+                    if in_parts {
                         barrier.wait(index);
                     }
                     let own = part(network.layout.shape.vocabulary, index, threads);
@@ -151,7 +159,7 @@ impl Carried {
                 }
                 Some(gradients) => {
                     gradients_of_batch::<I>(network, gradients, batch, barrier, whose);
-                    barrier.wait(index);
+                    barrier.arrive_and_wait(index);
                     let clip = self.clip_factor(gradients, barrier, whose);
                     self.apply_rule::<I>(network, gradients, factors, clip, whose);
                 }
@@ -159,7 +167,7 @@ impl Carried {
             if let Some(average) = &self.average {
                 if self.gradients.is_none() {
                     // Rows were stepped by others than those who average them.
-                    barrier.wait(index);
+                    barrier.arrive_and_wait(index);
                 }
                 let keeps = self.recipe.average_keeps(factors.step);
                 for (to, from) in average.matrices().into_iter().zip(network.matrices()) {
@@ -195,7 +203,7 @@ impl Carried {
             }
             first += matrix.count;
         }
-        barrier.wait(index);
+        barrier.arrive_and_wait(index);
         // SAFETY: nobody writes the sums before the next step's barriers.
         let norm = unsafe { self.row_squares.read().iter().sum::<f64>() }.sqrt();
         if norm > most { (most / norm) as f32 } else { 1.0 }
