@@ -21,82 +21,9 @@ use super::network::{Layout, Read};
 use super::output::Finish;
 use super::panel::Panel;
 use super::product::{Change, Left, Product};
+use super::share::{Share, sum_of_blocks};
 use super::softmax::{Exponentials, Softmax, gradient_of_logits};
-use super::threads::part;
 use super::vector::Vector;
-
-/// What a thread has of the hidden layer.
-#[derive(Clone)]
-pub(super) struct Share {
-    pub(super) blocks: Range<usize>,
-    pub(super) columns: Range<usize>,
-    /// Whether the blocks go to the threads in pairs.
-    pub(super) pairs: bool,
-}
-
-impl Share {
-    /// The share of thread `index` of `threads`.
-    pub(super) fn new(layout: Layout, (index, threads): (usize, usize)) -> Self {
-        if layout.blocks == 0 {
-            let lines = part(layout.hidden_stride.div_ceil(LANES), index, threads);
-            let columns = lines.start * LANES..(lines.end * LANES).min(layout.hidden_stride);
-            return Share { blocks: 0..0, columns, pairs: false };
-        }
-        let blocks = part(layout.blocks, index, threads);
-        Share { columns: layout.columns_of(blocks.clone()), blocks, pairs: in_pairs(layout, threads) }
-    }
-
-    /// Where what a block adds is summed, and how: a thread that has both blocks of a pair leaves their sum in the place of
-    /// the first, so that half as much goes between threads.
-    fn place_of(&self, block: usize) -> (usize, Change<'static>) {
-        if self.pairs && block % 2 == 1 { (block - 1, Change::Add) } else { (block, Change::Write) }
-    }
-
-    /// For each block, its columns among those of the share, of which the first `most` of the layer count.
-    fn blocks(&self, layout: Layout, most: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let first = self.columns.start;
-        self.blocks.clone().map(move |block| {
-            let columns = layout.columns_of(block..block + 1);
-            (block, columns.start - first..columns.end.min(most) - first)
-        })
-    }
-}
-
-/// Whether so many threads have the blocks of hidden units in pairs.
-pub(super) fn in_pairs(layout: Layout, threads: usize) -> bool {
-    layout.blocks > 1 && (0..threads).all(|index| part(layout.blocks, index, threads).start.is_multiple_of(2))
-}
-
-/// The sum of what the blocks add to the numbers from a place on, pair after pair; what a pair adds is summed first, by the
-/// thread that has it or here.
-///
-/// # Safety
-/// The numbers of every block lie within the terms: from one block's to the next one's are `stride` numbers.
-#[inline(always)]
-#[allow(unsafe_code)]
-pub(super) unsafe fn sum_of_blocks<V: Vector>(
-    terms: &[f32],
-    stride: usize,
-    place: usize,
-    blocks: usize,
-    in_pairs: bool,
-) -> V {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let term = |block: usize| {
-            debug_assert!(block * stride + place + V::LANES <= terms.len());
-            V::load(terms.as_ptr().add(block * stride + place))
-        };
-        let pair = |first: usize| {
-            if in_pairs || first + 1 == blocks { term(first) } else { term(first).add(term(first + 1)) }
-        };
-        let mut sum = pair(0);
-        for first in (2..blocks).step_by(2) {
-            sum = sum.add(pair(first));
-        }
-        sum
-    }
-}
 
 /// What each block of hidden units adds to the logits of all examples.
 ///

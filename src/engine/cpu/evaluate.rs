@@ -3,7 +3,6 @@
 use bytemuck::cast_slice_mut;
 
 use super::activations::{Activations, Scratch};
-use super::by_hidden::Share;
 use super::clock::Timer;
 use super::gradients::{Batch, gradients_of_batch};
 use super::hidden::{embedding_gather, hidden_forward, hidden_terms, hidden_units};
@@ -11,6 +10,7 @@ use super::home::{Columns, Home};
 use super::lanes::{InstructionSet, Job, LANES, Lanes, dispatch};
 use super::network::{Layout, Network, Read, numbers};
 use super::output::logits_forward;
+use super::share::Share;
 use super::softmax::{Exponentials, Softmax, exp_of_one};
 use super::step::Turn;
 use super::threads::{Barrier, Shared, aligned, part};

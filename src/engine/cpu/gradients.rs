@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
-use super::by_hidden::{self, Share, sum_of_blocks};
+use super::by_hidden;
 use super::by_word;
 use super::hidden::PairSums;
 use super::home::Home;
@@ -14,6 +14,7 @@ use super::lanes::{InstructionSet, Job, LANES, Lanes};
 use super::network::{Layout, Network};
 use super::pairs::Pairs;
 use super::product::{Change, Left, Product};
+use super::share::{Share, in_pairs, sum_of_blocks};
 use super::softmax::gradient_of_logits;
 use super::threads::{Barrier, part};
 use super::vector::Vector;
@@ -80,7 +81,7 @@ pub(super) unsafe fn gradients_of_batch<I: InstructionSet>(
             rows.fill(0.0);
         }
         let own = part(layout.shape.vocabulary, index, threads);
-        let in_pairs = by_hidden::in_pairs(layout, threads);
+        let in_pairs = in_pairs(layout, threads);
         I::call(Occurrences { layout, batch, own, rows, factor: 1.0, in_pairs });
     }
 }

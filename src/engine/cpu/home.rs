@@ -8,9 +8,9 @@
 use std::ops::Range;
 
 use super::activations::Activations;
-use super::by_hidden::Share;
 use super::lanes::Lanes;
 use super::network::{Layout, Network};
+use super::share::Share;
 use super::threads::{Numbers, NumbersMut, Shared, aligned};
 
 /// A share's columns of a buffer that has a column for each hidden unit.

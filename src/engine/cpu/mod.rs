@@ -11,7 +11,7 @@
 //! | `pairs`, `hidden` | the context as pairs of position and token; between the tokens and the hidden layer |
 //! | `output`, `softmax` | the output layer where threads share out the vocabulary |
 //! | `by_word` | the same with the examples across, for many words without direct connections |
-//! | `by_hidden`, `home` | the output layer and the way back where they share out the hidden units, and where those stand |
+//! | `by_hidden`, `share`, `home` | the output layer and the way back where they share out the hidden units; who has which, and where |
 //! | `step`, `gradients`, `update`, `rule` | a thread's part of a step; the weights' gradients; what a step makes of them |
 //! | `evaluate` | the forward pass over a corpus |
 //! | `clock`, `pace`, `bandwidth` | what a pass takes; how many threads pay; what memory gives |
@@ -41,6 +41,7 @@ mod panel;
 mod product;
 mod registers;
 mod rule;
+mod share;
 mod softmax;
 mod step;
 mod threads;
@@ -56,7 +57,6 @@ use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus};
 
 use activations::{Activations, Scratch};
-use by_hidden::Share;
 use clock::{Clock, Pass, SAMPLED_STEPS, Timer};
 use crew::{Crew, locked};
 use draw::Batches;
@@ -67,6 +67,7 @@ use lanes::{InstructionSet, Job, Level, dispatch};
 use network::{Network, numbers};
 use pace::Pace;
 use product::Peak;
+use share::Share;
 use step::Turn;
 use threads::Barrier;
 use update::{Carried, Factors};

@@ -1,7 +1,7 @@
 //! One thread's part of a step, from the tokens of the batch to the gradients before the weights.
 
 use super::activations::{Activations, Scratch};
-use super::by_hidden::{self, Share};
+use super::by_hidden;
 use super::by_word;
 use super::clock::{Pass, Timer};
 use super::dropout::DrawMask;
@@ -10,6 +10,7 @@ use super::home::Home;
 use super::lanes::InstructionSet;
 use super::network::{Network, Read};
 use super::output::{Finish, output_layer};
+use super::share::Share;
 use super::softmax::gradient_of_logits;
 use super::threads::{Barrier, part};
 use crate::engine::Mask;

@@ -6,11 +6,11 @@
 
 use std::ops::Range;
 
-use super::by_hidden::in_pairs;
 use super::gradients::{Batch, Decay, Occurrences, Purpose, gradients_of_batch, weights_of_batch};
 use super::lanes::InstructionSet;
 use super::network::Network;
 use super::rule::{Average, Rule};
+use super::share::in_pairs;
 use super::threads::{Barrier, Shared, part};
 use crate::engine::{Optimizer, Recipe, State};
 use crate::model::Parameters;
