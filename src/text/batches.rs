@@ -72,15 +72,13 @@ impl BatchPlan {
                 let place = u64::from(cursor.offset) + u64::from(first_lane);
                 let mut epoch = cursor.epoch.wrapping_add((place / u64::from(self.examples)) as u32);
                 let mut place = (place % u64::from(self.examples)) as u32;
-                let mut permutation = Permutation::new(self.seed, Purpose::Epoch, epoch, self.examples);
-                for example in batch {
-                    if place == self.examples {
-                        place = 0;
-                        epoch = epoch.wrapping_add(1);
-                        permutation = Permutation::new(self.seed, Purpose::Epoch, epoch, self.examples);
-                    }
-                    *example = permutation.apply(place);
-                    place += 1;
+                let mut left = batch;
+                while !left.is_empty() {
+                    let in_epoch = left.len().min((self.examples - place) as usize);
+                    let (batch, later) = left.split_at_mut(in_epoch);
+                    let permutation = Permutation::new(self.seed, Purpose::Epoch, epoch, self.examples);
+                    permutation.apply_to_all(place, batch);
+                    (left, place, epoch) = (later, 0, epoch.wrapping_add(1));
                 }
             }
             Order::Sequential => {

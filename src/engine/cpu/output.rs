@@ -244,7 +244,9 @@ impl Job for Finish<'_> {
                     }
                     let mut sum = 0.0;
                     for (number, weight) in weights.iter_mut().enumerate() {
-                        weight[lane] = exp_of_one::<I>(activations.largest.read_numbers(of(number))[0] - most);
+                        let largest = activations.largest.read_numbers(of(number))[0];
+                        // One part has the largest of all logits: exp(0).
+                        weight[lane] = if parts == 1 { 1.0 } else { exp_of_one::<I>(largest - most) };
                         let lanes = activations.sums.read_part(of(number));
                         sum += weight[lane] * I::Full::load(lanes[0].0.as_ptr()).sum();
                     }
