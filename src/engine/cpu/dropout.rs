@@ -35,16 +35,23 @@ impl Job for DrawMask<'_> {
             let row = unsafe { result.write_numbers(example * stride + columns.start..example * stride + columns.end) };
             for (block, row) in row.chunks_mut(2 * LANES).enumerate() {
                 let first = columns.start + block * 2 * LANES;
+                let place = (example as u32).wrapping_mul(pairs).wrapping_add((first / 2) as u32);
+                // Loops of constant length, which become vector instructions.
                 let mut words = [[0u32; LANES]; 2];
-                for offset in 0..LANES {
-                    let place = (example as u32).wrapping_mul(pairs).wrapping_add((first / 2 + offset) as u32);
-                    let [even, odd] = threefry(key, [step as u32, place]);
-                    (words[0][offset], words[1][offset]) = (even, odd);
+                for lane in 0..LANES {
+                    let [even, odd] = threefry(key, [step as u32, place.wrapping_add(lane as u32)]);
+                    (words[0][lane], words[1][lane]) = (even, odd);
                 }
-                for (offset, value) in row.iter_mut().enumerate() {
-                    let kept = first + offset < width && words[offset % 2][offset / 2] >= mask.threshold;
-                    *value = if kept { mask.kept } else { 0.0 };
+                let mut values = [0.0; 2 * LANES];
+                for lane in 0..LANES {
+                    for (half, words) in words.iter().enumerate() {
+                        values[2 * lane + half] = if words[lane] >= mask.threshold { mask.kept } else { 0.0 };
+                    }
                 }
+                let counted = width.saturating_sub(first).min(row.len());
+                let (inside, beyond) = row.split_at_mut(counted);
+                inside.copy_from_slice(&values[..counted]);
+                beyond.fill(0.0);
             }
         }
     }
