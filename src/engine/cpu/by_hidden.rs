@@ -177,7 +177,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
     share_kept: f32,
     timer: &mut Timer,
 ) {
-    let Layout { shape, hidden_stride, position_stride, chunk: stride, chunks, .. } = layout;
+    let Layout { shape, position_stride, chunk: stride, chunks, .. } = layout;
     let batch = activations.batch;
     let Home { hidden, output, units, d_units, .. } = *home;
     let width = d_units.width;
@@ -200,9 +200,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                 change: if chunk == 0 { Change::Write } else { Change::Add },
             });
         }
-        let mask = &activations.hidden_mask;
-        let mask = (!mask.is_empty()).then(|| Columns::new(mask, hidden_stride, &share.columns));
-        I::call(TanhBackward { units, d_units, mask, batch, share_kept });
+        I::call(TanhBackward { units, d_units, mask: home.mask, batch, share_kept });
         timer.end(Pass::HiddenBackward);
         I::call(PairSums {
             pairs,

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::lanes::{InstructionSet, Job, LANES, Lanes};
-use super::threads::Shared;
+use super::home::Columns;
+use super::lanes::{InstructionSet, Job, LANES};
 use crate::engine::Mask;
 use crate::text::random::threefry;
 
@@ -12,13 +12,12 @@ pub(super) struct DrawMask<'a> {
     pub(super) mask: Mask,
     pub(super) step: u64,
     pub(super) examples: Range<usize>,
-    /// Which of an example's numbers; the first one is even.
-    pub(super) columns: Range<usize>,
+    /// Which of an example's numbers is the first, an even one.
+    pub(super) first: usize,
     /// Numbers of an example; those beyond get zero.
     pub(super) width: usize,
-    /// [B, stride]; these columns of these examples are the caller's own.
-    pub(super) result: &'a Shared<Lanes>,
-    pub(super) stride: usize,
+    /// The numbers from the first on, [B, columns]; these examples' are the caller's own.
+    pub(super) result: Columns<'a>,
 }
 
 impl Job for DrawMask<'_> {
@@ -27,14 +26,14 @@ impl Job for DrawMask<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let DrawMask { mask, step, examples, columns, width, result, stride } = self;
+        let DrawMask { mask, step, examples, first, width, result } = self;
         let pairs = width.div_ceil(2) as u32;
         let key = [mask.seed, mask.purpose as u32];
         for example in examples {
             // SAFETY: they are the caller's own.
-            let row = unsafe { result.write_numbers(example * stride + columns.start..example * stride + columns.end) };
+            let row = unsafe { result.write_row(example) };
             for (block, row) in row.chunks_mut(2 * LANES).enumerate() {
-                let first = columns.start + block * 2 * LANES;
+                let first = first + block * 2 * LANES;
                 let place = (example as u32).wrapping_mul(pairs).wrapping_add((first / 2) as u32);
                 // Loops of constant length, which become vector instructions.
                 let mut words = [[0u32; LANES]; 2];
@@ -61,8 +60,9 @@ impl Job for DrawMask<'_> {
 mod tests {
     use super::*;
     use crate::engine::Recipe;
-    use crate::engine::cpu::lanes::{Level, dispatch};
+    use crate::engine::cpu::lanes::{Lanes, Level, dispatch};
     use crate::engine::cpu::network::numbers;
+    use crate::engine::cpu::threads::Shared;
 
     #[test]
     fn examples_get_their_multipliers() {
@@ -72,8 +72,8 @@ mod tests {
             for columns in [0..32, 32..80] {
                 let columns = columns.start.min(width + 1)..columns.end.min(width + 1);
                 if !columns.is_empty() {
-                    let examples = 1..4;
-                    dispatch(level, DrawMask { mask, step: 5, examples, columns, width, result: &result, stride: 80 });
+                    let (examples, first, result) = (1..4, columns.start, Columns::new(&result, 80, &columns));
+                    dispatch(level, DrawMask { mask, step: 5, examples, first, width, result });
                 }
             }
             for example in 1..4 {

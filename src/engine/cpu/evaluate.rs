@@ -107,13 +107,13 @@ impl Job for Forward<'_> {
                 if all {
                     pairs.find(contexts);
                     if shape.hidden > 0 {
-                        hidden_units::<I>(layout, &home, &scratch, columns.clone(), &nothing);
+                        hidden_units::<I>(layout, &home, &scratch, columns.start);
                     }
                 } else {
                     pairs.set(contexts, false);
                     embedding_gather(read, &mut scratch, &[]);
                     if shape.hidden > 0 {
-                        hidden_forward::<I>(layout, &home, &mut scratch, columns.clone(), &nothing);
+                        hidden_forward::<I>(layout, &home, &mut scratch, columns.start);
                     }
                 }
             }
@@ -192,8 +192,7 @@ impl Job for Examine<'_> {
             let home = Home::common(network, activations, &share.columns);
             embedding_gather(read, &mut scratch, &[]);
             if shape.hidden > 0 {
-                let columns = share.columns.clone();
-                hidden_forward::<I>(layout, &home, &mut scratch, columns, &activations.hidden_mask);
+                hidden_forward::<I>(layout, &home, &mut scratch, share.columns.start);
             }
             let hidden = activations.hidden.read_numbers(0..batch * hidden_stride);
             let mut of_chunk = vec![0.0; batch * stride];

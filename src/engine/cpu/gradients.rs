@@ -107,7 +107,7 @@ pub(super) unsafe fn weights_of_batch<I: InstructionSet>(
             if !share.columns.is_empty() {
                 let home = match purpose {
                     Purpose::Step { .. } => batch.home,
-                    Purpose::Gradient => Home::common(to, batch.activations, &share.columns),
+                    Purpose::Gradient => batch.home.with_weights_of(to, &share.columns),
                 };
                 by_hidden::weights::<I>(layout, &home, batch.scratch, batch.activations, &share, purpose);
             }

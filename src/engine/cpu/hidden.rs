@@ -7,12 +7,12 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use super::activations::{Activations, Scratch};
 use super::functions::tanh;
 use super::home::{Columns, Home};
-use super::lanes::{InstructionSet, Job, LANES, Lanes};
+use super::lanes::{InstructionSet, Job, LANES};
 use super::network::{Layout, Read};
 use super::pairs::Pairs;
 use super::panel::Panel;
 use super::product::{Change, Left, Product};
-use super::threads::{Numbers, Shared};
+use super::threads::Numbers;
 use super::vector::Vector;
 
 /// The embedding of each pair of the batch; with a mask, [B, n*d], every place is a pair of its own and is multiplied by
@@ -41,7 +41,8 @@ pub(super) fn embedding_gather(read: Read, scratch: &mut Scratch, mask: &[f32]) 
     }
 }
 
-/// hidden = tanh(W1 x + b1), for some columns of all examples: first what each pair adds, then the sums of the examples.
+/// hidden = tanh(W1 x + b1), for the columns of a share, of which `first` is the first, and all examples: first what each
+/// pair adds, then the sums of the examples.
 ///
 /// # Safety
 /// These columns, and the mask's, are this thread's own until a barrier.
@@ -51,13 +52,12 @@ pub(super) unsafe fn hidden_forward<I: InstructionSet>(
     layout: Layout,
     home: &Home,
     scratch: &mut Scratch,
-    columns: Range<usize>,
-    mask: &Shared<Lanes>,
+    first: usize,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         hidden_terms::<I>(layout, home.hidden, scratch);
-        hidden_units::<I>(layout, home, scratch, columns, mask);
+        hidden_units::<I>(layout, home, scratch, first);
     }
 }
 
@@ -96,23 +96,16 @@ pub(super) unsafe fn hidden_terms<I: InstructionSet>(layout: Layout, weights: Co
 /// As for [`hidden_forward`].
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(super) unsafe fn hidden_units<I: InstructionSet>(
-    layout: Layout,
-    home: &Home,
-    scratch: &Scratch,
-    columns: Range<usize>,
-    mask: &Shared<Lanes>,
-) {
-    let Layout { shape, hidden_stride, .. } = layout;
+pub(super) unsafe fn hidden_units<I: InstructionSet>(layout: Layout, home: &Home, scratch: &Scratch, first: usize) {
     I::call(HiddenUnits {
         pairs: &scratch.pairs,
-        context: shape.context,
+        context: layout.shape.context,
         terms: cast_slice(&scratch.terms),
         // SAFETY: the caller's promise.
         bias: unsafe { home.hidden_bias.read_row(0) },
         units: home.units,
-        one: shape.hidden.checked_sub(columns.start),
-        mask: (!mask.is_empty()).then(|| Columns::new(mask, hidden_stride, &columns)),
+        one: layout.shape.hidden.checked_sub(first),
+        mask: home.mask,
     });
 }
 

@@ -2,8 +2,9 @@
 //!
 //! In the common buffers a row of one thread's columns follows the other's within a few cache lines. A processor that
 //! fetches neighbouring lines ahead then takes them from the thread that writes them: measured on two cores with 190 ns
-//! from one to the other, the lecture's network made 18,300 steps a second so, and 40,600 on one thread. So while several
-//! threads take plain steps, each has the weights of its units to itself, and copies them back when the range is done.
+//! from one to the other, the lecture's network made 18,300 steps a second so, and 40,600 on one thread. So while there are
+//! several threads, each has its units to itself, and in plain steps their weights, too, which it copies back when the range
+//! is done.
 
 use std::ops::Range;
 
@@ -85,12 +86,27 @@ pub(super) struct Home<'a> {
     pub(super) units: Columns<'a>,
     /// Their gradient before tanh, [B, columns].
     pub(super) d_units: Columns<'a>,
+    /// What dropout multiplies the hidden units with, [B, columns], where it is on.
+    pub(super) mask: Option<Columns<'a>>,
 }
 
 impl<'a> Home<'a> {
     /// In the common buffers.
     pub(super) fn common(network: &'a Network, activations: &'a Activations, columns: &Range<usize>) -> Self {
-        Home::with_units(network, [&activations.hidden, &activations.d_hidden], columns)
+        let mask = &activations.hidden_mask;
+        let mask = (!mask.is_empty()).then(|| Columns::new(mask, network.layout.hidden_stride, columns));
+        Home { mask, ..Home::with_units(network, [&activations.hidden, &activations.d_hidden], columns) }
+    }
+
+    /// The same units with the weights in the common buffers of another network.
+    pub(super) fn with_weights_of(self, network: &'a Network, columns: &Range<usize>) -> Self {
+        let columns = |buffer| Columns::new(buffer, network.layout.hidden_stride, columns);
+        Home {
+            hidden: columns(&network.hidden),
+            hidden_bias: columns(&network.hidden_bias),
+            output: columns(network.output_weights()),
+            ..self
+        }
     }
 
     /// The weights in the common buffers, with the hidden units and their gradient in these.
@@ -102,6 +118,7 @@ impl<'a> Home<'a> {
             output: columns(network.output_weights()),
             units: columns(units[0]),
             d_units: columns(units[1]),
+            mask: None,
         }
     }
 }
@@ -114,41 +131,48 @@ fn within(rows: Range<usize>, stride: usize, columns: &Range<usize>) -> Range<us
 /// The buffers of one thread.
 pub(super) struct Own {
     columns: Range<usize>,
-    /// Of the hidden weights and of the output weights.
-    rows: [usize; 2],
+    /// Of the hidden weights, their bias and the output weights; none where these stay in the common buffers.
+    rows: [usize; 3],
     hidden: Shared<Lanes>,
     hidden_bias: Shared<Lanes>,
     output: Shared<Lanes>,
     units: Shared<Lanes>,
     d_units: Shared<Lanes>,
+    /// Empty without dropout of hidden units.
+    mask: Shared<Lanes>,
 }
 
 #[allow(unsafe_code)]
 impl Own {
-    /// Room for the columns of a share and a batch.
-    pub(super) fn new(layout: Layout, share: &Share, batch: usize) -> Self {
+    /// Room for the columns of a share and a batch, where asked for with dropout and with the weights.
+    pub(super) fn new(layout: Layout, share: &Share, batch: usize, [dropout, weights]: [bool; 2]) -> Self {
         let columns = share.columns.clone();
-        let rows = [layout.inputs(), layout.output_rows()];
+        let rows = if weights { [layout.inputs(), 1, layout.output_rows()] } else { [0; 3] };
         let room = |rows: usize| aligned(rows * columns.len());
-        let (hidden, hidden_bias, output) = (room(rows[0]), room(1), room(rows[1]));
-        Own { rows, hidden, hidden_bias, output, units: room(batch), d_units: room(batch), columns }
+        let [hidden, hidden_bias, output] = rows.map(room);
+        let mask = room(if dropout { batch } else { 0 });
+        Own { rows, mask, hidden, hidden_bias, output, units: room(batch), d_units: room(batch), columns }
     }
 
     /// All of them.
-    pub(super) fn buffers(&self) -> [&Shared<Lanes>; 5] {
-        [&self.hidden, &self.hidden_bias, &self.output, &self.units, &self.d_units]
+    pub(super) fn buffers(&self) -> [&Shared<Lanes>; 6] {
+        [&self.hidden, &self.hidden_bias, &self.output, &self.units, &self.d_units, &self.mask]
     }
 
     /// Where the thread finds its columns.
-    pub(super) fn home(&self) -> Home<'_> {
+    pub(super) fn home<'a>(&'a self, network: &'a Network) -> Home<'a> {
         let columns = |buffer| Columns::new(buffer, self.columns.len(), &(0..self.columns.len()));
-        Home {
-            hidden: columns(&self.hidden),
-            hidden_bias: columns(&self.hidden_bias),
-            output: columns(&self.output),
+        let home = Home {
             units: columns(&self.units),
             d_units: columns(&self.d_units),
+            mask: (!self.mask.is_empty()).then(|| columns(&self.mask)),
+            ..Home::with_units(network, [&self.units, &self.d_units], &self.columns)
+        };
+        if self.rows == [0; 3] {
+            return home;
         }
+        let [hidden, hidden_bias, output] = [&self.hidden, &self.hidden_bias, &self.output].map(columns);
+        Home { hidden, hidden_bias, output, ..home }
     }
 
     /// The weights from the common buffers.
@@ -172,14 +196,14 @@ impl Own {
     /// # Safety
     /// As for [`Own::fetch`].
     unsafe fn each_row(&self, network: &Network, copy: impl Fn(&mut [f32], &mut [f32])) {
-        let own = self.home();
+        let own = self.home(network);
         let columns = |buffer| Columns::new(buffer, network.layout.hidden_stride, &self.columns);
         let matrices = [
-            (own.hidden, columns(&network.hidden), self.rows[0]),
-            (own.hidden_bias, columns(&network.hidden_bias), 1),
-            (own.output, columns(&network.output), self.rows[1]),
+            (own.hidden, columns(&network.hidden)),
+            (own.hidden_bias, columns(&network.hidden_bias)),
+            (own.output, columns(&network.output)),
         ];
-        for (own, common, rows) in matrices {
+        for ((own, common), rows) in matrices.into_iter().zip(self.rows) {
             for row in 0..rows {
                 // SAFETY: the caller's promise.
                 unsafe { copy(own.write_row(row), common.write_row(row)) };

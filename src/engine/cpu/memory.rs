@@ -62,7 +62,7 @@ impl Training {
             memory(MemoryKind::Activations, "scratch of the threads, each with its own", scratch),
             memory(
                 MemoryKind::Activations,
-                "hidden units' weights, each thread's own",
+                "hidden units and their weights, each thread's own",
                 self.own.iter().map(Own::bytes).sum(),
             ),
         ]);

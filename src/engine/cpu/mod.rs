@@ -167,8 +167,9 @@ impl Engine for Cpu {
         let threads = self.crew.threads();
         let scratches = (0..threads).map(|_| Mutex::new(scratch())).collect();
         let carried = Carried::new(network, recipe);
-        let alone = threads > 1 && layout.blocks > 0 && carried.steps_at_once();
-        let own = |index| Own::new(layout, &Share::new(layout, (index, threads)), batch);
+        let alone = threads > 1 && layout.blocks > 0;
+        let with = [masks[1].is_on(), carried.steps_at_once()];
+        let own = |index| Own::new(layout, &Share::new(layout, (index, threads)), batch, with);
         let own = (0..if alone { threads } else { 0 }).map(own).collect();
         self.training = Some(Training { corpus, plan, activations, scratches, own, masks, carried });
         Ok(())
@@ -280,7 +281,7 @@ impl Job for Worker<'_> {
         let (scale, whose) = (1.0 / batch as f32, (index, threads));
         let share = Share::new(network.layout, whose);
         let own = own.get(index).filter(|_| threads > 1);
-        let home = own.map_or_else(|| Home::common(network, activations, &share.columns), Own::home);
+        let home = own.map_or_else(|| Home::common(network, activations, &share.columns), |own| own.home(network));
         let turn = Turn { network, activations, home, barrier, masks: *masks, scale, whose };
         if let Some(own) = own {
             // SAFETY: these columns are this thread's own for all of the range.

@@ -6,7 +6,7 @@ use super::by_word;
 use super::clock::{Pass, Timer};
 use super::dropout::DrawMask;
 use super::hidden::{embedding_gather, hidden_forward, input_backward};
-use super::home::Home;
+use super::home::{Columns, Home};
 use super::lanes::InstructionSet;
 use super::network::{Network, Read};
 use super::output::{Finish, output_layer};
@@ -57,8 +57,8 @@ impl Turn<'_> {
             let read = Read::new(network);
             if masks[0].is_on() {
                 let (result, width) = (&activations.input_mask, shape.input());
-                let (mask, examples) = (masks[0], own.clone());
-                I::call(DrawMask { mask, step, examples, columns: 0..width, width, result, stride: width });
+                let (mask, examples, row) = (masks[0], own.clone(), Columns::new(result, width, &(0..width)));
+                I::call(DrawMask { mask, step, examples, first: 0, width, result: row });
                 barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
                 embedding_gather(read, scratch, result.read_numbers(0..batch * width));
@@ -67,13 +67,12 @@ impl Turn<'_> {
             }
             timer.end(Pass::EmbeddingGather);
             if shape.hidden > 0 && !share.columns.is_empty() {
-                let (result, columns) = (&activations.hidden_mask, share.columns.clone());
-                if masks[1].is_on() {
+                let first = share.columns.start;
+                if let Some(result) = home.mask {
                     let (mask, examples, width) = (masks[1], 0..batch, shape.hidden);
-                    let (columns, stride) = (columns.clone(), layout.hidden_stride);
-                    I::call(DrawMask { mask, step, examples, columns, width, result, stride });
+                    I::call(DrawMask { mask, step, examples, first, width, result });
                 }
-                hidden_forward::<I>(layout, &home, scratch, columns, result);
+                hidden_forward::<I>(layout, &home, scratch, first);
             }
             timer.end(Pass::HiddenForward);
             if layout.blocks > 0 {
