@@ -16,6 +16,7 @@ use gpu_mlp::engine::{Engine, Recipe};
 use gpu_mlp::model::initial::initial;
 use gpu_mlp::model::{Init, Shape};
 use gpu_mlp::text::{BatchPlan, Corpus, Order};
+use gpu_mlp::train::{Preset, Settings};
 
 const ACCEPTED: Accepted = Accepted {
     file: "instructions.toml",
@@ -33,28 +34,37 @@ struct Case {
     units: usize,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Work {
     /// Training steps.
-    Steps,
+    Steps(Order, Recipe),
     /// Predictions of an evaluation.
     Predictions,
 }
 
-/// The lecture's networks, and networks like those of Table 1 with fewer words and smaller batches: valgrind takes 10
-/// nanoseconds for each multiplication with an addition, and all of this should take no more than 20 seconds.
-fn cases() -> [Case; 6] {
+/// The lecture's networks, presets with all that their runs do, and networks like those of Table 1 with fewer words and
+/// smaller batches: valgrind takes 10 nanoseconds for each multiplication with an addition, and all of this should take no
+/// more than 20 seconds.
+fn cases() -> [Case; 8] {
     let words = |vocabulary, embedding, hidden, direct| {
         let shape = Shape { vocabulary, context: 4, embedding, hidden, direct, tied: false };
         BenchShape { name: "words", shape, batch: 32 }
     };
     let (brown, direct) = (words(2000, 30, 100, false), words(1000, 60, 50, true));
     let case = |name, shape, work, units| Case { name, shape, work, units };
+    let preset = |name, preset: Preset, units| {
+        let Settings { context, embedding, hidden, direct, tied, batch, order, recipe, .. } = preset.settings().0;
+        let shape = Shape { vocabulary: 27, context, embedding, hidden, direct, tied };
+        case(name, BenchShape { name, shape, batch: batch as usize }, Work::Steps(order, recipe), units)
+    };
+    let steps = Work::Steps(Order::Sampled, Recipe::default());
     [
-        case("notebook", SHAPES[0], Work::Steps, 16),
-        case("makemore", SHAPES[1], Work::Steps, 16),
-        case("words", brown, Work::Steps, 2),
-        case("words-direct", direct, Work::Steps, 1),
+        case("notebook", SHAPES[0], steps, 16),
+        case("makemore", SHAPES[1], steps, 16),
+        preset("preset-notebook", Preset::Notebook, 16),
+        preset("preset-names", Preset::Names, 1),
+        case("words", brown, steps, 2),
+        case("words-direct", direct, steps, 1),
         case("makemore-evaluation", SHAPES[1], Work::Predictions, 512),
         case("words-evaluation", brown, Work::Predictions, 256),
     ]
@@ -93,9 +103,9 @@ fn counted_work() {
     engine.load(&initial(shape, Init::Scaled, 1, &[])).unwrap();
     let corpus = if shape.vocabulary == 27 { names(shape.context) } else { case.shape.corpus() };
     match case.work {
-        Work::Steps => {
-            let plan = BatchPlan { order: Order::Sampled, seed: 1, batch: batch as u32, examples: corpus.len() as u32 };
-            engine.prepare(Arc::new(corpus), plan, Recipe::default()).unwrap();
+        Work::Steps(order, recipe) => {
+            let plan = BatchPlan { order, seed: 1, batch: batch as u32, examples: corpus.len() as u32 };
+            engine.prepare(Arc::new(corpus), plan, recipe).unwrap();
             engine.train(0, &vec![0.01; units]).unwrap();
         }
         Work::Predictions => {
