@@ -155,7 +155,7 @@ fn the_cpu_engine_gives_the_same_bits_for_any_number_of_threads() {
             (found.losses, found.after_ten, engine.log_probabilities(&case.corpus).unwrap())
         };
         let one = run(1);
-        for threads in [2, 3, 5] {
+        for threads in [2, 3, 4, 5, 8] {
             assert!(run(threads) == one, "{} with {threads} threads", case.name);
         }
     }

@@ -42,7 +42,7 @@ enum Work {
     Predictions,
 }
 
-/// The lecture's networks, a preset with all that its runs do, and networks like those of Table 1 with fewer words and
+/// The lecture's networks, a preset with its order and recipe, and networks like those of Table 1 with fewer words and
 /// smaller batches: valgrind takes 10 nanoseconds for each multiplication with an addition, and all of this should take no
 /// more than 20 seconds.
 fn cases() -> [Case; 7] {

@@ -44,6 +44,8 @@ pub struct Case {
 /// | `dropout` | dropped inputs and hidden units |
 /// | `clipped` | a gradient much longer than its largest norm |
 /// | `average` | the average of the weights |
+/// | `blocks` | hidden units in eight blocks of the CPU engine, a vocabulary in several chunks |
+/// | `blocks-dropout`, `blocks-average`, `blocks-adamw` | hidden units in several blocks, with plain steps and with others |
 /// | `everything` | tied, direct, AdamW, decay, dropout, clipping and average at once |
 pub fn built_in_cases() -> Vec<Case> {
     let shape = |vocabulary, context, embedding, hidden, direct| Shape {
@@ -102,6 +104,20 @@ pub fn built_in_cases() -> Vec<Case> {
         with("dropout", 0.1, Recipe { dropout_embedding: 0.2, dropout_hidden: 0.4, ..plain }),
         with("clipped", 0.1, Recipe { clip_norm: 0.01, ..plain }),
         with("average", 0.1, Recipe { average: 0.9, ..plain }),
+        case("blocks", shape(300, 3, 9, 420, false), 24, 300, Init::Scaled),
+        Case {
+            recipe: Recipe { dropout_embedding: 0.2, dropout_hidden: 0.4, ..decay },
+            ..case("blocks-dropout", shape(27, 3, 10, 200, false), 32, 27, Init::Scaled)
+        },
+        Case {
+            recipe: Recipe { average: 0.9, ..plain },
+            ..case("blocks-average", shape(27, 3, 2, 100, false), 32, 27, Init::Scaled)
+        },
+        Case {
+            recipe: Recipe { optimizer: Optimizer::Adamw, dropout_hidden: 0.3, clip_norm: 0.5, ..decay },
+            rate: 0.02,
+            ..case("blocks-adamw", shape(27, 3, 10, 200, false), 32, 27, Init::Scaled)
+        },
         Case {
             recipe: Recipe {
                 optimizer: Optimizer::Adamw,

@@ -75,9 +75,9 @@ impl BatchPlan {
                 let mut left = batch;
                 while !left.is_empty() {
                     let in_epoch = left.len().min((self.examples - place) as usize);
-                    let (batch, later) = left.split_at_mut(in_epoch);
+                    let (now, later) = left.split_at_mut(in_epoch);
                     let permutation = Permutation::new(self.seed, Purpose::Epoch, epoch, self.examples);
-                    permutation.apply_to_all(place, batch);
+                    permutation.apply_to_all(place, now);
                     (left, place, epoch) = (later, 0, epoch.wrapping_add(1));
                 }
             }

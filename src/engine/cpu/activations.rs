@@ -24,7 +24,8 @@ pub(super) struct Activations {
     pub(super) hidden_mask: Shared<Lanes>,
     /// What dropout multiplies the input with, [B, n*d]; empty where none is dropped.
     pub(super) input_mask: Shared<Lanes>,
-    /// What each block of hidden units adds to the logits, [blocks, chunks, B, chunk].
+    /// What each block of hidden units adds to the logits, [blocks, chunks, B, chunk]; of a pair of blocks that one thread has,
+    /// the sum stands in the first one's place, and nothing that counts in the second's.
     pub(super) logits_blocks: Shared<Lanes>,
     /// Logits, then exponentials, then the gradient of the logits, [chunks, B, chunk]; where they stand by word, the
     /// exponentials, [V, across].
@@ -48,7 +49,8 @@ pub(super) struct Activations {
     pub(super) d_hidden_pairs: Shared<Lanes>,
     /// Gradient of the input of each pair, [pairs, position stride]; empty where threads share out the hidden units.
     pub(super) d_input: Shared<Lanes>,
-    /// What each block of hidden units, or each part of the direct weights, adds to it, [parts, pairs, position stride].
+    /// What each block of hidden units adds to it, as above, or each part of the direct weights, [parts, pairs, position
+    /// stride].
     pub(super) d_input_parts: Shared<Lanes>,
     /// [B].
     pub(super) losses: Shared<Lanes>,

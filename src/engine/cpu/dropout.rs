@@ -33,8 +33,8 @@ impl Job for DrawMask<'_> {
             // SAFETY: they are the caller's own.
             let row = unsafe { result.write_row(example) };
             for (block, row) in row.chunks_mut(2 * LANES).enumerate() {
-                let first = first + block * 2 * LANES;
-                let place = (example as u32).wrapping_mul(pairs).wrapping_add((first / 2) as u32);
+                let begin = first + block * 2 * LANES;
+                let place = (example as u32).wrapping_mul(pairs).wrapping_add((begin / 2) as u32);
                 // Loops of constant length, which become vector instructions.
                 let mut words = [[0u32; LANES]; 2];
                 for lane in 0..LANES {
@@ -43,11 +43,11 @@ impl Job for DrawMask<'_> {
                 }
                 let mut values = [0.0; 2 * LANES];
                 for lane in 0..LANES {
-                    for (half, words) in words.iter().enumerate() {
-                        values[2 * lane + half] = if words[lane] >= mask.threshold { mask.kept } else { 0.0 };
+                    for (odd, of_half) in words.iter().enumerate() {
+                        values[2 * lane + odd] = if of_half[lane] >= mask.threshold { mask.kept } else { 0.0 };
                     }
                 }
-                let counted = width.saturating_sub(first).min(row.len());
+                let counted = width.saturating_sub(begin).min(row.len());
                 let (inside, beyond) = row.split_at_mut(counted);
                 inside.copy_from_slice(&values[..counted]);
                 beyond.fill(0.0);

@@ -101,19 +101,20 @@ impl Job for Forward<'_> {
             let begin = first + number * block;
             scratch.set_examples(corpus, begin..begin + count);
             let Scratch { contexts, pairs, .. } = &mut scratch;
-            let home = Home::with_units(network, [&hidden, &nothing], &columns);
+            let units = [&hidden, &nothing].map(|buffer| Columns::new(buffer, hidden_stride, &columns));
+            let home = Home::with_units(network, units, &columns);
             // SAFETY: the hidden units are this thread's own.
             unsafe {
                 if all {
                     pairs.find(contexts);
                     if shape.hidden > 0 {
-                        hidden_units::<I>(layout, &home, &scratch, columns.start);
+                        hidden_units::<I>(layout, &home, &scratch, 0);
                     }
                 } else {
                     pairs.set(contexts, false);
                     embedding_gather(read, &mut scratch, &[]);
                     if shape.hidden > 0 {
-                        hidden_forward::<I>(layout, &home, &mut scratch, columns.start);
+                        hidden_forward::<I>(layout, &home, &mut scratch, 0);
                     }
                 }
             }
@@ -192,7 +193,7 @@ impl Job for Examine<'_> {
             let home = Home::common(network, activations, &share.columns);
             embedding_gather(read, &mut scratch, &[]);
             if shape.hidden > 0 {
-                hidden_forward::<I>(layout, &home, &mut scratch, share.columns.start);
+                hidden_forward::<I>(layout, &home, &mut scratch, 0);
             }
             let hidden = activations.hidden.read_numbers(0..batch * hidden_stride);
             let mut of_chunk = vec![0.0; batch * stride];
@@ -208,7 +209,7 @@ impl Job for Examine<'_> {
             let masks = [nothing.input_mask(0), nothing.hidden_mask(0)];
             let turn = Turn { network, activations, home, barrier: &barrier, masks, scale, whose: (0, 1) };
             turn.examples::<I>(&mut scratch, &share, 0, &mut Timer::new(None));
-            let mut examined = Batch { activations, scratch: &mut scratch, home, scale };
+            let mut examined = Batch { activations, scratch: &mut scratch, home, share: &share, scale };
             gradients_of_batch::<I>(network, gradients, &mut examined, &barrier, (0, 1));
             let units = hidden.chunks_exact(hidden_stride).flat_map(|example| &example[..shape.hidden]);
             let loss = mean_of_batch(numbers(activations.losses.read()), batch);

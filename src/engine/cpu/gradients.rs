@@ -14,7 +14,7 @@ use super::lanes::{InstructionSet, Job, LANES, Lanes};
 use super::network::{Layout, Network};
 use super::pairs::Pairs;
 use super::product::{Change, Left, Product};
-use super::share::{Share, in_pairs, sum_of_blocks};
+use super::share::{Share, sum_of_blocks};
 use super::softmax::gradient_of_logits;
 use super::threads::{Barrier, part};
 use super::vector::Vector;
@@ -53,6 +53,8 @@ pub(super) struct Batch<'a> {
     pub(super) scratch: &'a mut Scratch,
     /// Where the thread has its share of the hidden units.
     pub(super) home: Home<'a>,
+    /// What it has of them.
+    pub(super) share: &'a Share,
     /// The gradient is that of `scale` times the loss.
     pub(super) scale: f32,
 }
@@ -60,7 +62,8 @@ pub(super) struct Batch<'a> {
 /// The gradient of the batch, written over what `to` holds, for the rows of thread `index` of `threads`.
 ///
 /// # Safety
-/// All threads call it with the same buffers between two barriers, and nobody else uses `to` meanwhile.
+/// All threads call it with the same buffers, after the barriers of what the batch holds and before another one, and nobody
+/// else uses `to` meanwhile.
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(super) unsafe fn gradients_of_batch<I: InstructionSet>(
@@ -81,8 +84,7 @@ pub(super) unsafe fn gradients_of_batch<I: InstructionSet>(
             rows.fill(0.0);
         }
         let own = part(layout.shape.vocabulary, index, threads);
-        let in_pairs = in_pairs(layout, threads);
-        I::call(Occurrences { layout, batch, own, rows, factor: 1.0, in_pairs });
+        I::call(Occurrences { layout, batch, own, rows, factor: 1.0 });
     }
 }
 
@@ -103,13 +105,13 @@ pub(super) unsafe fn weights_of_batch<I: InstructionSet>(
     // SAFETY: the caller's promise; each thread has rows, chunks or parts of its own.
     unsafe {
         if layout.blocks > 0 {
-            let share = Share::new(layout, (index, threads));
+            let share = batch.share;
             if !share.columns.is_empty() {
                 let home = match purpose {
                     Purpose::Step { .. } => batch.home,
                     Purpose::Gradient => batch.home.with_weights_of(to, &share.columns),
                 };
-                by_hidden::weights::<I>(layout, &home, batch.scratch, batch.activations, &share, purpose);
+                by_hidden::weights::<I>(layout, &home, batch.scratch, batch.activations, share, purpose);
             }
             return;
         }
@@ -337,8 +339,6 @@ pub(super) struct Occurrences<'a, 'b> {
     /// [own tokens, embedding stride].
     pub(super) rows: &'a mut [f32],
     pub(super) factor: f32,
-    /// Whether the blocks of hidden units, where threads share them out, are summed in pairs.
-    pub(super) in_pairs: bool,
 }
 
 impl Job for Occurrences<'_, '_> {
@@ -347,10 +347,11 @@ impl Job for Occurrences<'_, '_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let Occurrences { layout, batch: Batch { activations, scratch, .. }, own, rows, factor, in_pairs } = self;
+        let Occurrences { layout, batch: Batch { activations, scratch, share, .. }, own, rows, factor } = self;
         let Layout { shape, embedding_stride, position_stride, parts, blocks, .. } = layout;
         let (pairs, embedding): (&Pairs, usize) = (&scratch.pairs, shape.embedding);
         let most = activations.pairs;
+        assert!(pairs.len() <= most);
         // SAFETY: nobody writes them in this phase.
         let (d_input, d_parts, mask) = unsafe {
             let (whole, parts) = match blocks {
@@ -375,7 +376,9 @@ impl Job for Occurrences<'_, '_> {
                     let place = pair * position_stride + block * I::Half::LANES;
                     let sum = if blocks > 0 {
                         // SAFETY: every block has that many numbers for each pair.
-                        unsafe { sum_of_blocks::<I::Half>(d_parts, most * position_stride, place, blocks, in_pairs) }
+                        unsafe {
+                            sum_of_blocks::<I::Half>(d_parts, most * position_stride, place, blocks, share.in_pairs)
+                        }
                     } else {
                         let mut sum = I::Half::splat(0.0);
                         for part in d_input.chunks(most * position_stride).chain(d_parts.chunks(most * position_stride))

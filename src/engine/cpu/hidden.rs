@@ -90,7 +90,7 @@ pub(super) unsafe fn hidden_terms<I: InstructionSet>(layout: Layout, weights: Co
     }
 }
 
-/// The hidden units from the terms of their pairs.
+/// The hidden units from the terms of their pairs; `first` is the share's first column.
 ///
 /// # Safety
 /// As for [`hidden_forward`].

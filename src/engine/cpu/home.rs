@@ -95,29 +95,25 @@ impl<'a> Home<'a> {
     pub(super) fn common(network: &'a Network, activations: &'a Activations, columns: &Range<usize>) -> Self {
         let mask = &activations.hidden_mask;
         let mask = (!mask.is_empty()).then(|| Columns::new(mask, network.layout.hidden_stride, columns));
-        Home { mask, ..Home::with_units(network, [&activations.hidden, &activations.d_hidden], columns) }
+        let units = [&activations.hidden, &activations.d_hidden];
+        let units = units.map(|buffer| Columns::new(buffer, network.layout.hidden_stride, columns));
+        Home { mask, ..Home::with_units(network, units, columns) }
     }
 
     /// The same units with the weights in the common buffers of another network.
     pub(super) fn with_weights_of(self, network: &'a Network, columns: &Range<usize>) -> Self {
-        let columns = |buffer| Columns::new(buffer, network.layout.hidden_stride, columns);
-        Home {
-            hidden: columns(&network.hidden),
-            hidden_bias: columns(&network.hidden_bias),
-            output: columns(network.output_weights()),
-            ..self
-        }
+        Home { mask: self.mask, ..Home::with_units(network, [self.units, self.d_units], columns) }
     }
 
-    /// The weights in the common buffers, with the hidden units and their gradient in these.
-    pub(super) fn with_units(network: &'a Network, units: [&'a Shared<Lanes>; 2], columns: &Range<usize>) -> Self {
+    /// The weights in the common buffers, with these hidden units and their gradient, and no dropout.
+    pub(super) fn with_units(network: &'a Network, [units, d_units]: [Columns<'a>; 2], columns: &Range<usize>) -> Self {
         let columns = |buffer| Columns::new(buffer, network.layout.hidden_stride, columns);
         Home {
             hidden: columns(&network.hidden),
             hidden_bias: columns(&network.hidden_bias),
             output: columns(network.output_weights()),
-            units: columns(units[0]),
-            d_units: columns(units[1]),
+            units,
+            d_units,
             mask: None,
         }
     }
@@ -162,12 +158,9 @@ impl Own {
     /// Where the thread finds its columns.
     pub(super) fn home<'a>(&'a self, network: &'a Network) -> Home<'a> {
         let columns = |buffer| Columns::new(buffer, self.columns.len(), &(0..self.columns.len()));
-        let home = Home {
-            units: columns(&self.units),
-            d_units: columns(&self.d_units),
-            mask: (!self.mask.is_empty()).then(|| columns(&self.mask)),
-            ..Home::with_units(network, [&self.units, &self.d_units], &self.columns)
-        };
+        let units = [&self.units, &self.d_units].map(columns);
+        let mask = (!self.mask.is_empty()).then(|| columns(&self.mask));
+        let home = Home { mask, ..Home::with_units(network, units, &self.columns) };
         if self.rows == [0; 3] {
             return home;
         }
@@ -178,36 +171,38 @@ impl Own {
     /// The weights from the common buffers.
     ///
     /// # Safety
-    /// Nobody else uses this share's columns of the network, here or there.
+    /// Nobody writes this share's columns of the network, and nobody else uses them here.
     pub(super) unsafe fn fetch(&self, network: &Network) {
-        // SAFETY: the caller's promise.
-        unsafe { self.each_row(network, |own, common| own.copy_from_slice(common)) };
+        for (own, common, rows) in self.weights(network) {
+            for row in 0..rows {
+                // SAFETY: the caller's promise.
+                unsafe { own.write_row(row).copy_from_slice(common.read_row(row)) };
+            }
+        }
     }
 
     /// The weights to the common buffers.
     ///
     /// # Safety
-    /// As for [`Own::fetch`].
+    /// Nobody else uses this share's columns of the network, here or there.
     pub(super) unsafe fn give_back(&self, network: &Network) {
-        // SAFETY: the caller's promise.
-        unsafe { self.each_row(network, |own, common| common.copy_from_slice(own)) };
-    }
-
-    /// # Safety
-    /// As for [`Own::fetch`].
-    unsafe fn each_row(&self, network: &Network, copy: impl Fn(&mut [f32], &mut [f32])) {
-        let own = self.home(network);
-        let columns = |buffer| Columns::new(buffer, network.layout.hidden_stride, &self.columns);
-        let matrices = [
-            (own.hidden, columns(&network.hidden)),
-            (own.hidden_bias, columns(&network.hidden_bias)),
-            (own.output, columns(&network.output)),
-        ];
-        for ((own, common), rows) in matrices.into_iter().zip(self.rows) {
+        for (own, common, rows) in self.weights(network) {
             for row in 0..rows {
                 // SAFETY: the caller's promise.
-                unsafe { copy(own.write_row(row), common.write_row(row)) };
+                unsafe { common.write_row(row).copy_from_slice(own.read_row(row)) };
             }
         }
+    }
+
+    /// The weights here and in the common buffers, and how many rows of each are here.
+    fn weights<'a>(&'a self, network: &'a Network) -> [(Columns<'a>, Columns<'a>, usize); 3] {
+        let own = self.home(network);
+        let common = Home::with_units(network, [own.units, own.d_units], &self.columns);
+        let [hidden, hidden_bias, output] = self.rows;
+        [
+            (own.hidden, common.hidden, hidden),
+            (own.hidden_bias, common.hidden_bias, hidden_bias),
+            (own.output, common.output, output),
+        ]
     }
 }

@@ -62,7 +62,7 @@ impl Training {
             memory(MemoryKind::Activations, "scratch of the threads, each with its own", scratch),
             memory(
                 MemoryKind::Activations,
-                "hidden units and their weights, each thread's own",
+                "what each thread has of the hidden units",
                 self.own.iter().map(Own::bytes).sum(),
             ),
         ]);

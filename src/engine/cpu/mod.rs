@@ -287,21 +287,24 @@ impl Job for Worker<'_> {
             // SAFETY: these columns are this thread's own for all of the range.
             unsafe { own.fetch(network) };
         }
+        barrier.arrive(index);
         let mut batches = Batches::new::<I>(plan, corpus, first_step);
         for (place, &rate) in rates.iter().enumerate() {
             let step = first_step + place as u64;
-            let mut timer = Timer::new(clock.as_deref_mut().filter(|_| place % SAMPLED_STEPS == 0));
+            // Not the first of a range, which waits for no step before it, where there is another one.
+            let sampled = place % SAMPLED_STEPS == 1.min(rates.len() - 1);
+            let mut timer = Timer::new(clock.as_deref_mut().filter(|_| sampled));
             // Every thread draws the whole batch: that costs less than to wait for one that does.
             batches.take::<I>(scratch);
             scratch.pairs.set(&scratch.contexts, masks[0].is_on());
             timer.end(Pass::Draw);
-            // For the step before.
+            // For the step before, or until all have their weights.
             barrier.wait(index);
             timer.end(Pass::Wait);
             // SAFETY: all threads are here between the same barriers.
             unsafe {
                 turn.examples::<I>(scratch, &share, step, &mut timer);
-                let mut done = Batch { activations, scratch: &mut *scratch, home, scale };
+                let mut done = Batch { activations, scratch: &mut *scratch, home, share: &share, scale };
                 carried.update::<I>(network, &mut done, Factors { rate, step }, barrier, whose);
                 if let Some(losses) = &mut losses {
                     losses[place] = mean_of_batch(numbers(activations.losses.read()), batch) as f32;

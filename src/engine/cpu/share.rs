@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use super::lanes::LANES;
 use super::network::Layout;
-use super::product::Change;
 use super::threads::part;
 use super::vector::Vector;
 
@@ -17,7 +16,7 @@ pub(super) struct Share {
     pub(super) blocks: Range<usize>,
     pub(super) columns: Range<usize>,
     /// Whether the blocks go to the threads in pairs.
-    pub(super) pairs: bool,
+    pub(super) in_pairs: bool,
 }
 
 impl Share {
@@ -26,16 +25,16 @@ impl Share {
         if layout.blocks == 0 {
             let lines = part(layout.hidden_stride.div_ceil(LANES), index, threads);
             let columns = lines.start * LANES..(lines.end * LANES).min(layout.hidden_stride);
-            return Share { blocks: 0..0, columns, pairs: false };
+            return Share { blocks: 0..0, columns, in_pairs: false };
         }
         let blocks = part(layout.blocks, index, threads);
-        Share { columns: layout.columns_of(blocks.clone()), blocks, pairs: in_pairs(layout, threads) }
+        Share { columns: layout.columns_of(blocks.clone()), blocks, in_pairs: in_pairs(layout, threads) }
     }
 
-    /// Where what a block adds is summed, and how: a thread that has both blocks of a pair leaves their sum in the place of
-    /// the first, so that half as much goes between threads.
-    pub(super) fn place_of(&self, block: usize) -> (usize, Change<'static>) {
-        if self.pairs && block % 2 == 1 { (block - 1, Change::Add) } else { (block, Change::Write) }
+    /// The place of what a block adds, and whether it is added to what is there: a thread that has both blocks of a pair
+    /// leaves their sum in the place of the first, so that half as much goes between threads.
+    pub(super) fn place_of(&self, block: usize) -> (usize, bool) {
+        if self.in_pairs && block % 2 == 1 { (block - 1, true) } else { (block, false) }
     }
 
     /// For each block, its columns among those of the share, of which the first `most` of the layer count.
@@ -49,7 +48,7 @@ impl Share {
 }
 
 /// Whether so many threads have the blocks of hidden units in pairs.
-pub(super) fn in_pairs(layout: Layout, threads: usize) -> bool {
+fn in_pairs(layout: Layout, threads: usize) -> bool {
     layout.blocks > 1 && (0..threads).all(|index| part(layout.blocks, index, threads).start.is_multiple_of(2))
 }
 

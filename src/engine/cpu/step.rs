@@ -57,8 +57,8 @@ impl Turn<'_> {
             let read = Read::new(network);
             if masks[0].is_on() {
                 let (result, width) = (&activations.input_mask, shape.input());
-                let (mask, examples, row) = (masks[0], own.clone(), Columns::new(result, width, &(0..width)));
-                I::call(DrawMask { mask, step, examples, first: 0, width, result: row });
+                let (mask, examples, to) = (masks[0], own.clone(), Columns::new(result, width, &(0..width)));
+                I::call(DrawMask { mask, step, examples, first: 0, width, result: to });
                 barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
                 embedding_gather(read, scratch, result.read_numbers(0..batch * width));
@@ -82,7 +82,7 @@ impl Turn<'_> {
                 timer.end(Pass::LogitsForward);
                 barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
-                by_hidden::softmax_cross_entropy::<I>(read, scratch, activations, own, share.pairs, scale);
+                by_hidden::softmax_cross_entropy::<I>(read, scratch, activations, own, share.in_pairs, scale);
                 timer.end(Pass::SoftmaxCrossEntropy);
                 barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);

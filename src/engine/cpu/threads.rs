@@ -210,8 +210,8 @@ impl Barrier {
         let meeting = self.flags[index].0.load(Ordering::Relaxed);
         for other in &self.flags {
             let mut turns = 0u32;
-            // Another thread is at this meeting, one behind, or already on its way to the next.
-            while other.0.load(Ordering::Acquire) == meeting.wrapping_sub(1) {
+            // Behind, in a count that wraps around: another thread may already be on its way to the next meeting.
+            while (other.0.load(Ordering::Acquire).wrapping_sub(meeting) as i32) < 0 {
                 assert!(!self.broken.load(Ordering::Relaxed), "another thread of the engine panicked");
                 turns = turns.saturating_add(1);
                 if turns < self.spins {
@@ -262,6 +262,27 @@ mod tests {
                         count.fetch_add(1, Ordering::Relaxed);
                         barrier.arrive_and_wait(index);
                         assert_eq!(count.load(Ordering::Relaxed), 3 * round);
+                        barrier.arrive_and_wait(index);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn no_thread_passes_a_meeting_that_it_announced_before_the_last_one_has() {
+        let (barrier, count) = (Barrier::new(3), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for index in 0..3 {
+                let (barrier, count) = (&barrier, &count);
+                scope.spawn(move || {
+                    for round in 1..=1000 {
+                        for _ in 0..2 {
+                            count.fetch_add(1, Ordering::Relaxed);
+                            barrier.arrive(index);
+                        }
+                        barrier.wait(index);
+                        assert_eq!(count.load(Ordering::Relaxed), 6 * round);
                         barrier.arrive_and_wait(index);
                     }
                 });

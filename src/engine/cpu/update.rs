@@ -10,7 +10,6 @@ use super::gradients::{Batch, Decay, Occurrences, Purpose, gradients_of_batch, w
 use super::lanes::InstructionSet;
 use super::network::Network;
 use super::rule::{Average, Rule};
-use super::share::in_pairs;
 use super::threads::{Barrier, Shared, part};
 use crate::engine::{Optimizer, Recipe, State};
 use crate::model::Parameters;
@@ -114,7 +113,8 @@ impl Carried {
     /// The update of a step for the rows of thread `index` of `threads`.
     ///
     /// # Safety
-    /// All threads call it with the same buffers between two barriers, and nobody else uses them meanwhile.
+    /// All threads call it with the same buffers, after [`super::step::Turn::examples`] and before another barrier, and nobody
+    /// else uses them meanwhile.
     #[inline(always)]
     #[allow(unsafe_code)]
     pub(super) unsafe fn update<I: InstructionSet>(
@@ -126,7 +126,7 @@ impl Carried {
         (index, threads): (usize, usize),
     ) {
         let whose = (index, threads);
-        // SAFETY: activations are only read in this phase, and each thread writes the rows that `part` gives to it alone.
+        // SAFETY: each thread writes the rows or columns that are its own, and reads what others wrote after a barrier.
         unsafe {
             match &self.gradients {
                 None => {
@@ -134,7 +134,7 @@ impl Carried {
                     // What comes back to the embeddings is in parts until here.
                     let in_parts = network.layout.shape.direct || network.layout.blocks > 0;
                     if network.layout.blocks > 0 {
-                        // It was written before, and a thread's weights are its own.
+                        // The parts are written, and what follows changes this thread's columns alone.
                         barrier.arrive(index);
                     }
                     weights_of_batch::<I>(network, network, batch, purpose, whose);
@@ -154,8 +154,7 @@ impl Carried {
                         );
                     }
                     let (layout, factor) = (network.layout, -factors.rate);
-                    let in_pairs = in_pairs(layout, threads);
-                    I::call(Occurrences { layout, batch, own, rows, factor, in_pairs });
+                    I::call(Occurrences { layout, batch, own, rows, factor });
                 }
                 Some(gradients) => {
                     gradients_of_batch::<I>(network, gradients, batch, barrier, whose);
