@@ -195,7 +195,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                 inner: rows.len(),
                 right: output.read(rows),
                 right_stride: output.stride,
-                columns: width,
+                columns: share.counted(layout),
                 out: d_units.write(0..batch),
                 out_stride: d_units.stride,
                 change: if chunk == 0 { Change::Write } else { Change::Add },
@@ -336,7 +336,7 @@ pub(super) unsafe fn weights<I: InstructionSet>(
                 inner: here.len(),
                 right: terms[here.start * width..].into(),
                 right_stride: width,
-                columns: width,
+                columns: share.counted(layout),
                 out: to.hidden.write(rows),
                 out_stride: to.hidden.stride,
                 change: purpose.change(
@@ -353,7 +353,7 @@ pub(super) unsafe fn weights<I: InstructionSet>(
             inner: first,
             right: terms.into(),
             right_stride: width,
-            columns: width,
+            columns: share.counted(layout),
             out: to.hidden_bias.write(0..1),
             out_stride: width,
             change: purpose.change(
@@ -370,7 +370,7 @@ pub(super) unsafe fn weights<I: InstructionSet>(
                 inner: batch,
                 right: to.units.read(0..batch),
                 right_stride: to.units.stride,
-                columns: width,
+                columns: share.counted(layout),
                 out: to.output.write(rows),
                 out_stride: to.output.stride,
                 change: purpose.change(
