@@ -251,20 +251,26 @@ mod tests {
 
     use super::*;
 
+    /// The same work with three threads, each with its index.
+    fn three(work: impl Fn(usize) + Sync) {
+        std::thread::scope(|scope| {
+            for index in 0..3 {
+                let work = &work;
+                scope.spawn(move || work(index));
+            }
+        });
+    }
+
     #[test]
     fn no_thread_passes_the_barrier_before_the_last_one_arrives() {
         let (barrier, count) = (Barrier::new(3), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            for index in 0..3 {
-                let (barrier, count) = (&barrier, &count);
-                scope.spawn(move || {
-                    for round in 1..=1000 {
-                        count.fetch_add(1, Ordering::Relaxed);
-                        barrier.arrive_and_wait(index);
-                        assert_eq!(count.load(Ordering::Relaxed), 3 * round);
-                        barrier.arrive_and_wait(index);
-                    }
-                });
+        three(|index| {
+            let _guard = barrier.guard();
+            for round in 1..=1000 {
+                count.fetch_add(1, Ordering::Relaxed);
+                barrier.arrive_and_wait(index);
+                assert_eq!(count.load(Ordering::Relaxed), 3 * round);
+                barrier.arrive_and_wait(index);
             }
         });
     }
@@ -272,20 +278,16 @@ mod tests {
     #[test]
     fn no_thread_passes_a_meeting_that_it_announced_before_the_last_one_has() {
         let (barrier, count) = (Barrier::new(3), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            for index in 0..3 {
-                let (barrier, count) = (&barrier, &count);
-                scope.spawn(move || {
-                    for round in 1..=1000 {
-                        for _ in 0..2 {
-                            count.fetch_add(1, Ordering::Relaxed);
-                            barrier.arrive(index);
-                        }
-                        barrier.wait(index);
-                        assert_eq!(count.load(Ordering::Relaxed), 6 * round);
-                        barrier.arrive_and_wait(index);
-                    }
-                });
+        three(|index| {
+            let _guard = barrier.guard();
+            for round in 1..=1000 {
+                for _ in 0..2 {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    barrier.arrive(index);
+                }
+                barrier.wait(index);
+                assert_eq!(count.load(Ordering::Relaxed), 6 * round);
+                barrier.arrive_and_wait(index);
             }
         });
     }
