@@ -2,9 +2,8 @@
 //!
 //! Nearly everything stays with its thread then: the weights of its units, forward, backward and in the update. What goes
 //! between threads is what each block of units, or each pair of blocks, adds to the logits and to the gradient of the input.
-//! (Sharing out the
-//! examples instead, so that each thread reads all weights, was measured at 45,000 steps a second of the lecture's
-//! network on two threads, against 40,000 on one.)
+//! (Sharing out the examples instead, so that each thread reads all weights, was measured at 45,000 steps a second of the
+//! lecture's network on two threads, against 40,000 on one.)
 
 use std::ops::Range;
 

@@ -251,45 +251,36 @@ mod tests {
 
     use super::*;
 
-    /// The same work with three threads, each with its index.
-    fn three(work: impl Fn(usize) + Sync) {
+    /// Three threads count themselves and arrive so many times, then wait: all must have counted by then.
+    fn three_meet(arrivals: usize) {
+        let (barrier, count) = (Barrier::new(3), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for index in 0..3 {
-                let work = &work;
-                scope.spawn(move || work(index));
+                let (barrier, count) = (&barrier, &count);
+                scope.spawn(move || {
+                    let _guard = barrier.guard();
+                    for round in 1..=1000 {
+                        for _ in 0..arrivals {
+                            count.fetch_add(1, Ordering::Relaxed);
+                            barrier.arrive(index);
+                        }
+                        barrier.wait(index);
+                        assert_eq!(count.load(Ordering::Relaxed), 3 * arrivals * round);
+                        barrier.arrive_and_wait(index);
+                    }
+                });
             }
         });
     }
 
     #[test]
     fn no_thread_passes_the_barrier_before_the_last_one_arrives() {
-        let (barrier, count) = (Barrier::new(3), AtomicUsize::new(0));
-        three(|index| {
-            let _guard = barrier.guard();
-            for round in 1..=1000 {
-                count.fetch_add(1, Ordering::Relaxed);
-                barrier.arrive_and_wait(index);
-                assert_eq!(count.load(Ordering::Relaxed), 3 * round);
-                barrier.arrive_and_wait(index);
-            }
-        });
+        three_meet(1);
     }
 
     #[test]
     fn no_thread_passes_a_meeting_that_it_announced_before_the_last_one_has() {
-        let (barrier, count) = (Barrier::new(3), AtomicUsize::new(0));
-        three(|index| {
-            let _guard = barrier.guard();
-            for round in 1..=1000 {
-                for _ in 0..2 {
-                    count.fetch_add(1, Ordering::Relaxed);
-                    barrier.arrive(index);
-                }
-                barrier.wait(index);
-                assert_eq!(count.load(Ordering::Relaxed), 6 * round);
-                barrier.arrive_and_wait(index);
-            }
-        });
+        three_meet(2);
     }
 
     #[test]
