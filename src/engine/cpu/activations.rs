@@ -30,7 +30,8 @@ pub(super) struct Activations {
     /// Logits, then exponentials, then the gradient of the logits, [chunks, B, chunk]; where they stand by word, the
     /// exponentials, [V, across].
     pub(super) logits: Shared<Lanes>,
-    /// The number that the logits of a chunk were lessened by before their exponentials were taken, [chunks, B or across].
+    /// The number that the logits of a chunk were lessened by before their exponentials were taken, [chunks, B or across]; this
+    /// and the four that follow are empty where threads share out the hidden units.
     pub(super) references: Shared<Lanes>,
     /// The largest logit of each part, [parts, B].
     pub(super) largest: Shared<Lanes>,
@@ -75,11 +76,11 @@ impl Activations {
             input_mask: if_on(drop_input, batch * shape.input()),
             logits_blocks: aligned(blocks * chunks * batch * chunk),
             logits: aligned(chunks * logits_stride * chunk),
-            references: aligned(chunks * logits_stride),
-            largest: aligned(parts * batch),
-            sums: Shared::new(Lanes::ZERO, parts * batch),
-            at_target: aligned(parts * batch),
-            normalizers: aligned(2 * batch),
+            references: if_on(by_vocabulary, chunks * logits_stride),
+            largest: if_on(by_vocabulary, parts * batch),
+            sums: Shared::new(Lanes::ZERO, if by_vocabulary { parts * batch } else { 0 }),
+            at_target: if_on(by_vocabulary, parts * batch),
+            normalizers: if_on(by_vocabulary, 2 * batch),
             d_hidden_parts: if_on(by_vocabulary, parts * logits_stride * hidden_stride),
             d_hidden: aligned(batch * hidden_stride),
             d_hidden_pairs: if_on(by_vocabulary, pairs * hidden_stride),

@@ -17,12 +17,10 @@ use super::gradients::Purpose;
 use super::hidden::PairSums;
 use super::home::{Columns, Home};
 use super::lanes::{InstructionSet, Job, LANES};
-use super::network::{Layout, Read};
-use super::output::Finish;
+use super::network::Layout;
 use super::panel::Panel;
 use super::product::{Change, Left, Product};
-use super::share::{Share, sum_of_blocks};
-use super::softmax::{Exponentials, Softmax, gradient_of_logits};
+use super::share::Share;
 use super::vector::Vector;
 
 /// What each block of hidden units adds to the logits of all examples.
@@ -70,92 +68,6 @@ pub(super) unsafe fn logits_forward<I: InstructionSet>(
                     out_stride: stride,
                     change: if adds { Change::Add } else { Change::Write },
                 });
-            }
-        }
-    }
-}
-
-/// Logits, loss and the logits' gradient of some examples.
-///
-/// # Safety
-/// These examples are this thread's own; what the blocks add was written before a barrier.
-#[inline(always)]
-#[allow(unsafe_code)]
-pub(super) unsafe fn softmax_cross_entropy<I: InstructionSet>(
-    read: Read,
-    scratch: &Scratch,
-    activations: &Activations,
-    examples: Range<usize>,
-    in_pairs: bool,
-    scale: f32,
-) {
-    let layout = read.layout;
-    let Layout { hidden_stride, chunk: stride, chunks, blocks, .. } = layout;
-    let batch = activations.batch;
-    let targets = &scratch.targets;
-    let of = |first: usize, width: usize| (first + examples.start) * width..(first + examples.end) * width;
-    for chunk in 0..chunks {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let logits = activations.logits.write_numbers(of(chunk * batch, stride));
-            let terms = activations.logits_blocks.read_numbers(0..blocks * chunks * batch * stride);
-            let first = of(chunk * batch, stride).start;
-            I::call(BlockSums {
-                logits: &mut *logits,
-                terms: &terms[first..],
-                block_stride: chunks * batch * stride,
-                blocks,
-                in_pairs,
-            });
-            I::call(Exponentials {
-                logits,
-                stride,
-                rows: layout.rows_of(chunk),
-                targets: &targets[examples.clone()],
-                softmax: Softmax {
-                    largest: activations.largest.write_numbers(of(0, 1)),
-                    sums: activations.sums.write(of(0, 1)),
-                    at_target: activations.at_target.write_numbers(of(0, 1)),
-                    d_hidden: &mut [],
-                },
-                hidden_stride,
-                references: activations.references.write_numbers(of(chunk * batch, 1)),
-                first: chunk == 0,
-                kept: &mut [],
-            });
-        }
-    }
-    let (own, hidden) = (examples.clone(), None);
-    I::call(Finish { read, activations, targets, examples: own, scale, hidden });
-    for chunk in 0..chunks {
-        // SAFETY: as above.
-        unsafe { gradient_of_logits::<I>(layout, activations, targets, chunk, examples.clone(), scale, None) };
-    }
-}
-
-/// The sum of what the blocks add.
-struct BlockSums<'a> {
-    logits: &'a mut [f32],
-    terms: &'a [f32],
-    /// Numbers from one block's term to the next block's.
-    block_stride: usize,
-    blocks: usize,
-    in_pairs: bool,
-}
-
-impl Job for BlockSums<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    fn run<I: InstructionSet>(self) {
-        let BlockSums { logits, terms, block_stride, blocks, in_pairs } = self;
-        assert!((blocks - 1) * block_stride + logits.len() <= terms.len());
-        for (place, logits) in logits.chunks_exact_mut(LANES).enumerate() {
-            // SAFETY: the last block's numbers were compared with the length.
-            unsafe {
-                sum_of_blocks::<I::Full>(terms, block_stride, place * LANES, blocks, in_pairs)
-                    .store(logits.as_mut_ptr());
             }
         }
     }

@@ -4,14 +4,15 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `lanes`, `vector`, `registers` | instruction sets, and vectors as all of them have them |
-//! | `functions`, `product`, `panel`, `dots` | exp and tanh; the matrix product; rows turned into columns; rows times rows |
+//! | `functions`, `product`, `panel`, `dots` | exp, ln and tanh; the matrix product; rows turned into columns; rows times rows |
 //! | `crew` | the threads |
 //! | `network`, `activations`, `threads` | parameters, what a batch leaves, who may write which part of it |
 //! | `draw` | the examples of each step |
 //! | `pairs`, `hidden` | the context as pairs of position and token; between the tokens and the hidden layer |
 //! | `output`, `softmax` | the output layer where threads share out the vocabulary |
 //! | `by_word` | the same with the examples across, for many words without direct connections |
-//! | `by_hidden`, `share`, `home` | the output layer and the way back where they share out the hidden units; who has which, and where |
+//! | `by_hidden`, `cross_entropy` | the output layer and the way back where they share out the hidden units |
+//! | `share`, `home` | who has which of them, and where |
 //! | `step`, `gradients`, `update`, `rule` | a thread's part of a step; the weights' gradients; what a step makes of them |
 //! | `evaluate` | the forward pass over a corpus |
 //! | `clock`, `pace`, `bandwidth` | what a pass takes; how many threads pay; what memory gives |
@@ -23,6 +24,7 @@ mod by_hidden;
 mod by_word;
 mod clock;
 mod crew;
+mod cross_entropy;
 mod dots;
 mod draw;
 mod dropout;

@@ -12,14 +12,14 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use super::activations::{Activations, Scratch};
 use super::by_word::SumOfParts;
 use super::clock::{Pass, Timer};
-use super::functions::tanh_slope;
-use super::lanes::{InstructionSet, Job, LANES};
+use super::functions::{ln, tanh_slope};
+use super::lanes::{InstructionSet, Job, LANES, Lanes};
 use super::network::{Layout, MOST_PARTS, Read};
 use super::panel::Panel;
 use super::product::{Change, Left, Product};
 use super::softmax::{Exponentials, Softmax, exp_of_one};
 use super::threads::part;
-use super::vector::{Vector, all_streamed};
+use super::vector::{Vector, all_streamed, lanes};
 
 /// The parts of the vocabulary, each with the examples, that thread `index` of `threads` has: all parts with all examples
 /// in a row, cut evenly.
@@ -234,6 +234,7 @@ impl Job for Finish<'_> {
         let weights = &mut weights[..parts];
         for first in examples.clone().step_by(LANES) {
             let block = first..(first + LANES).min(examples.end);
+            let (mut sums, mut below) = (Lanes([1.0; LANES]), Lanes::ZERO);
             for (lane, example) in block.clone().enumerate() {
                 // SAFETY: these examples are this thread's own, and their parts were written before a barrier.
                 unsafe {
@@ -252,7 +253,7 @@ impl Job for Finish<'_> {
                     }
                     let target = targets[example] as usize;
                     let at_target = activations.at_target.read_numbers(of(read.layout.part_of(target)))[0];
-                    activations.losses.write_numbers(of(0))[0] = sum.ln() + (most - at_target);
+                    (sums.0[lane], below.0[lane]) = (sum, most - at_target);
                     activations.normalizers.write_numbers(of(0))[0] = most;
                     activations.normalizers.write_numbers(of(1))[0] = scale / sum;
                     weights.iter_mut().for_each(
@@ -260,6 +261,11 @@ impl Job for Finish<'_> {
                         |weight| weight[lane] *= scale / sum,
                     );
                 }
+            }
+            // SAFETY: as above; both have all lanes.
+            unsafe {
+                let of_all = lanes(ln(I::Full::load(sums.0.as_ptr())).add(I::Full::load(below.0.as_ptr())));
+                activations.losses.write_numbers(block.clone()).copy_from_slice(&of_all.0[..block.len()]);
             }
             let Some(share_kept) = hidden else { continue };
             let rows = block.start * hidden_stride..block.end * hidden_stride;

@@ -6,7 +6,8 @@ macro_rules! register {
     (
         $register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $stream:ident, $add:ident, $sub:ident, $mul:ident,
         $div:ident, $max:ident, $min:ident, |$a:ident, $b:ident, $c:ident| $fused:expr, |$i:ident| $power:expr,
-        |$value:ident, $x:ident, $bound:ident| $zero:expr, |$s:ident| $sum:expr, |$l:ident| $largest:expr
+        |$p:ident| $parts:expr, |$value:ident, $x:ident, $bound:ident| $zero:expr, |$s:ident| $sum:expr,
+        |$l:ident| $largest:expr
     ) => {
         #[allow(unsafe_code)]
         impl Vector for $register {
@@ -79,6 +80,12 @@ macro_rules! register {
             }
 
             #[inline(always)]
+            fn fraction_and_exponent(self) -> (Self, Self) {
+                let $p = self;
+                unsafe { $parts }
+            }
+
+            #[inline(always)]
             fn zero_where_less(self, $x: Self, $bound: Self) -> Self {
                 let $value = self;
                 unsafe { $zero }
@@ -104,8 +111,10 @@ mod x86 {
     use super::super::vector::Vector;
     use std::arch::x86_64::*;
     pub(in super::super) use std::arch::x86_64::{__m256, __m512};
+    use std::f32::consts::FRAC_1_SQRT_2;
 
     const ONE: i32 = 1.0f32.to_bits() as i32;
+    const LEAST_FRACTION: i32 = FRAC_1_SQRT_2.to_bits() as i32;
 
     register!(
         __m512,
@@ -125,6 +134,12 @@ mod x86 {
             _mm512_slli_epi32::<23>(_mm512_castps_si512(i)),
             _mm512_set1_epi32(ONE)
         )),
+        |number| {
+            let bits = _mm512_castps_si512(number);
+            let exponent = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(LEAST_FRACTION)));
+            let fraction = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(exponent));
+            (_mm512_castsi512_ps(fraction), _mm512_cvtepi32_ps(exponent))
+        },
         |value, x, bound| _mm512_mask_mov_ps(value, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, bound), _mm512_setzero_ps()),
         |s| _mm512_reduce_add_ps(s),
         |l| _mm512_reduce_max_ps(l)
@@ -148,6 +163,12 @@ mod x86 {
             _mm256_slli_epi32::<23>(_mm256_castps_si256(i)),
             _mm256_set1_epi32(ONE)
         )),
+        |number| {
+            let bits = _mm256_castps_si256(number);
+            let exponent = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(LEAST_FRACTION)));
+            let fraction = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(exponent));
+            (_mm256_castsi256_ps(fraction), _mm256_cvtepi32_ps(exponent))
+        },
         |value, x, bound| _mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(x, bound), value),
         |s| {
             let half = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps::<1>(s));
@@ -207,6 +228,7 @@ mod neon {
     use super::super::vector::Vector;
     pub(in super::super) use std::arch::aarch64::float32x4_t;
     use std::arch::aarch64::*;
+    use std::f32::consts::FRAC_1_SQRT_2;
 
     register!(
         float32x4_t,
@@ -226,6 +248,12 @@ mod neon {
             vshlq_n_u32::<23>(vreinterpretq_u32_f32(i)),
             vdupq_n_u32(1.0f32.to_bits())
         )),
+        |number| {
+            let bits = vreinterpretq_s32_f32(number);
+            let exponent = vshrq_n_s32::<23>(vsubq_s32(bits, vdupq_n_s32(FRAC_1_SQRT_2.to_bits() as i32)));
+            let fraction = vsubq_s32(bits, vshlq_n_s32::<23>(exponent));
+            (vreinterpretq_f32_s32(fraction), vcvtq_f32_s32(exponent))
+        },
         |value, x, bound| vbslq_f32(vcltq_f32(x, bound), vdupq_n_f32(0.0), value),
         |s| vaddvq_f32(s),
         |l| vmaxvq_f32(l)

@@ -4,6 +4,7 @@ use super::activations::{Activations, Scratch};
 use super::by_hidden;
 use super::by_word;
 use super::clock::{Pass, Timer};
+use super::cross_entropy::softmax_cross_entropy;
 use super::dropout::DrawMask;
 use super::hidden::{embedding_gather, hidden_forward, input_backward};
 use super::home::{Columns, Home};
@@ -82,7 +83,7 @@ impl Turn<'_> {
                 timer.end(Pass::LogitsForward);
                 barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
-                by_hidden::softmax_cross_entropy::<I>(read, scratch, activations, own, share.in_pairs, scale);
+                softmax_cross_entropy::<I>(layout, scratch, activations, own, share.in_pairs, scale);
                 timer.end(Pass::SoftmaxCrossEntropy);
                 barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);

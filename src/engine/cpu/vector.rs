@@ -4,6 +4,10 @@
 //! put a tile's accumulators into memory, or a function of two arrays into code for one number at a time; both were
 //! measured at a third of the speed.
 
+use std::f32::consts::FRAC_1_SQRT_2;
+
+use super::lanes::{LANES, Lanes};
+
 /// A fixed number of float32 lanes.
 pub(super) trait Vector: Copy {
     /// How many.
@@ -46,6 +50,10 @@ pub(super) trait Vector: Copy {
     /// 2^i, where the low bits of the number hold the integer i.
     fn power_of_two(self) -> Self;
 
+    /// The number as fraction * 2^exponent, with a fraction between the root of a half and that of two. For positive numbers
+    /// of full precision.
+    fn fraction_and_exponent(self) -> (Self, Self);
+
     /// Zero where `x < bound`, else `self`.
     fn zero_where_less(self, x: Self, bound: Self) -> Self;
 
@@ -53,6 +61,17 @@ pub(super) trait Vector: Copy {
     fn sum(self) -> f32;
     /// The largest lane.
     fn largest(self) -> f32;
+}
+
+/// The numbers of a full vector.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) fn lanes<V: Vector>(vector: V) -> Lanes {
+    assert_eq!(V::LANES, LANES);
+    let mut lanes = Lanes::ZERO;
+    // SAFETY: there is room for all lanes.
+    unsafe { vector.store(lanes.0.as_mut_ptr()) };
+    lanes
 }
 
 /// Several registers side by side.
@@ -135,6 +154,15 @@ impl<V: Vector, const N: usize> Vector for [V; N] {
     #[inline(always)]
     fn power_of_two(self) -> Self {
         each!(|part| self[part].power_of_two(), self)
+    }
+
+    #[inline(always)]
+    fn fraction_and_exponent(self) -> (Self, Self) {
+        let (mut fraction, mut exponent) = (self, self);
+        for part in 0..N {
+            (fraction[part], exponent[part]) = self[part].fraction_and_exponent();
+        }
+        (fraction, exponent)
     }
 
     #[inline(always)]
@@ -228,6 +256,13 @@ impl Vector for f32 {
     #[inline(always)]
     fn power_of_two(self) -> Self {
         f32::from_bits((self.to_bits() << 23).wrapping_add(1.0f32.to_bits()))
+    }
+
+    #[inline(always)]
+    fn fraction_and_exponent(self) -> (Self, Self) {
+        let bits = self.to_bits().cast_signed();
+        let exponent = bits.wrapping_sub(FRAC_1_SQRT_2.to_bits().cast_signed()) >> 23;
+        (f32::from_bits((bits - (exponent << 23)).cast_unsigned()), exponent as f32)
     }
 
     #[inline(always)]
