@@ -5,8 +5,6 @@
 //! (Sharing out the examples instead, so that each thread reads all weights, was measured at 45,000 steps a second of the
 //! lecture's network on two threads, against 40,000 on one.)
 
-use std::ops::Range;
-
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};

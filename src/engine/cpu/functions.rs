@@ -37,7 +37,7 @@ pub(super) fn ln<V: Vector>(x: V) -> V {
         -1.666_805_8e-1,
         2.000_071_5e-1,
         -2.499_999_4e-1,
-        3.333_333_1e-1,
+        3.333_333e-1,
     ] {
         p = V::mul_add(p, r, V::splat(coefficient));
     }
