@@ -14,7 +14,8 @@ use crate::text::Corpus;
 /// What the threads share. A pass writes its own rows or columns; what it reads was written before a barrier.
 pub(super) struct Activations {
     pub(super) batch: usize,
-    /// Pairs of position and token that a batch can have: where every place is one, as many as places.
+    /// Pairs of position and token that a batch can have: where every place is one, as many as places; where a whole context
+    /// is one, as many as examples.
     pub(super) pairs: usize,
     /// Numbers from one word to the next where logits stand by word, with the examples across (see [`super::by_word`]).
     pub(super) across: Option<usize>,
@@ -61,7 +62,8 @@ impl Activations {
     /// Room for a batch, with masks for the dropout of the input and of the hidden units where it is on.
     pub(super) fn new(layout: Layout, batch: usize, [drop_input, drop_hidden]: [bool; 2]) -> Self {
         let Layout { shape, hidden_stride, position_stride, chunk, chunks, parts, blocks, .. } = layout;
-        let pairs = shape.context * if drop_input { batch } else { batch.min(shape.vocabulary) };
+        let apart = layout.is_whole() || drop_input;
+        let pairs = layout.positions * if apart { batch } else { batch.min(shape.vocabulary) };
         let d_input_parts = if blocks > 0 { blocks } else { parts * usize::from(shape.direct) };
         let by_vocabulary = blocks == 0;
         let if_on = |on: bool, numbers: usize| aligned(if on { numbers } else { 0 });
@@ -101,7 +103,7 @@ pub(super) struct Scratch {
     /// [B].
     pub(super) targets: Vec<u32>,
     pub(super) pairs: Pairs,
-    /// The embedding of each pair, [pairs, position stride], filled up with zeros.
+    /// The input of each pair, [pairs, position stride], filled up with zeros.
     pub(super) input: Vec<Lanes>,
     /// What each pair adds to some of the hidden units, or gets back from them, [pairs, columns].
     pub(super) terms: Vec<Lanes>,
@@ -129,7 +131,7 @@ impl Scratch {
         Scratch {
             contexts: Vec::with_capacity(batch * shape.context),
             targets: Vec::with_capacity(batch),
-            pairs: Pairs::new(shape.context, shape.vocabulary),
+            pairs: Pairs::new(layout.positions, shape.vocabulary),
             input: lines(pairs * position_stride),
             terms: lines(pairs * columns),
             panel: lines(
@@ -146,6 +148,16 @@ impl Scratch {
 }
 
 impl Scratch {
+    /// Finds the pairs of the contexts; where `separate` is set, every place is one.
+    #[inline(always)]
+    pub(super) fn find_pairs(&mut self, layout: Layout, separate: bool) {
+        if layout.is_whole() {
+            self.pairs.set_whole(self.targets.len());
+        } else {
+            self.pairs.set(&self.contexts, separate);
+        }
+    }
+
     /// Contexts and targets of some examples of a corpus.
     pub(super) fn set_examples(&mut self, corpus: &Corpus, examples: Range<usize>) {
         self.set_places(corpus, examples.map(|example| corpus.position(example) as u32));

@@ -5,11 +5,12 @@
 //! (Sharing out the examples instead, so that each thread reads all weights, was measured at 45,000 steps a second of the
 //! lecture's network on two threads, against 40,000 on one.)
 
+use std::ops::Range;
+
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
 use super::clock::{Pass, Timer};
-use super::dots::Dots;
 use super::functions::tanh_slope;
 use super::gradients::Purpose;
 use super::hidden::PairSums;
@@ -19,6 +20,7 @@ use super::network::Layout;
 use super::panel::Panel;
 use super::product::{Change, Left, Product};
 use super::share::Share;
+use super::threads::Numbers;
 use super::vector::Vector;
 
 /// What each block of hidden units adds to the logits of all examples.
@@ -87,7 +89,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
     share_kept: f32,
     timer: &mut Timer,
 ) {
-    let Layout { shape, position_stride, chunk: stride, chunks, .. } = layout;
+    let Layout { shape, positions, position_inputs, position_stride, chunk: stride, chunks, .. } = layout;
     let batch = activations.batch;
     let Home { hidden, output, units, d_units, .. } = *home;
     let width = d_units.width;
@@ -112,68 +114,72 @@ pub(super) unsafe fn backward<I: InstructionSet>(
         }
         I::call(TanhBackward { units, d_units, mask: home.mask, batch, share_kept });
         timer.end(Pass::HiddenBackward);
-        I::call(PairSums {
-            pairs,
-            own: 0..pairs.len(),
-            from: d_units.read(0..batch),
-            from_stride: d_units.stride,
-            to: terms,
-            width,
-        });
-        let by_dots = shape.embedding <= MOST_DOTS;
-        for position in 0..shape.context {
+        if !layout.is_whole() {
+            I::call(PairSums {
+                pairs,
+                own: 0..pairs.len(),
+                from: d_units.read(0..batch),
+                from_stride: d_units.stride,
+                to: terms,
+                width,
+            });
+        }
+        for position in 0..positions {
             let here = pairs.starts[position]..pairs.starts[position + 1];
-            let first = position * shape.embedding;
-            if !by_dots {
-                // Columns from d on hold other positions' weights; what they give is not read.
-                I::call(Panel {
-                    from: hidden.read(first..first + position_stride),
-                    row_stride: hidden.stride,
-                    rows: position_stride,
-                    columns: width,
-                    panel,
-                    stride: position_stride,
-                });
-            }
+            let first = position * position_inputs;
+            // Columns beyond an input hold what is not its weights; what they give is not read.
+            I::call(Panel {
+                from: hidden.read(first..first + position_stride),
+                row_stride: hidden.stride,
+                rows: position_stride,
+                columns: width,
+                panel,
+                stride: position_stride,
+            });
             for (block, own) in share.blocks(layout, shape.hidden) {
                 let (place, adds) = share.place_of(block);
                 let before = place * activations.pairs;
                 let out = (before + here.start) * position_stride..(before + here.end) * position_stride;
                 let out = activations.d_input_parts.write_numbers(out);
-                if by_dots {
-                    I::call(Dots {
-                        left: &terms[here.start * width..here.end * width],
-                        left_stride: width,
-                        right: hidden.read(first..first + shape.embedding),
-                        right_stride: hidden.stride,
-                        rows: shape.embedding,
-                        columns: own,
-                        out,
-                        out_stride: position_stride,
-                        adds,
-                    });
-                } else {
-                    I::call(Product {
-                        left: Left::Rows { values: terms[here.start * width + own.start..].into(), stride: width },
-                        rows: here.len(),
-                        inner: own.len(),
-                        right: panel[own.start * position_stride..].into(),
-                        right_stride: position_stride,
-                        columns: position_stride,
-                        out: out.into(),
-                        out_stride: position_stride,
-                        change: if adds { Change::Add } else { Change::Write },
-                    });
-                }
+                let (values, stride) = d_of_pairs(layout, d_units, terms, &here, &own);
+                I::call(Product {
+                    left: Left::Rows { values, stride },
+                    rows: here.len(),
+                    inner: own.len(),
+                    right: panel[own.start * position_stride..].into(),
+                    right_stride: position_stride,
+                    columns: position_stride,
+                    out: out.into(),
+                    out_stride: position_stride,
+                    change: if adds { Change::Add } else { Change::Write },
+                });
             }
         }
     }
     timer.end(Pass::InputBackward);
 }
 
-/// Numbers of an embedding up to which the gradient of the input is made row by row: the product with turned weights makes at
-/// least eight (`notebook`, d = 2: 1.9 µs with it, 1.15 row by row; `makemore`, d = 10: 4.2 and 4.3).
-const MOST_DOTS: usize = 4;
+/// Some columns of the gradient before tanh of some pairs, and the numbers from one to the next: of their sums in the terms, or
+/// where a pair is an example, of the example itself.
+///
+/// # Safety
+/// No other thread may write these columns until a barrier after the last use.
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn d_of_pairs<'a>(
+    layout: Layout,
+    d_units: Columns<'a>,
+    terms: &'a [f32],
+    pairs: &Range<usize>,
+    columns: &Range<usize>,
+) -> (Numbers<'a>, usize) {
+    if layout.is_whole() {
+        // SAFETY: the caller's promise.
+        (unsafe { d_units.part(columns).read(pairs.clone()) }, d_units.stride)
+    } else {
+        (terms[pairs.start * d_units.width + columns.start..].into(), d_units.width)
+    }
+}
 
 /// The gradient before tanh from that after it, times what dropout multiplied with.
 struct TanhBackward<'a> {
@@ -228,24 +234,24 @@ pub(super) unsafe fn weights<I: InstructionSet>(
     share: &Share,
     purpose: Purpose,
 ) {
-    let Layout { shape, position_stride, chunk: stride, chunks, .. } = layout;
+    let Layout { positions, position_inputs, position_stride, chunk: stride, chunks, .. } = layout;
     let batch = activations.batch;
-    let Share { columns, .. } = share;
-    let width = columns.len();
+    let (Share { columns, .. }, counted) = (share, 0..share.counted(layout));
     let Scratch { pairs, input, terms, ones, .. } = scratch;
     let (input, terms): (&[f32], &[f32]) = (cast_slice(input), cast_slice(terms));
     // SAFETY: these columns are this thread's own.
     unsafe {
-        for position in 0..shape.context {
+        for position in 0..positions {
             let here = pairs.starts[position]..pairs.starts[position + 1];
-            let rows = position * shape.embedding..(position + 1) * shape.embedding;
+            let rows = position * position_inputs..(position + 1) * position_inputs;
+            let (right, right_stride) = d_of_pairs(layout, to.d_units, terms, &here, &counted);
             I::call(Product {
                 left: Left::Columns { values: input[here.start * position_stride..].into(), stride: position_stride },
-                rows: shape.embedding,
+                rows: position_inputs,
                 inner: here.len(),
-                right: terms[here.start * width..].into(),
-                right_stride: width,
-                columns: share.counted(layout),
+                right,
+                right_stride,
+                columns: counted.len(),
                 out: to.hidden.write(rows),
                 out_stride: to.hidden.stride,
                 change: purpose.change(
@@ -256,15 +262,16 @@ pub(super) unsafe fn weights<I: InstructionSet>(
         }
         // Each example has one pair in the first position.
         let first = pairs.starts[1];
+        let (right, right_stride) = d_of_pairs(layout, to.d_units, terms, &(0..first), &counted);
         I::call(Product {
             left: Left::Rows { values: ones[..first].into(), stride: first },
             rows: 1,
             inner: first,
-            right: terms.into(),
-            right_stride: width,
-            columns: share.counted(layout),
+            right,
+            right_stride,
+            columns: counted.len(),
             out: to.hidden_bias.write(0..1),
-            out_stride: width,
+            out_stride: columns.len(),
             change: purpose.change(
                 #[inline(always)]
                 |decay| &decay.hidden_bias[columns.start..],
@@ -279,7 +286,7 @@ pub(super) unsafe fn weights<I: InstructionSet>(
                 inner: batch,
                 right: to.units.read(0..batch),
                 right_stride: to.units.stride,
-                columns: share.counted(layout),
+                columns: counted.len(),
                 out: to.output.write(rows),
                 out_stride: to.output.stride,
                 change: purpose.change(

@@ -69,7 +69,7 @@ impl Job for Forward<'_> {
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
         let Forward { network, corpus, first, width, result, wanted } = self;
-        let layout = network.layout;
+        let layout = network.layout.by_position();
         let Layout { shape, hidden_stride, chunk: stride, chunks, .. } = layout;
         let columns = 0..hidden_stride;
         let examples = result.len() / width;
@@ -79,7 +79,7 @@ impl Job for Forward<'_> {
         let pairs = shape.context * if all { shape.vocabulary } else { block };
         let mut scratch = Scratch::new(layout, block, pairs, hidden_stride);
         // SAFETY: nobody writes parameters while the engine is borrowed.
-        let read = unsafe { Read::new(network) };
+        let read = Read { layout, ..unsafe { Read::new(network) } };
         if all {
             scratch.pairs.set_all();
             embedding_gather(read, &mut scratch, &[]);
@@ -183,7 +183,7 @@ impl Job for Examine<'_> {
         let Layout { shape, hidden_stride, chunk: stride, .. } = layout;
         let mut scratch = Scratch::new(layout, batch, activations.pairs, hidden_stride);
         scratch.set_examples(corpus, 0..batch);
-        scratch.pairs.set(&scratch.contexts, false);
+        scratch.find_pairs(layout, false);
         let scale = 1.0 / batch as f32;
         let mut logits = vec![0.0; batch * shape.vocabulary];
         // SAFETY: this is the only thread.

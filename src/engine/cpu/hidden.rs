@@ -15,25 +15,41 @@ use super::product::{Change, Left, Product};
 use super::threads::Numbers;
 use super::vector::Vector;
 
-/// The embedding of each pair of the batch; with a mask, [B, n*d], every place is a pair of its own and is multiplied by
-/// it.
+/// The input of each pair of the batch, its embedding or all of its context's; with a mask, [B, n*d], every place is a pair
+/// of its own and is multiplied by it.
 #[inline(always)]
 pub(super) fn embedding_gather(read: Read, scratch: &mut Scratch, mask: &[f32]) {
-    let Layout { shape, embedding_stride, position_stride, .. } = read.layout;
-    let Scratch { pairs, input, .. } = scratch;
+    let Layout { shape, embedding_stride, positions, position_inputs, position_stride, .. } = read.layout;
+    let Scratch { contexts, pairs, input, .. } = scratch;
     let input: &mut [f32] = cast_slice_mut(input);
-    for (pair, &token) in pairs.tokens.iter().enumerate() {
-        let row = &read.embedding[token as usize * embedding_stride..][..shape.embedding];
-        input[pair * position_stride..][..shape.embedding].copy_from_slice(row);
+    if read.layout.is_whole() {
+        let batch = pairs.len();
+        for (position, tokens) in contexts.chunks_exact(batch).enumerate() {
+            let inputs = input.chunks_exact_mut(position_stride);
+            for (&token, input) in tokens.iter().zip(inputs) {
+                let row = &read.embedding[token as usize * embedding_stride..][..shape.embedding];
+                let input = &mut input[position * shape.embedding..][..shape.embedding];
+                // One by one, because a call to copy two numbers costs more.
+                input.iter_mut().zip(row).for_each(
+                    #[inline(always)]
+                    |(input, &value)| *input = value,
+                );
+            }
+        }
+    } else {
+        for (pair, &token) in pairs.tokens.iter().enumerate() {
+            let row = &read.embedding[token as usize * embedding_stride..][..shape.embedding];
+            input[pair * position_stride..][..shape.embedding].copy_from_slice(row);
+        }
     }
     if mask.is_empty() {
         return;
     }
-    for position in 0..shape.context {
+    for position in 0..positions {
         for pair in pairs.starts[position]..pairs.starts[position + 1] {
             let example = pair - pairs.starts[position];
-            let mask = &mask[example * shape.input() + position * shape.embedding..][..shape.embedding];
-            input[pair * position_stride..][..shape.embedding].iter_mut().zip(mask).for_each(
+            let mask = &mask[example * shape.input() + position * position_inputs..][..position_inputs];
+            input[pair * position_stride..][..position_inputs].iter_mut().zip(mask).for_each(
                 #[inline(always)]
                 |(value, mask)| *value *= mask,
             );
@@ -68,17 +84,17 @@ pub(super) unsafe fn hidden_forward<I: InstructionSet>(
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(super) unsafe fn hidden_terms<I: InstructionSet>(layout: Layout, weights: Columns, scratch: &mut Scratch) {
-    let Layout { shape, position_stride, .. } = layout;
+    let Layout { positions, position_inputs, position_stride, .. } = layout;
     let Scratch { pairs, input, terms, .. } = scratch;
     let (input, terms): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(terms));
     let Columns { width, stride, .. } = weights;
-    for position in 0..shape.context {
+    for position in 0..positions {
         let own = pairs.starts[position]..pairs.starts[position + 1];
-        let rows = position * shape.embedding..(position + 1) * shape.embedding;
+        let rows = position * position_inputs..(position + 1) * position_inputs;
         I::call(Product {
             left: Left::Rows { values: input[own.start * position_stride..].into(), stride: position_stride },
             rows: own.len(),
-            inner: shape.embedding,
+            inner: position_inputs,
             // SAFETY: the caller's promise.
             right: unsafe { weights.read(rows) },
             right_stride: stride,
@@ -99,7 +115,7 @@ pub(super) unsafe fn hidden_terms<I: InstructionSet>(layout: Layout, weights: Co
 pub(super) unsafe fn hidden_units<I: InstructionSet>(layout: Layout, home: &Home, scratch: &Scratch, first: usize) {
     I::call(HiddenUnits {
         pairs: &scratch.pairs,
-        context: layout.shape.context,
+        positions: layout.positions,
         terms: cast_slice(&scratch.terms),
         // SAFETY: the caller's promise.
         bias: unsafe { home.hidden_bias.read_row(0) },
@@ -112,7 +128,7 @@ pub(super) unsafe fn hidden_units<I: InstructionSet>(layout: Layout, home: &Home
 /// tanh of the bias and the terms of each example's pairs.
 struct HiddenUnits<'a> {
     pairs: &'a Pairs,
-    context: usize,
+    positions: usize,
     /// [pairs, columns].
     terms: &'a [f32],
     /// [columns].
@@ -131,10 +147,10 @@ impl Job for HiddenUnits<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let HiddenUnits { pairs, context, terms, bias, units: home, one, mask } = self;
+        let HiddenUnits { pairs, positions, terms, bias, units: home, one, mask } = self;
         let width = home.width;
         assert!(bias.len() == width && pairs.len() * width <= terms.len());
-        for (example, places) in pairs.of_example.chunks_exact(context).enumerate() {
+        for (example, places) in pairs.of_example.chunks_exact(positions).enumerate() {
             // SAFETY: these columns are this thread's own.
             let out = unsafe { home.write_row(example) };
             let mut column = 0;

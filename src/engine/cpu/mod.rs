@@ -4,7 +4,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `lanes`, `vector`, `registers` | instruction sets, and vectors as all of them have them |
-//! | `functions`, `product`, `panel`, `dots` | exp, ln and tanh; the matrix product; rows turned into columns; rows times rows |
+//! | `functions`, `product`, `panel` | exp, ln and tanh; the matrix product; rows turned into columns |
 //! | `crew` | the threads |
 //! | `network`, `activations`, `threads` | parameters, what a batch leaves, who may write which part of it |
 //! | `draw` | the examples of each step |
@@ -25,7 +25,6 @@ mod by_word;
 mod clock;
 mod crew;
 mod cross_entropy;
-mod dots;
 mod draw;
 mod dropout;
 mod evaluate;
@@ -298,7 +297,7 @@ impl Job for Worker<'_> {
             let mut timer = Timer::new(clock.as_deref_mut().filter(|_| sampled));
             // Every thread draws the whole batch: that costs less than to wait for one that does.
             batches.take::<I>(scratch);
-            scratch.pairs.set(&scratch.contexts, masks[0].is_on());
+            scratch.find_pairs(network.layout, masks[0].is_on());
             timer.end(Pass::Draw);
             // For the step before, or until all have their weights.
             barrier.wait(index);

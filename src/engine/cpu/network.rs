@@ -19,6 +19,9 @@ const MOST_CHUNK: usize = 9 * LANES;
 const PART_ROWS: usize = 1024;
 /// Hidden columns of a block, about: the sums over hidden units are taken block by block.
 const BLOCK_COLUMNS: usize = 3 * LANES;
+/// Numbers of an embedding up to which a context is one input: taking its positions apart saves products, and costs the search
+/// for their pairs (`notebook`, d = 2: MEASURED).
+const MOST_WHOLE: usize = 2;
 /// Blocks, at most.
 const MOST_BLOCKS: usize = 16;
 /// Parts, at most: a machine with more cores splits their examples.
@@ -32,7 +35,11 @@ pub(super) struct Layout {
     pub(super) hidden_stride: usize,
     /// Numbers from one row of the embeddings to the next: d, or where they serve as output weights the hidden stride.
     pub(super) embedding_stride: usize,
-    /// Numbers that a position's embedding takes in a row of inputs: d and what fills it up.
+    /// Positions of the context that are multiplied apart from each other: n, or 1 where the whole context is one input.
+    pub(super) positions: usize,
+    /// Numbers of an input: d, or n*d.
+    pub(super) position_inputs: usize,
+    /// Numbers that it takes in a row of inputs, with what fills it up.
     pub(super) position_stride: usize,
     /// Output rows of a chunk, a multiple of 16.
     pub(super) chunk: usize,
@@ -51,12 +58,16 @@ impl Layout {
         // Whole cache lines where columns have owners.
         let hidden_stride = (shape.hidden + 1).next_multiple_of(if shares_hidden { LANES } else { LANES / 2 });
         let blocks = (hidden_stride / BLOCK_COLUMNS).clamp(1, MOST_BLOCKS);
+        let whole = shares_hidden && shape.embedding <= MOST_WHOLE;
+        let (positions, position_inputs) = if whole { (1, shape.input()) } else { (shape.context, shape.embedding) };
         let chunk = MOST_CHUNK.min(shape.vocabulary.next_multiple_of(LANES));
         Layout {
             shape,
             hidden_stride,
             embedding_stride: if shape.tied { hidden_stride } else { shape.embedding },
-            position_stride: shape.embedding.next_multiple_of(8),
+            positions,
+            position_inputs,
+            position_stride: position_inputs.next_multiple_of(8),
             chunk,
             chunks: shape.vocabulary.div_ceil(chunk),
             parts,
@@ -65,9 +76,25 @@ impl Layout {
         }
     }
 
+    /// The same parameters, with every position multiplied apart: so what each token adds in each position is known.
+    pub(super) fn by_position(self) -> Self {
+        let Shape { context, embedding, .. } = self.shape;
+        Layout {
+            positions: context,
+            position_inputs: embedding,
+            position_stride: embedding.next_multiple_of(8),
+            ..self
+        }
+    }
+
+    /// Whether the whole context is one input.
+    pub(super) fn is_whole(&self) -> bool {
+        self.positions < self.shape.context
+    }
+
     /// Rows of the hidden weights: the last position's are read as if it were filled up.
     pub(super) fn inputs(&self) -> usize {
-        self.shape.input() - self.shape.embedding + self.position_stride
+        self.shape.input() - self.position_inputs + self.position_stride
     }
 
     /// Rows of the output weights: products read whole blocks of them.

@@ -40,7 +40,16 @@ impl Pairs {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.tokens.len()
+        self.starts[self.context]
+    }
+
+    /// Takes each of so many examples as a pair of its own, of which all positions are one.
+    pub(super) fn set_whole(&mut self, batch: usize) {
+        assert_eq!(self.context, 1);
+        if self.of_example.len() != batch {
+            self.starts[1] = batch;
+            self.of_example = (0..batch as u32).collect();
+        }
     }
 
     /// Takes the contexts of a batch by position, [n, B]; where `separate` is set, every place is a pair of its own.
