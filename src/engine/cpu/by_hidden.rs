@@ -49,7 +49,7 @@ pub(super) unsafe fn logits_forward<I: InstructionSet>(
                 from: home.output.read(rows.start..rows.start + count),
                 row_stride: home.output.stride,
                 rows: count,
-                columns: home.output.width,
+                columns: share.counted(layout),
                 panel,
                 stride,
             });
@@ -92,7 +92,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
     let Layout { shape, positions, position_inputs, position_stride, chunk: stride, chunks, .. } = layout;
     let batch = activations.batch;
     let Home { hidden, output, units, d_units, .. } = *home;
-    let width = d_units.width;
+    let (width, counted) = (d_units.width, share.counted(layout));
     let Scratch { pairs, terms, panel, .. } = scratch;
     let (terms, panel): (&mut [f32], &mut [f32]) = (cast_slice_mut(terms), cast_slice_mut(panel));
     // SAFETY: these columns are this thread's own, of parameters too.
@@ -106,13 +106,13 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                 inner: rows.len(),
                 right: output.read(rows),
                 right_stride: output.stride,
-                columns: share.counted(layout),
+                columns: counted,
                 out: d_units.write(0..batch),
                 out_stride: d_units.stride,
                 change: if chunk == 0 { Change::Write } else { Change::Add },
             });
         }
-        I::call(TanhBackward { units, d_units, mask: home.mask, batch, share_kept });
+        I::call(TanhBackward { units, d_units, columns: counted, mask: home.mask, batch, share_kept });
         timer.end(Pass::HiddenBackward);
         if !layout.is_whole() {
             I::call(PairSums {
@@ -132,7 +132,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                 from: hidden.read(first..first + position_stride),
                 row_stride: hidden.stride,
                 rows: position_stride,
-                columns: width,
+                columns: counted,
                 panel,
                 stride: position_stride,
             });
@@ -185,6 +185,8 @@ unsafe fn d_of_pairs<'a>(
 struct TanhBackward<'a> {
     units: Columns<'a>,
     d_units: Columns<'a>,
+    /// How many of them to work on, a multiple of 8.
+    columns: usize,
     mask: Option<Columns<'a>>,
     batch: usize,
     /// What dropout keeps.
@@ -197,8 +199,7 @@ impl Job for TanhBackward<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let TanhBackward { units, d_units, mask, batch, share_kept } = self;
-        let share_kept = I::Full::splat(share_kept);
+        let TanhBackward { units, d_units, columns, mask, batch, share_kept } = self;
         for example in 0..batch {
             // SAFETY: these columns are the thread's own, and whole lines.
             unsafe {
@@ -207,16 +208,30 @@ impl Job for TanhBackward<'_> {
                     Some(mask) => mask.read_row(example),
                     None => &[],
                 };
-                for column in (0..hidden.len()).step_by(LANES) {
-                    let mut slope = tanh_slope(I::Full::load(hidden[column..][..LANES].as_ptr()), share_kept);
-                    if !mask.is_empty() {
-                        slope = slope.mul(I::Full::load(mask[column..][..LANES].as_ptr()));
-                    }
-                    let d = &mut d_hidden[column..][..LANES];
-                    I::Full::load(d.as_ptr()).mul(slope).store(d.as_mut_ptr());
+                let mut column = 0;
+                while column + LANES <= columns {
+                    before_tanh::<I::Full>(hidden, mask, d_hidden, column, share_kept);
+                    column += LANES;
+                }
+                if column < columns {
+                    before_tanh::<I::Half>(hidden, mask, d_hidden, column, share_kept);
                 }
             }
         }
+    }
+}
+
+#[inline(always)]
+#[allow(unsafe_code)]
+fn before_tanh<V: Vector>(hidden: &[f32], mask: &[f32], d_hidden: &mut [f32], column: usize, share_kept: f32) {
+    let d = &mut d_hidden[column..][..V::LANES];
+    // SAFETY: each slice has that many numbers.
+    unsafe {
+        let mut slope = tanh_slope(V::load(hidden[column..][..V::LANES].as_ptr()), V::splat(share_kept));
+        if !mask.is_empty() {
+            slope = slope.mul(V::load(mask[column..][..V::LANES].as_ptr()));
+        }
+        V::load(d.as_ptr()).mul(slope).store(d.as_mut_ptr());
     }
 }
 

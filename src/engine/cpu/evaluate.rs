@@ -85,7 +85,7 @@ impl Job for Forward<'_> {
             embedding_gather(read, &mut scratch, &[]);
             let weights = Columns::new(&network.hidden, hidden_stride, &columns);
             // SAFETY: as above.
-            unsafe { hidden_terms::<I>(layout, weights, &mut scratch) };
+            unsafe { hidden_terms::<I>(layout, weights, &mut scratch, 0) };
         }
         let mut hidden = aligned(block * hidden_stride);
         let ones: &mut [f32] = cast_slice_mut(hidden.get_mut());

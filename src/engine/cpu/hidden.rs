@@ -72,18 +72,23 @@ pub(super) unsafe fn hidden_forward<I: InstructionSet>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        hidden_terms::<I>(layout, home.hidden, scratch);
+        hidden_terms::<I>(layout, home.hidden, scratch, first);
         hidden_units::<I>(layout, home, scratch, first);
     }
 }
 
-/// What each pair adds to some of the hidden units.
+/// What each pair adds to some of the hidden units, of which `first` is the first.
 ///
 /// # Safety
 /// Nobody writes these columns of the weights meanwhile.
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(super) unsafe fn hidden_terms<I: InstructionSet>(layout: Layout, weights: Columns, scratch: &mut Scratch) {
+pub(super) unsafe fn hidden_terms<I: InstructionSet>(
+    layout: Layout,
+    weights: Columns,
+    scratch: &mut Scratch,
+    first: usize,
+) {
     let Layout { positions, position_inputs, position_stride, .. } = layout;
     let Scratch { pairs, input, terms, .. } = scratch;
     let (input, terms): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(terms));
@@ -98,7 +103,7 @@ pub(super) unsafe fn hidden_terms<I: InstructionSet>(layout: Layout, weights: Co
             // SAFETY: the caller's promise.
             right: unsafe { weights.read(rows) },
             right_stride: stride,
-            columns: width,
+            columns: layout.counted(first, width),
             out: (&mut terms[own.start * width..]).into(),
             out_stride: width,
             change: Change::Write,
@@ -120,6 +125,7 @@ pub(super) unsafe fn hidden_units<I: InstructionSet>(layout: Layout, home: &Home
         // SAFETY: the caller's promise.
         bias: unsafe { home.hidden_bias.read_row(0) },
         units: home.units,
+        columns: layout.counted(first, home.units.width),
         one: layout.shape.hidden.checked_sub(first),
         mask: home.mask,
     });
@@ -135,6 +141,8 @@ struct HiddenUnits<'a> {
     bias: &'a [f32],
     /// [B, columns].
     units: Columns<'a>,
+    /// How many of them to work on, a multiple of 8.
+    columns: usize,
     /// The column of the constant one, counted from the first, if it does not come before.
     one: Option<usize>,
     /// [B, columns].
@@ -147,18 +155,18 @@ impl Job for HiddenUnits<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let HiddenUnits { pairs, positions, terms, bias, units: home, one, mask } = self;
+        let HiddenUnits { pairs, positions, terms, bias, units: home, columns, one, mask } = self;
         let width = home.width;
         assert!(bias.len() == width && pairs.len() * width <= terms.len());
         for (example, places) in pairs.of_example.chunks_exact(positions).enumerate() {
             // SAFETY: these columns are this thread's own.
             let out = unsafe { home.write_row(example) };
             let mut column = 0;
-            while column + LANES <= width {
+            while column + LANES <= columns {
                 units::<I::Full>(places, terms, bias, column, out);
                 column += LANES;
             }
-            if column < width {
+            if column < columns {
                 units::<I::Half>(places, terms, bias, column, out);
             }
             if let Some(mask) = mask {
