@@ -110,6 +110,14 @@ pub fn built_in_cases() -> Vec<Case> {
             ..case("blocks-dropout", shape(27, 3, 10, 200, false), 32, 27, Init::Scaled)
         },
         Case {
+            recipe: Recipe { dropout_embedding: 0.2, dropout_hidden: 0.4, ..decay },
+            ..case("whole-dropout", shape(29, 5, 2, 70, false), 21, 29, Init::Scaled)
+        },
+        Case {
+            recipe: Recipe { optimizer: Optimizer::Momentum, dropout_embedding: 0.2, ..decay },
+            ..case("whole-momentum", shape(150, 9, 1, 40, false), 19, 150, Init::Scaled)
+        },
+        Case {
             recipe: Recipe { average: 0.9, ..plain },
             ..case("blocks-average", shape(27, 3, 2, 100, false), 32, 27, Init::Scaled)
         },

@@ -1,8 +1,6 @@
 //! The gradient of every parameter over a batch, and a plain step at once where nothing else is asked for. Parallel over
 //! rows, chunks of the vocabulary or columns, each with one owner; sums are taken in the order of the examples or pairs.
 
-use std::ops::Range;
-
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
@@ -10,13 +8,13 @@ use super::by_hidden;
 use super::by_word;
 use super::hidden::PairSums;
 use super::home::Home;
-use super::lanes::{InstructionSet, Job, LANES, Lanes};
+use super::lanes::{InstructionSet, Lanes};
 use super::network::{Layout, Network};
+use super::occurrences::Occurrences;
 use super::product::{Change, Left, Product};
-use super::share::{Share, sum_of_blocks};
+use super::share::Share;
 use super::softmax::gradient_of_logits;
 use super::threads::{Barrier, part};
-use super::vector::Vector;
 
 /// Weight decay by column: λ, and 0 where a row has its bias.
 pub(super) struct Decay {
@@ -326,133 +324,6 @@ unsafe fn direct_rows<I: InstructionSet>(
                     |decay| &decay.direct,
                 ),
             });
-        }
-    }
-}
-
-/// Adds to the rows of the owned tokens `factor` times what came back to their pairs, in the order of the pairs.
-pub(super) struct Occurrences<'a, 'b> {
-    pub(super) layout: Layout,
-    pub(super) batch: &'a Batch<'b>,
-    pub(super) own: Range<usize>,
-    /// [own tokens, embedding stride].
-    pub(super) rows: &'a mut [f32],
-    pub(super) factor: f32,
-}
-
-impl Job for Occurrences<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    fn run<I: InstructionSet>(self) {
-        let Occurrences { layout, batch: Batch { activations, scratch, share, .. }, own, rows, factor } = self;
-        let Layout { shape, embedding_stride, positions, position_inputs, position_stride, parts, blocks, .. } = layout;
-        let Scratch { pairs, contexts, .. } = &**scratch;
-        assert!(pairs.len() <= activations.pairs);
-        // SAFETY: nobody writes them in this phase.
-        let came_back = unsafe {
-            let (whole, parts) = match blocks {
-                0 => (shape.hidden.min(1), if shape.direct { parts } else { 0 }),
-                blocks => (0, blocks),
-            };
-            let (most, mask) = (activations.pairs * position_stride, &activations.input_mask);
-            CameBack {
-                layout,
-                whole: activations.d_input.read_numbers(0..whole * pairs.len() * position_stride),
-                parts: activations.d_input_parts.read_numbers(0..parts * most),
-                part_stride: most,
-                in_pairs: share.in_pairs,
-                mask: activations.input_mask.read_numbers(0..mask.len().min(1) * activations.batch * shape.input()),
-            }
-        };
-        let mut embeddings = Embeddings { own, rows, stride: embedding_stride, width: shape.embedding, factor };
-        for position in 0..positions {
-            let here = pairs.starts[position]..pairs.starts[position + 1];
-            for (example, pair) in here.enumerate() {
-                if layout.is_whole() {
-                    // Eight numbers are those of whole embeddings.
-                    let mut places = (example..contexts.len()).step_by(activations.batch);
-                    for first in (0..position_inputs).step_by(I::Half::LANES) {
-                        let gradient = came_back.gradient::<I::Half>(pair, first, example, position);
-                        for (d, place) in gradient.chunks_exact(shape.embedding).zip(&mut places) {
-                            embeddings.add(contexts[place] as usize, 0, d);
-                        }
-                    }
-                } else if embeddings.own.contains(&(pairs.tokens[pair] as usize)) {
-                    for first in (0..shape.embedding).step_by(I::Half::LANES) {
-                        let gradient = came_back.gradient::<I::Half>(pair, first, example, position);
-                        embeddings.add(pairs.tokens[pair] as usize, first, &gradient);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// What came back to the inputs of all pairs.
-struct CameBack<'a> {
-    layout: Layout,
-    /// Where it is there as a whole, [pairs, position stride].
-    whole: &'a [f32],
-    /// Where it is in parts, [parts, most pairs, position stride].
-    parts: &'a [f32],
-    part_stride: usize,
-    in_pairs: bool,
-    /// [B, n*d], or nothing.
-    mask: &'a [f32],
-}
-
-impl CameBack<'_> {
-    /// Some numbers of a pair, from `first` on; where there is a mask, each place is a pair, and this one `example`'s.
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    fn gradient<V: Vector>(&self, pair: usize, first: usize, example: usize, position: usize) -> [f32; LANES / 2] {
-        let CameBack { layout, whole, parts, part_stride, in_pairs, mask } = *self;
-        let Layout { shape, position_inputs, position_stride, blocks, .. } = layout;
-        let place = pair * position_stride + first;
-        let mut sum = V::splat(0.0);
-        if blocks > 0 {
-            // SAFETY: every block has that many numbers for each pair.
-            sum = unsafe { sum_of_blocks(parts, part_stride, place, blocks, in_pairs) };
-        } else {
-            for part in whole.chunks(part_stride).chain(parts.chunks(part_stride)) {
-                // SAFETY: the slice has that many numbers.
-                sum = sum.add(unsafe { V::load(part[place..][..V::LANES].as_ptr()) });
-            }
-        }
-        let mut gradient = [0.0; LANES / 2];
-        assert!(V::LANES == gradient.len());
-        // SAFETY: it has room for all lanes.
-        unsafe { sum.store(gradient.as_mut_ptr()) };
-        if !mask.is_empty() {
-            let mask = &mask[example * shape.input() + position * position_inputs..][first..position_inputs];
-            for (d, mask) in gradient.iter_mut().zip(mask) {
-                *d *= mask;
-            }
-        }
-        gradient
-    }
-}
-
-/// The rows of the owned tokens.
-struct Embeddings<'a> {
-    own: Range<usize>,
-    rows: &'a mut [f32],
-    stride: usize,
-    width: usize,
-    factor: f32,
-}
-
-impl Embeddings<'_> {
-    /// Adds `factor` times a gradient to a token's row, from number `first` on, if the token is owned.
-    #[inline(always)]
-    fn add(&mut self, token: usize, first: usize, gradient: &[f32]) {
-        if self.own.contains(&token) {
-            let row = &mut self.rows[(token - self.own.start) * self.stride..][first..self.width];
-            for (value, d) in row.iter_mut().zip(gradient) {
-                *value += self.factor * d;
-            }
         }
     }
 }

@@ -13,7 +13,8 @@
 //! | `by_word` | the same with the examples across, for many words without direct connections |
 //! | `by_hidden`, `cross_entropy` | the output layer and the way back where they share out the hidden units |
 //! | `share`, `home` | who has which of them, and where |
-//! | `step`, `gradients`, `update`, `rule` | a thread's part of a step; the weights' gradients; what a step makes of them |
+//! | `step`, `gradients`, `occurrences` | a thread's part of a step; the gradients of the weights, and of the embeddings |
+//! | `update`, `rule` | what a step makes of them |
 //! | `evaluate` | the forward pass over a corpus |
 //! | `clock`, `pace`, `bandwidth` | what a pass takes; how many threads pay; what memory gives |
 //! | `memory` | how much memory a training holds |
@@ -35,6 +36,7 @@ mod home;
 mod lanes;
 mod memory;
 mod network;
+mod occurrences;
 mod output;
 mod pace;
 mod pairs;

@@ -21,7 +21,7 @@ const PART_ROWS: usize = 1024;
 const BLOCK_COLUMNS: usize = 3 * LANES;
 /// Numbers of an embedding up to which a context is one input: taking its positions apart saves products, and costs the search
 /// for their pairs (`notebook`, d = 2: MEASURED).
-const MOST_WHOLE: usize = 2;
+pub(super) const MOST_WHOLE: usize = 2;
 /// Blocks, at most.
 const MOST_BLOCKS: usize = 16;
 /// Parts, at most: a machine with more cores splits their examples.
@@ -58,7 +58,7 @@ impl Layout {
         // Whole cache lines where columns have owners.
         let hidden_stride = (shape.hidden + 1).next_multiple_of(if shares_hidden { LANES } else { LANES / 2 });
         let blocks = (hidden_stride / BLOCK_COLUMNS).clamp(1, MOST_BLOCKS);
-        let whole = shares_hidden && shape.embedding <= MOST_WHOLE;
+        let whole = shares_hidden && !shape.tied && shape.embedding <= MOST_WHOLE;
         let (positions, position_inputs) = if whole { (1, shape.input()) } else { (shape.context, shape.embedding) };
         let chunk = MOST_CHUNK.min(shape.vocabulary.next_multiple_of(LANES));
         Layout {

@@ -6,9 +6,10 @@
 
 use std::ops::Range;
 
-use super::gradients::{Batch, Decay, Occurrences, Purpose, gradients_of_batch, weights_of_batch};
+use super::gradients::{Batch, Decay, Purpose, gradients_of_batch, weights_of_batch};
 use super::lanes::InstructionSet;
 use super::network::Network;
+use super::occurrences::Occurrences;
 use super::rule::{Average, Rule};
 use super::threads::{Barrier, Shared, part};
 use crate::engine::{Optimizer, Recipe, State};
