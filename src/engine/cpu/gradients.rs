@@ -70,7 +70,7 @@ pub(super) unsafe fn gradients_of_batch<I: InstructionSet>(
     barrier: &Barrier,
     (index, threads): (usize, usize),
 ) {
-    let layout = to.layout;
+    let layout = network.layout;
     // SAFETY: the caller's promise.
     unsafe {
         weights_of_batch::<I>(network, to, batch, Purpose::Gradient, (index, threads));

@@ -163,7 +163,9 @@ impl Engine for Cpu {
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
         let network = self.network.as_mut().expect("parameters are loaded first");
         let masks = [recipe.input_mask(plan.seed), recipe.hidden_mask(plan.seed)];
-        let (layout, batch) = (network.layout, plan.batch as usize);
+        let batch = plan.batch as usize;
+        network.layout = network.layout.for_batch(batch);
+        let layout = network.layout;
         let activations = Activations::new(layout, batch, masks.map(|mask| mask.is_on()));
         // Each has room for all hidden units: a range of steps may fall to one thread.
         let scratch = || Scratch::new(layout, batch, activations.pairs, layout.hidden_stride);

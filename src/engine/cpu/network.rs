@@ -19,9 +19,11 @@ const MOST_CHUNK: usize = 9 * LANES;
 const PART_ROWS: usize = 1024;
 /// Hidden columns of a block, about: the sums over hidden units are taken block by block.
 const BLOCK_COLUMNS: usize = 3 * LANES;
-/// Numbers of an embedding up to which a context is one input: taking its positions apart saves products, and costs the search
-/// for their pairs (`notebook`, d = 2: MEASURED).
+/// Numbers of an embedding, and examples of a batch for each word, up to which a whole context is one input: its positions
+/// apart need fewer products, as tokens come again, but have to be searched for pairs (h = 100, 27 words, steps a second of one
+/// thread with whole contexts to those with positions apart, 32 examples: d = 1 1.12, d = 2 1.05; 256 examples: d = 2 0.90).
 pub(super) const MOST_WHOLE: usize = 2;
+const MOST_PLACES: usize = 3;
 /// Blocks, at most.
 const MOST_BLOCKS: usize = 16;
 /// Parts, at most: a machine with more cores splits their examples.
@@ -58,16 +60,14 @@ impl Layout {
         // Whole cache lines where columns have owners.
         let hidden_stride = (shape.hidden + 1).next_multiple_of(if shares_hidden { LANES } else { LANES / 2 });
         let blocks = (hidden_stride / BLOCK_COLUMNS).clamp(1, MOST_BLOCKS);
-        let whole = shares_hidden && !shape.tied && shape.embedding <= MOST_WHOLE;
-        let (positions, position_inputs) = if whole { (1, shape.input()) } else { (shape.context, shape.embedding) };
         let chunk = MOST_CHUNK.min(shape.vocabulary.next_multiple_of(LANES));
         Layout {
             shape,
             hidden_stride,
             embedding_stride: if shape.tied { hidden_stride } else { shape.embedding },
-            positions,
-            position_inputs,
-            position_stride: position_inputs.next_multiple_of(8),
+            positions: shape.context,
+            position_inputs: shape.embedding,
+            position_stride: shape.embedding.next_multiple_of(8),
             chunk,
             chunks: shape.vocabulary.div_ceil(chunk),
             parts,
@@ -76,25 +76,32 @@ impl Layout {
         }
     }
 
-    /// The same parameters, with every position multiplied apart: so what each token adds in each position is known.
+    /// The same parameters for training with batches of so many examples: where that is faster, a whole context is one input.
+    pub(super) fn for_batch(self, batch: usize) -> Self {
+        let Shape { vocabulary, embedding, tied, .. } = self.shape;
+        let few = embedding <= MOST_WHOLE && batch <= MOST_PLACES * vocabulary;
+        if self.blocks > 0 && !tied && few { self.with_positions(1) } else { self.by_position() }
+    }
+
+    /// The same with every position multiplied apart: so what a token adds in a position is known for all examples.
     pub(super) fn by_position(self) -> Self {
-        let Shape { context, embedding, .. } = self.shape;
-        Layout {
-            positions: context,
-            position_inputs: embedding,
-            position_stride: embedding.next_multiple_of(8),
-            ..self
-        }
+        self.with_positions(self.shape.context)
+    }
+
+    fn with_positions(self, positions: usize) -> Self {
+        let position_inputs = self.shape.input() / positions;
+        Layout { positions, position_inputs, position_stride: position_inputs.next_multiple_of(8), ..self }
     }
 
     /// Whether the whole context is one input.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(self) -> bool {
         self.positions < self.shape.context
     }
 
     /// Rows of the hidden weights: the last position's are read as if it were filled up.
     pub(super) fn inputs(&self) -> usize {
-        self.shape.input() - self.position_inputs + self.position_stride
+        let Shape { embedding, .. } = self.shape;
+        (self.shape.input() - embedding + embedding.next_multiple_of(8)).max(self.shape.input().next_multiple_of(8))
     }
 
     /// Rows of the output weights: products read whole blocks of them.
@@ -324,6 +331,21 @@ mod tests {
             let mut network = Network::zeros(shape);
             network.load(&parameters);
             assert_eq!(network.parameters(), parameters);
+        }
+    }
+
+    #[test]
+    fn whole_contexts_are_read_within_the_weights() {
+        let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 100, direct: false, tied: false };
+        let is_whole = |shape: Shape, batch: usize| Layout::new(shape).for_batch(batch).is_whole();
+        assert!(is_whole(Shape { embedding: 2, ..shape }, 32) && !is_whole(shape, 32));
+        assert!(!is_whole(Shape { embedding: 2, ..shape }, 1024));
+        for (context, embedding) in (1..20).flat_map(|context| (1..20).map(move |embedding| (context, embedding))) {
+            let layout = Layout::new(Shape { context, embedding, ..shape });
+            for Layout { positions, position_inputs, position_stride, .. } in [layout, layout.for_batch(32)] {
+                assert!(position_inputs <= position_stride);
+                assert!((positions - 1) * position_inputs + position_stride <= layout.inputs());
+            }
         }
     }
 
