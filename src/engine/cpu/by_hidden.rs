@@ -11,17 +11,15 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
 use super::clock::{Pass, Timer};
-use super::functions::tanh_slope;
 use super::gradients::Purpose;
 use super::hidden::PairSums;
 use super::home::{Columns, Home};
-use super::lanes::{InstructionSet, Job, LANES};
+use super::lanes::{InstructionSet, LANES};
 use super::network::Layout;
 use super::panel::Panel;
-use super::product::{Change, Left, Product};
+use super::product::{BeforeTanh, Change, Left, Product};
 use super::share::Share;
 use super::threads::Numbers;
-use super::vector::Vector;
 
 /// What each block of hidden units adds to the logits of all examples.
 ///
@@ -97,6 +95,16 @@ pub(super) unsafe fn backward<I: InstructionSet>(
     let (terms, panel): (&mut [f32], &mut [f32]) = (cast_slice_mut(terms), cast_slice_mut(panel));
     // SAFETY: these columns are this thread's own, of parameters too.
     unsafe {
+        let before_tanh = BeforeTanh {
+            units: units.read(0..batch),
+            stride: units.stride,
+            mask: home.mask.map(
+                #[inline(always)]
+                |mask| mask.read(0..batch),
+            ),
+            share_kept,
+            adds: chunks > 1,
+        };
         for chunk in 0..chunks {
             let rows = layout.rows_of(chunk);
             let logits = activations.logits.read_numbers(chunk * batch * stride..(chunk + 1) * batch * stride);
@@ -109,10 +117,13 @@ pub(super) unsafe fn backward<I: InstructionSet>(
                 columns: counted,
                 out: d_units.write(0..batch),
                 out_stride: d_units.stride,
-                change: if chunk == 0 { Change::Write } else { Change::Add },
+                change: match chunk {
+                    last if last == chunks - 1 => Change::BeforeTanh(before_tanh),
+                    0 => Change::Write,
+                    _ => Change::Add,
+                },
             });
         }
-        I::call(TanhBackward { units, d_units, columns: counted, mask: home.mask, batch, share_kept });
         timer.end(Pass::HiddenBackward);
         if !layout.is_whole() {
             I::call(PairSums {
@@ -178,60 +189,6 @@ unsafe fn d_of_pairs<'a>(
         (unsafe { d_units.part(columns).read(pairs.clone()) }, d_units.stride)
     } else {
         (terms[pairs.start * d_units.width + columns.start..].into(), d_units.width)
-    }
-}
-
-/// The gradient before tanh from that after it, times what dropout multiplied with.
-struct TanhBackward<'a> {
-    units: Columns<'a>,
-    d_units: Columns<'a>,
-    /// How many of them to work on, a multiple of 8.
-    columns: usize,
-    mask: Option<Columns<'a>>,
-    batch: usize,
-    /// What dropout keeps.
-    share_kept: f32,
-}
-
-impl Job for TanhBackward<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    fn run<I: InstructionSet>(self) {
-        let TanhBackward { units, d_units, columns, mask, batch, share_kept } = self;
-        for example in 0..batch {
-            // SAFETY: these columns are the thread's own, and whole lines.
-            unsafe {
-                let (d_hidden, hidden) = (d_units.write_row(example), units.read_row(example));
-                let mask: &[f32] = match mask {
-                    Some(mask) => mask.read_row(example),
-                    None => &[],
-                };
-                let mut column = 0;
-                while column + LANES <= columns {
-                    before_tanh::<I::Full>(hidden, mask, d_hidden, column, share_kept);
-                    column += LANES;
-                }
-                if column < columns {
-                    before_tanh::<I::Half>(hidden, mask, d_hidden, column, share_kept);
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-#[allow(unsafe_code)]
-fn before_tanh<V: Vector>(hidden: &[f32], mask: &[f32], d_hidden: &mut [f32], column: usize, share_kept: f32) {
-    let d = &mut d_hidden[column..][..V::LANES];
-    // SAFETY: each slice has that many numbers.
-    unsafe {
-        let mut slope = tanh_slope(V::load(hidden[column..][..V::LANES].as_ptr()), V::splat(share_kept));
-        if !mask.is_empty() {
-            slope = slope.mul(V::load(mask[column..][..V::LANES].as_ptr()));
-        }
-        V::load(d.as_ptr()).mul(slope).store(d.as_mut_ptr());
     }
 }
 
