@@ -28,18 +28,13 @@ pub(super) fn embedding_gather(read: Read, scratch: &mut Scratch, mask: &[f32]) 
             let inputs = input.chunks_exact_mut(position_stride);
             for (&token, input) in tokens.iter().zip(inputs) {
                 let row = &read.embedding[token as usize * embedding_stride..][..shape.embedding];
-                let input = &mut input[position * shape.embedding..][..shape.embedding];
-                // One by one, because a call to copy two numbers costs more.
-                input.iter_mut().zip(row).for_each(
-                    #[inline(always)]
-                    |(input, &value)| *input = value,
-                );
+                copy_few(row, &mut input[position * shape.embedding..][..shape.embedding]);
             }
         }
     } else {
-        for (pair, &token) in pairs.tokens.iter().enumerate() {
+        for (&token, input) in pairs.tokens.iter().zip(input.chunks_exact_mut(position_stride)) {
             let row = &read.embedding[token as usize * embedding_stride..][..shape.embedding];
-            input[pair * position_stride..][..shape.embedding].copy_from_slice(row);
+            copy_few(row, &mut input[..shape.embedding]);
         }
     }
     if mask.is_empty() {
@@ -54,6 +49,18 @@ pub(super) fn embedding_gather(read: Read, scratch: &mut Scratch, mask: &[f32]) 
                 |(value, mask)| *value *= mask,
             );
         }
+    }
+}
+
+/// Copies a row of few numbers: a call to copy them costs more.
+#[inline(always)]
+fn copy_few(from: &[f32], to: &mut [f32]) {
+    let ((from, rest), (to, last)) = (from.as_chunks::<8>(), to.as_chunks_mut::<8>());
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
     }
 }
 

@@ -64,8 +64,13 @@ impl Job for Occurrences<'_, '_> {
                 } else if embeddings.own.contains(&(pairs.tokens[pair] as usize)) {
                     for first in (0..shape.embedding).step_by(I::Half::LANES) {
                         let gradient = came_back.gradient::<I::Half>(pair, first, example, position);
-                        let count = (shape.embedding - first).min(gradient.len());
-                        embeddings.add(pairs.tokens[pair], embedding_stride, first, &gradient[..count]);
+                        let (token, count) = (pairs.tokens[pair], shape.embedding - first);
+                        // Eight, known as a constant, are a vector.
+                        if count >= gradient.len() {
+                            embeddings.add(token, embedding_stride, first, &gradient);
+                        } else {
+                            embeddings.add(token, embedding_stride, first, &gradient[..count]);
+                        }
                     }
                 }
             }
