@@ -4,10 +4,13 @@
 //! have it there. So the products that belong to the embeddings are taken once a pair, not once an example: a batch of
 //! 1,024 names has 216 pairs instead of 8,192 places, and a batch of 256 contexts of words about two thirds of its
 //! places.
+//!
+//! Where embeddings have one number or two and a batch few examples, the search for pairs costs more than they save: there a
+//! whole context is one input, and each example a pair of its own (see [`super::network::Layout::for_batch`]).
 
 /// The pairs of a batch.
 pub(super) struct Pairs {
-    context: usize,
+    positions: usize,
     vocabulary: usize,
     /// The first pair of each position, and the end, [n + 1].
     pub(super) starts: Vec<usize>,
@@ -25,27 +28,27 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    pub(super) fn new(context: usize, vocabulary: usize) -> Self {
+    pub(super) fn new(positions: usize, vocabulary: usize) -> Self {
         Pairs {
-            context,
+            positions,
             vocabulary,
-            starts: vec![0; context + 1],
+            starts: vec![0; positions + 1],
             tokens: Vec::new(),
             of_example: Vec::new(),
             firsts: Vec::new(),
             examples: Vec::new(),
-            met: vec![[0; 2]; context * vocabulary],
+            met: vec![[0; 2]; positions * vocabulary],
             now: 0,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.starts[self.context]
+        self.starts[self.positions]
     }
 
     /// Takes each of so many examples as a pair of its own, of which all positions are one.
     pub(super) fn set_whole(&mut self, batch: usize) {
-        assert_eq!(self.context, 1);
+        assert_eq!(self.positions, 1);
         if self.of_example.len() != batch {
             self.starts[1] = batch;
             self.of_example = (0..batch as u32).collect();
@@ -54,7 +57,7 @@ impl Pairs {
 
     /// Takes the contexts of a batch by position, [n, B]; where `separate` is set, every place is a pair of its own.
     pub(super) fn set(&mut self, contexts: &[u32], separate: bool) {
-        let (context, batch) = (self.context, contexts.len() / self.context);
+        let (positions, batch) = (self.positions, contexts.len() / self.positions);
         if self.now == u32::MAX {
             self.met.fill([0; 2]);
             self.now = 0;
@@ -65,7 +68,7 @@ impl Pairs {
         self.of_example.resize(most, 0);
         self.firsts.resize(most + 2, 0);
         let mut count = 0;
-        for position in 0..context {
+        for position in 0..positions {
             self.starts[position] = count;
             let met = &mut self.met[position * self.vocabulary..][..self.vocabulary];
             for (example, &token) in contexts[position * batch..][..batch].iter().enumerate() {
@@ -75,13 +78,13 @@ impl Pairs {
                 let pair = if is_new { count as u32 } else { known };
                 met[token as usize] = [self.now, pair];
                 self.tokens[pair as usize] = token;
-                self.of_example[example * context + position] = pair;
+                self.of_example[example * positions + position] = pair;
                 let examples = &mut self.firsts[pair as usize + 2];
                 *examples = if is_new { 1 } else { *examples + 1 };
                 count += usize::from(is_new);
             }
         }
-        self.starts[context] = count;
+        self.starts[positions] = count;
         self.tokens.truncate(count);
         self.firsts.truncate(count + 2);
         self.list_examples(batch);
@@ -90,17 +93,17 @@ impl Pairs {
     /// Takes every token of the vocabulary in every position, for any number of examples.
     pub(super) fn set_all(&mut self) {
         let tokens = 0..self.vocabulary as u32;
-        self.tokens = (0..self.context).flat_map(|_| tokens.clone()).collect();
-        self.starts = (0..=self.context).map(|position| position * self.vocabulary).collect();
+        self.tokens = (0..self.positions).flat_map(|_| tokens.clone()).collect();
+        self.starts = (0..=self.positions).map(|position| position * self.vocabulary).collect();
     }
 
     /// The pairs of some contexts by position, [n, B], after [`Pairs::set_all`].
     pub(super) fn find(&mut self, contexts: &[u32]) {
-        let batch = contexts.len() / self.context;
+        let batch = contexts.len() / self.positions;
         self.of_example.resize(contexts.len(), 0);
         for (position, tokens) in contexts.chunks_exact(batch).enumerate() {
             let first = (position * self.vocabulary) as u32;
-            for (&token, pair) in tokens.iter().zip(self.of_example.iter_mut().skip(position).step_by(self.context)) {
+            for (&token, pair) in tokens.iter().zip(self.of_example.iter_mut().skip(position).step_by(self.positions)) {
                 *pair = first + token;
             }
         }
@@ -114,7 +117,7 @@ impl Pairs {
         }
         self.examples.resize(self.of_example.len(), 0);
         for example in 0..batch {
-            for &pair in &self.of_example[example * self.context..][..self.context] {
+            for &pair in &self.of_example[example * self.positions..][..self.positions] {
                 let next = &mut self.firsts[pair as usize + 1];
                 self.examples[*next as usize] = example as u32;
                 *next += 1;

@@ -1,6 +1,7 @@
 //! What was found out about an adapter by measuring, kept from one run of the program to the next: which variant of a
 //! kernel is the fastest. The engine does not know where it is kept; whoever opens it gives a [`Store`]. Compiled pipelines
-//! are not kept: drivers have caches of their own (Mesa's llvmpipe: 1.8 s to the first step at first, then 14 ms).
+//! are kept by the drivers, in caches of their own (Mesa's llvmpipe: 1.8 s to the first step at first, then 14 ms). Vulkan's
+//! cache for programs to keep, filled and read back with Mesa's own switched off, held 96 bytes and saved nothing.
 
 use crate::Result;
 use std::collections::{BTreeMap, BTreeSet};
