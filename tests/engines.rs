@@ -152,7 +152,11 @@ fn the_cpu_engine_gives_the_same_bits_for_any_number_of_threads() {
         let run = |threads| {
             let mut engine = Cpu::new(threads);
             let found = gpu_mlp::check::compare::run(&mut engine, &case).unwrap();
-            (found.losses, found.after_ten, engine.log_probabilities(&case.corpus).unwrap())
+            let answers = engine.log_probabilities(&case.corpus).unwrap();
+            let mut fresh = Cpu::new(threads);
+            fresh.load(&engine.parameters().unwrap()).unwrap();
+            assert!(fresh.log_probabilities(&case.corpus).unwrap() == answers, "{} after training", case.name);
+            (found.losses, found.after_ten, answers)
         };
         let one = run(1);
         for threads in [2, 3, 4, 5, 8] {

@@ -113,6 +113,7 @@ pub fn built_in_cases() -> Vec<Case> {
             recipe: Recipe { dropout_embedding: 0.2, dropout_hidden: 0.4, ..decay },
             ..case("whole-dropout", shape(29, 5, 2, 70, false), 21, 29, Init::Scaled)
         },
+        case("few-words", shape(5, 3, 2, 100, false), 21, 5, Init::Scaled),
         Case {
             recipe: Recipe { optimizer: Optimizer::Momentum, dropout_embedding: 0.2, ..decay },
             ..case("whole-momentum", shape(150, 9, 1, 40, false), 19, 150, Init::Scaled)

@@ -105,7 +105,7 @@ pub(super) struct Scratch {
     pub(super) pairs: Pairs,
     /// The input of each pair, [pairs, position stride], filled up with zeros.
     pub(super) input: Vec<Lanes>,
-    /// What each pair adds to some of the hidden units, or gets back from them, [pairs, columns].
+    /// What each pair adds to some of the hidden units, or gets back from them (but for whole contexts), [pairs, columns].
     pub(super) terms: Vec<Lanes>,
     /// Weights whose rows were turned into columns; where logits stand by word, the hidden units so, or times a factor for
     /// each example.

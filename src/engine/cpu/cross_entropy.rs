@@ -102,7 +102,11 @@ impl Job for SoftmaxCrossEntropy<'_> {
                         }
                     }
                 }
-                let largest = across::<I>(&of_each, I::Full::at_least);
+                let largest = across::<I>(
+                    &of_each,
+                    #[inline(always)]
+                    |a, b| a.at_least(b),
+                );
                 let references = lanes(largest);
                 of_each = [Lanes::ZERO; LANES];
                 for chunk in 0..chunks {
@@ -119,7 +123,11 @@ impl Job for SoftmaxCrossEntropy<'_> {
                         sum.store(of_each[lane].0.as_mut_ptr());
                     }
                 }
-                let sums = across::<I>(&of_each, I::Full::add);
+                let sums = across::<I>(
+                    &of_each,
+                    #[inline(always)]
+                    |a, b| a.add(b),
+                );
                 let factors = lanes(I::Full::splat(scale).div(sums));
                 for chunk in 0..chunks {
                     let (_, logits, start, rows, width) = of_chunk(chunk);

@@ -11,7 +11,7 @@ use super::lanes::{InstructionSet, Job, LANES, Lanes, dispatch};
 use super::network::{Layout, Network, Read, numbers};
 use super::output::logits_forward;
 use super::share::Share;
-use super::softmax::{Exponentials, Softmax, exp_of_one};
+use super::softmax::{Exponentials, Softmax, exp_of_one, ln_of_one};
 use super::step::Turn;
 use super::threads::{Barrier, Shared, aligned, part};
 use super::vector::Vector;
@@ -145,7 +145,7 @@ impl Job for Forward<'_> {
                 // SAFETY: a line has that many numbers.
                 let sum = unsafe { I::Full::load(sums[example].0.as_ptr()).sum() };
                 match wanted {
-                    Wanted::LogProbability => out[0] = (at_target[example] - largest[example]) - sum.ln(),
+                    Wanted::LogProbability => out[0] = (at_target[example] - largest[example]) - ln_of_one::<I>(sum),
                     Wanted::Distribution => {
                         for (chunk, out) in out.chunks_mut(stride).enumerate() {
                             let place = chunk * block + example;

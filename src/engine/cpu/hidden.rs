@@ -179,7 +179,7 @@ impl Job for HiddenUnits<'_> {
             if let Some(mask) = mask {
                 // SAFETY: these columns are this thread's own.
                 let mask = unsafe { mask.read_row(example) };
-                out.iter_mut().zip(mask).for_each(
+                out[..columns].iter_mut().zip(mask).for_each(
                     #[inline(always)]
                     |(unit, mask)| *unit *= mask,
                 );

@@ -219,11 +219,15 @@ impl Engine for Cpu {
     }
 
     fn examine(&mut self, corpus: &Corpus) -> Result<Examination> {
-        let network = self.network();
+        let network = self.network.as_mut().expect("parameters are loaded first");
+        // As a training with such batches does it; one that was prepared keeps its own layout.
+        let layout = network.layout;
+        network.layout = layout.for_batch(corpus.len());
         let activations = Activations::new(network.layout, corpus.len(), [false; 2]);
         let mut gradients = Network::zeros(network.layout.shape);
-        let job = Examine { network, corpus, activations: &activations, gradients: &gradients };
+        let job = Examine { network: &*network, corpus, activations: &activations, gradients: &gradients };
         let (hidden, logits, loss) = dispatch(self.level, job);
+        network.layout = layout;
         Ok(Examination { hidden, logits, loss, gradients: gradients.parameters() })
     }
 

@@ -19,11 +19,13 @@ const MOST_CHUNK: usize = 9 * LANES;
 const PART_ROWS: usize = 1024;
 /// Hidden columns of a block, about: the sums over hidden units are taken block by block.
 const BLOCK_COLUMNS: usize = 3 * LANES;
-/// Numbers of an embedding, and examples of a batch for each word, up to which a whole context is one input: its positions
-/// apart need fewer products, as tokens come again, but have to be searched for pairs (h = 100, 27 words, steps a second of one
-/// thread with whole contexts to those with positions apart, 32 examples: d = 1 1.12, d = 2 1.05; 256 examples: d = 2 0.90).
+/// Numbers of an embedding up to which a whole context can be one input: its positions apart need fewer products, as tokens
+/// come again, but have to be searched for pairs. Steps a second of one Zen 4 core with whole contexts to those with positions
+/// apart, h = 100: 27 words, n = 3, 32 examples 1.12 (d = 1) and 1.05 (d = 2), 256 examples 0.90 (d = 2); 300 words, n = 4,
+/// 256 examples 1.05; 1,000 words, n = 8, 1,024 examples 0.94.
 pub(super) const MOST_WHOLE: usize = 2;
-const MOST_PLACES: usize = 3;
+/// Examples of a batch for which it is, at most for each word, and at most in all.
+const MOST_EXAMPLES: [usize; 2] = [3, 256];
 /// Blocks, at most.
 const MOST_BLOCKS: usize = 16;
 /// Parts, at most: a machine with more cores splits their examples.
@@ -79,8 +81,13 @@ impl Layout {
     /// The same parameters for training with batches of so many examples: where that is faster, a whole context is one input.
     pub(super) fn for_batch(self, batch: usize) -> Self {
         let Shape { vocabulary, embedding, tied, .. } = self.shape;
-        let few = embedding <= MOST_WHOLE && batch <= MOST_PLACES * vocabulary;
-        if self.blocks > 0 && !tied && few { self.with_positions(1) } else { self.by_position() }
+        let [for_each, in_all] = MOST_EXAMPLES;
+        let few = batch <= in_all.min(for_each * vocabulary);
+        if self.blocks > 0 && !tied && embedding <= MOST_WHOLE && few {
+            self.with_positions(1)
+        } else {
+            self.by_position()
+        }
     }
 
     /// The same with every position multiplied apart: so what a token adds in a position is known for all examples.
@@ -98,10 +105,10 @@ impl Layout {
         self.positions < self.shape.context
     }
 
-    /// Rows of the hidden weights: the last position's are read as if it were filled up.
+    /// Rows of the hidden weights: the last position's are read as if it were filled up, and so are those of a whole context.
     pub(super) fn inputs(&self) -> usize {
         let Shape { embedding, .. } = self.shape;
-        (self.shape.input() - embedding + embedding.next_multiple_of(8)).max(self.shape.input().next_multiple_of(8))
+        self.shape.input() - embedding + embedding.next_multiple_of(8)
     }
 
     /// Rows of the output weights: products read whole blocks of them.
@@ -115,7 +122,7 @@ impl Layout {
     }
 
     /// How many of some hidden columns passes work on: up to the last that counts, in vectors of eight. What fills up the line
-    /// stays as it is, and no sum reads it (`notebook`, 101 of 112: 1 % more steps a second on one thread, 4 % on two).
+    /// reaches no result (`notebook`, 101 of 112: 1 % more steps a second on one thread, 4 % on two).
     pub(super) fn counted(&self, first: usize, width: usize) -> usize {
         (self.shape.hidden + 1).saturating_sub(first).next_multiple_of(LANES / 2).min(width)
     }

@@ -217,7 +217,7 @@ pub(super) struct Finish<'a> {
     pub(super) examples: Range<usize>,
     /// The gradient is that of `scale` times the loss.
     pub(super) scale: f32,
-    /// What the dropout of hidden units keeps; nothing where no hidden gradient is asked for.
+    /// What the dropout of hidden units keeps; nothing where there are none.
     pub(super) hidden: Option<f32>,
 }
 
@@ -297,7 +297,7 @@ impl Job for Finish<'_> {
                     };
                     (activations.hidden.read_numbers(own), mask)
                 };
-                let row = BeforeTanh {
+                let row = RowBeforeTanh {
                     parts: if activations.across.is_some() { &[] } else { d_hidden_parts },
                     part_stride: batch * hidden_stride,
                     first: example * hidden_stride,
@@ -323,7 +323,7 @@ impl Job for Finish<'_> {
 }
 
 /// The gradient before tanh of one example.
-struct BeforeTanh<'a> {
+struct RowBeforeTanh<'a> {
     /// Nothing where their sum stands already where the gradient goes.
     parts: &'a [f32],
     part_stride: usize,
@@ -340,7 +340,7 @@ struct BeforeTanh<'a> {
     share_kept: f32,
 }
 
-impl BeforeTanh<'_> {
+impl RowBeforeTanh<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn columns<V: Vector>(&self, column: usize, d_hidden: &mut [f32]) {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::activations::Activations;
-use super::functions::exp;
+use super::functions::{exp, ln};
 use super::lanes::{InstructionSet, Job, LANES, Lanes};
 use super::network::Layout;
 use super::vector::Vector;
@@ -97,6 +97,12 @@ impl Job for Exponentials<'_> {
 #[inline(always)]
 pub(super) fn exp_of_one<I: InstructionSet>(x: f32) -> f32 {
     exp(I::Half::splat(x)).largest()
+}
+
+/// `ln x` of one number, so too.
+#[inline(always)]
+pub(super) fn ln_of_one<I: InstructionSet>(x: f32) -> f32 {
+    ln(I::Half::splat(x)).largest()
 }
 
 /// What the exponentials of an example in a chunk are to be multiplied with: its logits were lessened by `reference` there,

@@ -262,7 +262,7 @@ impl Vector for f32 {
     fn fraction_and_exponent(self) -> (Self, Self) {
         let bits = self.to_bits().cast_signed();
         let exponent = bits.wrapping_sub(FRAC_1_SQRT_2.to_bits().cast_signed()) >> 23;
-        (f32::from_bits((bits - (exponent << 23)).cast_unsigned()), exponent as f32)
+        (f32::from_bits(bits.wrapping_sub(exponent << 23).cast_unsigned()), exponent as f32)
     }
 
     #[inline(always)]
