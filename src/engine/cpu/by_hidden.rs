@@ -71,8 +71,9 @@ pub(super) unsafe fn logits_forward<I: InstructionSet>(
     }
 }
 
-/// The way back from the logits' gradient to the input's, for the columns of one share: the gradient before tanh, its
-/// sum over the examples of each pair (left in the scratch's terms, but for whole contexts), and what the blocks add to the gradient of the input.
+/// The way back from the logits' gradient to the input's, for the columns of one share: the gradient before tanh, its sum
+/// over the examples of each pair (left in the scratch's terms, but for whole contexts), and what the blocks add to the
+/// gradient of the input.
 ///
 /// # Safety
 /// Each share has one thread; the logits' gradient was written before a barrier.

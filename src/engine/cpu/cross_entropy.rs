@@ -71,7 +71,7 @@ impl Job for SoftmaxCrossEntropy<'_> {
         let block_stride = chunks * batch * stride;
         assert!(examples.end <= batch && examples.end <= targets.len() && blocks * block_stride <= terms.len());
         // Sixteen examples at a time, each step for all of them before the next: one example's largest logit, exponentials and
-        // sum wait for each other.
+        // sum wait for each other (`notebook`: 3 % more steps a second than example by example).
         for (first, losses) in examples.step_by(LANES).zip(losses.chunks_mut(LANES)) {
             let count = losses.len();
             let targets = &targets[first..first + count];
