@@ -46,6 +46,8 @@ pub struct Case {
 /// | `average` | the average of the weights |
 /// | `blocks` | hidden units in eight blocks of the CPU engine, a vocabulary in several chunks |
 /// | `blocks-dropout`, `blocks-average`, `blocks-adamw` | hidden units in several blocks, with plain steps and with others |
+/// | `whole-dropout`, `whole-momentum` | embeddings of two numbers and of one: the CPU engine takes whole contexts as inputs |
+/// | `few-words` | embeddings of two numbers, but too many examples for each word for that |
 /// | `everything` | tied, direct, AdamW, decay, dropout, clipping and average at once |
 pub fn built_in_cases() -> Vec<Case> {
     let shape = |vocabulary, context, embedding, hidden, direct| Shape {
