@@ -2,6 +2,9 @@
 // in the examples' order and updates it at once. One more workgroup writes the mean loss and moves the cursor on.
 // Expects shared/random.wgsl, shared/batch.wgsl and shared/small.wgsl before it.
 
+// B once more: a loop whose rounds are known loads ahead.
+override BATCH: u32 = 32u;
+
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> contexts: array<u32>;           // [B, n]
 @group(0) @binding(2) var<storage, read> activations: array<f32>;        // [B, RECORD]
@@ -13,7 +16,7 @@
 // The sum over the batch of one number of the record: a bias's gradient.
 fn sum_over_batch(at: u32) -> f32 {
     var sum = 0.0;
-    for (var example = 0u; example < plan.batch; example++) {
+    for (var example = 0u; example < BATCH; example++) {
         sum += activations[example * RECORD + at];
     }
     return sum;
@@ -22,7 +25,7 @@ fn sum_over_batch(at: u32) -> f32 {
 // The sum over the batch of the product of two numbers of the record: a weight's gradient.
 fn sum_of_products(gradient: u32, activation: u32) -> f32 {
     var sum = 0.0;
-    for (var example = 0u; example < plan.batch; example++) {
+    for (var example = 0u; example < BATCH; example++) {
         sum += activations[example * RECORD + gradient] * activations[example * RECORD + activation];
     }
     return sum;
@@ -31,11 +34,11 @@ fn sum_of_products(gradient: u32, activation: u32) -> f32 {
 // The sum over the occurrences of a token in the batch of number `k` of their gradients.
 fn sum_over_occurrences(token: u32, k: u32) -> f32 {
     var sum = 0.0;
-    for (var example = 0u; example < plan.batch; example++) {
+    for (var example = 0u; example < BATCH; example++) {
         for (var place = 0u; place < CONTEXT; place++) {
-            if contexts[example * CONTEXT + place] == token {
-                sum += activations[example * RECORD + RECORD_D_INPUT + place * EMBEDDING + k];
-            }
+            // Every number is loaded, so that no load waits for a comparison.
+            let d_input = activations[example * RECORD + RECORD_D_INPUT + place * EMBEDDING + k];
+            sum += select(0.0, d_input, contexts[example * CONTEXT + place] == token);
         }
     }
     return sum;
@@ -48,10 +51,12 @@ fn small_parameters(
     @builtin(global_invocation_id) invocation: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let current = cursor.current;
+    let rate = factors[current.slot].rate;
     if workgroup.x == workgroups.x - 1u {
         if local == 0u {
-            losses[cursor.current.slot] = sum_over_batch(RECORD_LOSS) / f32(plan.batch);
-            cursor.next = position_after(plan, cursor.current);
+            losses[current.slot] = sum_over_batch(RECORD_LOSS) / f32(plan.batch);
+            cursor.next = position_after(plan, current);
         }
         return;
     }
@@ -96,5 +101,5 @@ fn small_parameters(
         }
         gradient = sum_of_products(RECORD_D_LOGITS + index / INPUT_STRIDE, index % INPUT_STRIDE);
     }
-    parameters[parameter] -= factors[cursor.current.slot].rate * gradient;
+    parameters[parameter] -= rate * gradient;
 }

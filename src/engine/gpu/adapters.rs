@@ -1,5 +1,7 @@
 //! The adapters of this machine.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde::Serialize;
 
 /// What kind of hardware an adapter is, the best first.
@@ -76,9 +78,12 @@ pub fn adapters(backend: Option<&str>) -> Vec<Adapter> {
     list
 }
 
-fn enumerate(backends: wgpu::Backends) -> Vec<Adapter> {
-    if !wgpu::Instance::enabled_backend_features().intersects(backends) {
-        return Vec::new();
+/// The way to some backends: opened once, for as long as the program runs.
+fn instance(backends: wgpu::Backends) -> wgpu::Instance {
+    static INSTANCES: Mutex<Vec<(wgpu::Backends, wgpu::Instance)>> = Mutex::new(Vec::new());
+    let mut instances = INSTANCES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, instance)) = instances.iter().find(|(known, _)| *known == backends) {
+        return instance.clone();
     }
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,
@@ -86,6 +91,15 @@ fn enumerate(backends: wgpu::Backends) -> Vec<Adapter> {
         flags: wgpu::InstanceFlags::empty(),
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
+    instances.push((backends, instance.clone()));
+    instance
+}
+
+fn enumerate(backends: wgpu::Backends) -> Vec<Adapter> {
+    if !wgpu::Instance::enabled_backend_features().intersects(backends) {
+        return Vec::new();
+    }
+    let instance = instance(backends);
     let mut list: Vec<Adapter> = Vec::new();
     for handle in pollster::block_on(instance.enumerate_adapters(backends)) {
         let info = handle.get_info();

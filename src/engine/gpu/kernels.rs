@@ -336,7 +336,7 @@ pub const SMALL_PARAMETERS: Kernel = Kernel {
     name: "small_parameters",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_parameters"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
-    constants: SMALL_SIZES,
+    constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH"],
     unrolled: false,
 };
 

@@ -5,7 +5,7 @@ use super::choice;
 use super::device::{Buffer, Device, WORKGROUP_BYTES};
 use super::feed::{Feed, RING};
 use super::kernels;
-use super::layout::{Layout, Record};
+use super::layout::{Layout, Record, padded};
 use super::step::{Readable, Rows, Several, Step};
 use super::tuning;
 use crate::Result;
@@ -93,7 +93,7 @@ fn rounds_of_tiles(shape: Shape, batch: usize) -> usize {
 
 /// Bytes that a workgroup of the widest variant needs.
 pub(super) fn needed_bytes(shape: Shape) -> usize {
-    4 * (shape.input() + 2 * shape.hidden + 2 * shape.vocabulary + WIDE)
+    4 * (padded(shape.input()) + 2 * padded(shape.hidden) + 2 * shape.vocabulary + 4 * WIDE)
 }
 
 /// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
@@ -129,6 +129,8 @@ impl Variant {
 
 /// Invocations in a workgroup of [`Variant::Wide`].
 const WIDE: usize = 256;
+/// Those of its second dispatch: few, so that there are workgroups for all cores of a GPU.
+const SPREAD: usize = 64;
 /// Invocations in a workgroup of the others: for a CPU those of one vector register.
 const NARROW: usize = 8;
 /// Examples of an invocation where they are computed across: the twin of EXAMPLES in `shared/small_across.wgsl`.
@@ -244,9 +246,9 @@ impl Small<'_> {
             Variant::Wide => (
                 device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &[]))?,
                 [batch as u32, 1, 1],
-                device.pipeline(&kernels::SMALL_PARAMETERS, &sizes(WIDE, &[]))?,
+                device.pipeline(&kernels::SMALL_PARAMETERS, &sizes(SPREAD, &[("BATCH", batch)]))?,
                 // One workgroup more than the parameters need: it has the loss and the cursor.
-                workgroups(Layout::new(shape).len() + WIDE, WIDE),
+                workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
             ),
             // Of steps that are taken together, the last few are taken one by one.
             Variant::Across(_) | Variant::Alone(_) => {
