@@ -132,8 +132,12 @@ fn structs_lie_in_memory_as_their_mirrors() {
     assert_same_layout!(Dropout { seed, purpose, threshold, kept });
     assert_same_layout!(Factors { rate, velocity, squares, keeps });
     assert_same_layout!(Joined {
-        rows_beside,
-        layers_beside,
+        first_row,
+        rows,
+        first_layer,
+        layers,
+        others_first,
+        others,
         batch,
         embedding,
         embedding_stride,

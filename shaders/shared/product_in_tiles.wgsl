@@ -1,16 +1,21 @@
 // out = left right, tile by tile: a workgroup brings DEPTH k's of its rows and columns into its own memory, where its
-// invocations read them many times.
+// invocations read them many times. While they do, the next k's are on their way into registers.
 // Expects what shared/product_in_registers.wgsl expects. Some lines are repeated as there.
 
-// k's in the workgroup's memory, a multiple of 4.
-override DEPTH: u32 = 16u;
-// Rows and columns of a workgroup, in fours.
+// k's in the workgroup's memory, a multiple of 4; twice, for one set is filled while the other is read.
+override DEPTH: u32 = 8u;
+// Rows and columns of a workgroup, in fours: multiples of 8.
 override ROW_FOURS: u32 = 16u;
 override COLUMN_FOURS: u32 = 16u;
+// Blocks of four k's by four rows, or four columns, of which an invocation brings at most one.
+override ROW_BLOCKS: u32 = DEPTH / 4u * ROW_FOURS;
+override COLUMN_BLOCKS: u32 = DEPTH / 4u * COLUMN_FOURS;
+// Fours of different k's lie in other banks of memory where one workgroup writes them at once.
+override SWIZZLE: u32 = 32u / DEPTH;
 
 // Four rows of a k beside each other, ROW_FOURS times, for each k; and the same of columns.
-var<workgroup> left_slab: array<vec4<f32>, DEPTH * ROW_FOURS>;
-var<workgroup> right_slab: array<vec4<f32>, DEPTH * COLUMN_FOURS>;
+var<workgroup> left_slab: array<vec4<f32>, 2u * DEPTH * ROW_FOURS>;
+var<workgroup> right_slab: array<vec4<f32>, 2u * DEPTH * COLUMN_FOURS>;
 
 fn make_product(tile: vec3<u32>, local: u32) {
     let across = local % ACROSS;
@@ -28,54 +33,61 @@ fn make_product(tile: vec3<u32>, local: u32) {
     let column{q} = ((tile.x * {quads}u + {q}u) * ACROSS + across) * 4u;
     var sum{r}_{q} = vec4<f32>();
     var row_sum{g} = vec4<f32>();
-    for (var slab = first; slab < end; slab += DEPTH) {
-        // Blocks of four k's by four rows; neighbours load what lies beside each other.
-        for (var block = local; block < DEPTH / 4u * ROW_FOURS; block += ACROSS * DOWN) {
-            var four = block / (DEPTH / 4u);
-            var place = block % (DEPTH / 4u) * 4u;
-            if LAYOUT == LEFT_TRANSPOSED {
-                four = block % ROW_FOURS;
-                place = block / ROW_FOURS * 4u;
+
+    // The block of this invocation: neighbours load what lies beside each other.
+    let of_rows = local < ROW_BLOCKS;
+    let of_columns = !of_rows && local < ROW_BLOCKS + COLUMN_BLOCKS;
+    let block = select(local - ROW_BLOCKS, local, of_rows);
+    let fours = select(COLUMN_FOURS, ROW_FOURS, of_rows);
+    let along = select(LAYOUT == RIGHT_TRANSPOSED, LAYOUT != LEFT_TRANSPOSED, of_rows);
+    let four = select(block % fours, block / (DEPTH / 4u), along);
+    let place = select(block / fours, block % (DEPTH / 4u), along) * 4u;
+    let into = select(tile.x * COLUMN_FOURS, tile.y * ROW_FOURS, of_rows) * 4u + four * 4u;
+    let last = select(last_column, last_row, of_rows);
+    let stride = select(right_stride, left_stride, of_rows);
+    // Where its four lines begin, if they go along k; else all lie in one line of each k.
+    let line{k} = select(min(into, last) / 4u, min(into + {k}u, last) * stride, along);
+    let slot = (place * fours) + (four ^ (place / 4u * SWIZZLE));
+
+    var z{k} = vec4<f32>();
+    var at = first + place;
+    var half = 0u;
+    for (var slab = first; slab < end + DEPTH; slab += DEPTH) {
+        // What was loaded in the last round goes into the workgroup's memory, and is multiplied while the next is loaded.
+        if slab > first {
+            let to = slot + half * DEPTH * fours;
+            let y{k} = vec4<f32>(z0.{k.}, z1.{k.}, z2.{k.}, z3.{k.});
+            let x{k} = select(z{k}, y{k}, along);
+            if of_rows {
+                left_slab[to + {k}u * ROW_FOURS] = select(vec4<f32>(), x{k}, at + {k}u < end);
+            } else if of_columns {
+                right_slab[to + {k}u * COLUMN_FOURS] = x{k};
             }
-            let row = (tile.y * ROW_FOURS + four) * 4u;
-            let k = slab + place;
-            var x{k} = vec4<f32>();
-            if LAYOUT == LEFT_TRANSPOSED {
-                x{k} = left[left_first + min(k + {k}u, last_inner) * left_stride + min(row, last_row) / 4u];
-            } else {
-                let z{k} = left[left_first + min(row + {k}u, last_row) * left_stride + min(k, last_inner) / 4u];
-                x{k} = vec4<f32>(z0.{k.}, z1.{k.}, z2.{k.}, z3.{k.});
-            }
-            left_slab[(place + {k}u) * ROW_FOURS + four] = select(vec4<f32>(), x{k}, k + {k}u < end);
+            workgroupBarrier();
+            at += DEPTH;
         }
-        for (var block = local; block < DEPTH / 4u * COLUMN_FOURS; block += ACROSS * DOWN) {
-            var four = block % COLUMN_FOURS;
-            var place = block / COLUMN_FOURS * 4u;
-            if LAYOUT == RIGHT_TRANSPOSED {
-                four = block / (DEPTH / 4u);
-                place = block % (DEPTH / 4u) * 4u;
-            }
-            let column = (tile.x * COLUMN_FOURS + four) * 4u;
-            let k = slab + place;
-            var y{k} = vec4<f32>();
-            if LAYOUT == RIGHT_TRANSPOSED {
-                let z{k} = right[min(column + {k}u, last_column) * right_stride + min(k, last_inner) / 4u];
-                y{k} = vec4<f32>(z0.{k.}, z1.{k.}, z2.{k.}, z3.{k.});
-            } else {
-                y{k} = right[min(k + {k}u, last_inner) * right_stride + min(column, last_column) / 4u];
-            }
-            right_slab[(place + {k}u) * COLUMN_FOURS + four] = y{k};
-        }
-        workgroupBarrier();
-        for (var k = 0u; k < DEPTH; k++) {
-            let x{g} = left_slab[k * ROW_FOURS + {g}u * DOWN + down];
-            let y{q} = right_slab[k * COLUMN_FOURS + {q}u * ACROSS + across];
-            sum{r}_{q} += x{r/4}.{r.} * y{q};
-            if ROW_SUMS {
-                row_sum{g} += x{g};
+        if slab < end {
+            let k{k} = select(min(at + {k}u, last_inner) * stride, min(at, last_inner) / 4u, along);
+            if of_rows {
+                z{k} = left[left_first + line{k} + k{k}];
+            } else if of_columns {
+                z{k} = right[line{k} + k{k}];
             }
         }
-        workgroupBarrier();
+        if slab > first {
+            for (var k = 0u; k < DEPTH; k++) {
+                let swizzle = k / 4u * SWIZZLE;
+                let rows = (half * DEPTH + k) * ROW_FOURS;
+                let columns = (half * DEPTH + k) * COLUMN_FOURS;
+                let x{g} = left_slab[rows + (({g}u * DOWN + down) ^ swizzle)];
+                let y{q} = right_slab[columns + (({q}u * ACROSS + across) ^ swizzle)];
+                sum{r}_{q} += x{r/4}.{r.} * y{q};
+                if ROW_SUMS {
+                    row_sum{g} += x{g};
+                }
+            }
+            half = 1u - half;
+        }
     }
     store(tile.z, row{r/4} + {r%4}u, column{q}, sum{r}_{q});
     if ROW_SUMS && tile.x == 0u && across == 0u {

@@ -7,6 +7,10 @@
 // Whether the sum is added to what is there, and not multiplied with the rate and subtracted.
 override INTO_GRADIENTS: bool = false;
 
+// Occurrences of a token whose gradients are on their way at once, at most MOST_HOPS.
+override HOPS: u32 = 1u;
+const MOST_HOPS = 8u;
+
 // Fours of numbers that the chunk's occurrences have.
 fn fours_of_occurrences() -> u32 {
     return sizes.rows * (sizes.columns / table.columns) * ((table.columns + 3u) / 4u);
@@ -28,17 +32,29 @@ fn scatter(i: u32) {
     let step = cursor.current.step;
     var sum = vec4<f32>();
     var other = occurrence;
-    loop {
-        let example = sizes.first + other / context;
-        let first = other % context * table.columns;
-        let kept = kept_of_four(dropout, step, example, sizes.columns, first + k.x);
-        let at = vec4<u32>(example * sizes.stride + first) + k;
-        sum += kept * vec4<f32>(d_input_at(at.x), d_input_at(at.y), d_input_at(at.z), d_input_at(at.w));
-        if link == NO_MORE {
-            break;
+    var more = true;
+    while more {
+        var others = array<u32, MOST_HOPS>();
+        var numbers = array<vec4<f32>, MOST_HOPS>();
+        var count = 0u;
+        // Beyond the last occurrence it comes again, and does not count.
+        for (var hop = 0u; hop < HOPS; hop++) {
+            others[hop] = other;
+            count += select(0u, 1u, more);
+            more = more && link != NO_MORE;
+            other = select(other, link, more);
+            link = select(NO_MORE, links[other] & NO_MORE, more);
         }
-        other = link;
-        link = links[other] & NO_MORE;
+        for (var hop = 0u; hop < HOPS; hop++) {
+            let example = sizes.first + others[hop] / context;
+            let first = others[hop] % context * table.columns;
+            let kept = kept_of_four(dropout, step, example, sizes.columns, first + k.x);
+            let at = vec4<u32>(example * sizes.stride + first) + k;
+            numbers[hop] = kept * vec4<f32>(d_input_at(at.x), d_input_at(at.y), d_input_at(at.z), d_input_at(at.w));
+        }
+        for (var hop = 0u; hop < HOPS; hop++) {
+            sum += select(vec4<f32>(), numbers[hop], hop < count);
+        }
     }
     let rate = factors[cursor.current.slot].rate;
     let step_of_four = select(-rate, 1.0, INTO_GRADIENTS) * sum;

@@ -4,9 +4,8 @@
 use super::device::{Buffer, Device};
 use super::feed::Feed;
 use super::layout::padded;
-use super::product::{Form, Layout, Outcome, VARIANTS, Variant};
+use super::product::{Form, Layout, Outcome, UNMEASURED, VARIANTS, Variant};
 use super::step::Step;
-use super::tuning;
 use super::uniforms::Product;
 use crate::Result;
 use crate::model::Shape;
@@ -18,8 +17,16 @@ const WORTHWHILE_EVALUATION: f64 = 1e11;
 /// Operations of a step from which the choice of the way through it does: where the hidden layer is most of it, lavapipe
 /// takes `wide` three times as fast apart.
 const WORTHWHILE_WAYS: f64 = 1e7;
-/// The measured product, at most: rows, columns, summands. On a slow device it takes some ten milliseconds.
+/// The measured product on a software device, at most: rows, columns, summands. It takes some ten milliseconds there.
 const MOST: [usize; 3] = [2048, 512, 256];
+/// Numbers of a matrix that is measured, at most, on any device: 64 MiB.
+const MOST_WORDS: usize = 1 << 24;
+/// Operations of a product from which it is measured by itself, on a software device and on a GPU: small ones take a share of a
+/// step on a GPU, where they leave most of it idle.
+const WORTHWHILE_PRODUCTS: [f64; 2] = [2e7, 1e6];
+/// The key under which the ways are kept that are tried, and what the others lost by, at least.
+const TRIED: &str = "products tried";
+const FAR: f64 = 2.5;
 /// A measurement takes so long, or so many dispatches: the clock sees nothing shorter.
 const SECONDS: f64 = 0.004;
 const DISPATCHES: usize = 256;
@@ -28,28 +35,73 @@ const SHORT: f64 = 0.3;
 /// The two ways of the general path to take a step.
 pub(super) const WAYS: [&str; 2] = ["apart", "joined"];
 
-/// The fastest variant for training a network, or the first where the work is too small to tell.
-pub(super) fn for_training(device: &Device, shape: Shape, batch: usize) -> Result<Variant> {
-    choose(device, shape, batch, shape.step_flops(batch) >= WORTHWHILE_STEP)
+/// How the products of a network are made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Products {
+    /// Each in the way that was found to be the fastest for it; where nothing was found yet, in the usual one.
+    Kept,
+    /// Each in the fastest way, which is measured where it is not known.
+    Measured,
+    /// All alike, whatever was found.
+    #[cfg(test)]
+    All(Variant),
 }
 
-/// The fastest variant for so many examples in chunks; the one that an earlier training or evaluation found, where this one
-/// is too little work to measure for.
-pub(super) fn for_evaluation(device: &Device, shape: Shape, examples: usize, chunk: usize) -> Result<Variant> {
+/// For training a network: many steps are taken, which pay for measurements.
+pub(super) fn for_training(products: Products, shape: Shape, batch: usize) -> Products {
+    measured_if(products, shape.step_flops(batch) >= WORTHWHILE_STEP)
+}
+
+/// For an evaluation of so many examples.
+pub(super) fn for_evaluation(products: Products, shape: Shape, examples: usize) -> Products {
     // A step goes through each weight three times.
-    choose(device, shape, chunk, shape.step_flops(examples) / 3.0 >= WORTHWHILE_EVALUATION)
+    measured_if(products, shape.step_flops(examples) / 3.0 >= WORTHWHILE_EVALUATION)
 }
 
-fn choose(device: &Device, shape: Shape, batch: usize, measures: bool) -> Result<Variant> {
-    let sizes = measured_sizes(shape, batch);
-    let key = key(sizes);
-    if let Some(kept) = device.choice(&key).and_then(|name| Variant::named(&name)) {
+fn measured_if(products: Products, worthwhile: bool) -> Products {
+    match products {
+        #[cfg(test)]
+        Products::All(_) => products,
+        _ if worthwhile => Products::Measured,
+        _ => Products::Kept,
+    }
+}
+
+/// The way to make a product. All give the same bits.
+pub(super) fn for_product(device: &Device, products: Products, product: &Product, layout: Layout) -> Result<Variant> {
+    #[cfg(test)]
+    if let Products::All(variant) = products {
+        return Ok(variant);
+    }
+    let product = measured(device.is_software(), product);
+    let key = key(&product, layout);
+    let named = |name: String| Variant::named(&name);
+    if let Some(kept) = device.choice(&key).and_then(named) {
         return Ok(kept);
     }
-    if !measures {
-        return Ok(VARIANTS[0]);
+    let usual = Variant::named(UNMEASURED[usize::from(!device.is_software())]).unwrap_or(VARIANTS[0]);
+    let Product { rows, columns, inner, .. } = product;
+    let operations = 2.0 * f64::from(rows) * f64::from(columns) * f64::from(inner);
+    let worthwhile = if device.is_software() { WORTHWHILE_PRODUCTS[0] } else { WORTHWHILE_PRODUCTS[1] };
+    if products == Products::Kept || operations < worthwhile {
+        return Ok(usual);
     }
-    let fastest = tuning::fastest(VARIANTS, |variant| time(device, variant, sizes))?;
+    // What lost by far with the first product is not tried again.
+    let tried = device.choice(TRIED);
+    let is_tried = |variant: &Variant| tried.as_ref().is_none_or(|tried| tried.split(' ').any(|name| name == variant.name));
+    let mut times = Vec::new();
+    for variant in VARIANTS.into_iter().filter(is_tried) {
+        match time(device, variant, &product, layout) {
+            Ok(seconds) => times.push((seconds, variant)),
+            // A device that has no room for a trial may have room for the training.
+            Err(_) => return device.check().map(|()| usual),
+        }
+    }
+    let Some(&(shortest, fastest)) = times.iter().min_by(|a, b| a.0.total_cmp(&b.0)) else { return Ok(usual) };
+    if tried.is_none() {
+        let near = times.iter().filter(|(seconds, _)| *seconds < FAR * shortest).map(|(_, variant)| variant.name);
+        device.choose(TRIED, &near.collect::<Vec<_>>().join(" "));
+    }
     device.choose(&key, fastest.name);
     Ok(fastest)
 }
@@ -108,36 +160,46 @@ pub(super) fn named(shape: Shape, batch: usize) -> String {
     format!("V {vocabulary} n {context} d {embedding} h {hidden}{direct} B {batch}")
 }
 
-/// The product that is measured for a network and a batch.
-pub(super) fn measured_sizes(shape: Shape, batch: usize) -> [usize; 3] {
-    let (rows, columns) = largest_weights(shape);
-    [rows.min(MOST[0]), columns.min(MOST[1]), batch.min(MOST[2])]
+/// The product that is measured in the place of another: the same where the device is fast, and else a piece of it.
+fn measured(on_software: bool, product: &Product) -> Product {
+    let Product { rows, columns, inner, .. } = *product;
+    let [mut rows, mut columns, mut inner] = [rows, columns, inner].map(|size| size as usize);
+    if on_software {
+        [rows, columns, inner] = [rows.min(MOST[0]), columns.min(MOST[1]), inner.min(MOST[2])];
+    }
+    while rows * columns.max(inner) > MOST_WORDS || columns * inner > MOST_WORDS {
+        let largest = [&mut rows, &mut columns, &mut inner].into_iter().max().expect("there are three");
+        *largest /= 2;
+    }
+    let part = (product.part as usize).min(padded(inner));
+    Product::new([rows, columns, inner], 0, 0, padded(columns)).in_parts(part, rows * padded(columns))
 }
 
 /// The key of the choice for it.
-pub(super) fn key([rows, columns, inner]: [usize; 3]) -> String {
-    format!("product {rows}x{columns}x{inner}")
+pub(super) fn key(product: &Product, layout: Layout) -> String {
+    let Product { rows, columns, inner, .. } = product;
+    format!("product {} {rows}x{columns}x{inner} in {}", layout.formula(), product.parts())
 }
 
-/// Rows and columns of the matrix whose products take most of a step.
-fn largest_weights(shape: Shape) -> (usize, usize) {
-    let Shape { vocabulary, hidden, direct, .. } = shape;
-    let inputs = shape.input();
-    let direct = (vocabulary, if direct { inputs } else { 0 });
-    let matrices = [(vocabulary, hidden), (hidden, inputs), direct];
-    matrices.into_iter().max_by_key(|(rows, columns)| rows * columns).unwrap_or(direct)
-}
-
-/// Seconds that a product takes which is the gradient of `rows` times `columns` weights.
-fn time(device: &Device, variant: Variant, [rows, columns, inner]: [usize; 3]) -> Result<f64> {
-    let product = Product::new([rows, columns, inner], padded(rows), padded(columns), padded(columns));
-    let form = Form { layout: Layout::LeftTransposed, outcome: Outcome::Written, bias: false, row_sums: true };
+/// Seconds that a product takes in some way.
+fn time(device: &Device, variant: Variant, product: &Product, layout: Layout) -> Result<f64> {
+    let Product { rows, columns, inner, .. } = *product;
+    let [rows, columns, inner] = [rows, columns, inner].map(|size| size as usize);
+    let [left, right] = match layout {
+        Layout::Plain => [[rows, inner], [inner, columns]],
+        Layout::RightTransposed => [[rows, inner], [columns, inner]],
+        Layout::LeftTransposed => [[inner, rows], [inner, columns]],
+    };
+    let product = Product { left: padded(left[1]) as u32, right: padded(right[1]) as u32, ..*product };
+    let row_sums = layout == Layout::LeftTransposed;
+    let form = Form { layout, outcome: Outcome::Written, bias: false, row_sums };
     let (constants, workgroups) = variant.cut(&product, form);
     let pipeline = device.pipeline(variant.kernel, &constants)?;
     let uniform = device.uniform("sizes", &product)?;
     let tensor = |words| device.tensor("a product that is measured", words);
-    let (left, right, out) =
-        (tensor(inner * padded(rows))?, tensor(inner * padded(columns))?, tensor(rows * padded(columns))?);
+    let matrix = |[rows, columns]: [usize; 2]| tensor(rows * padded(columns));
+    let (left, right) = (matrix(left)?, matrix(right)?);
+    let out = tensor(product.parts() as usize * rows * padded(columns))?;
     let (nothing, sums) = (tensor(16)?, tensor(padded(rows))?);
     let buffers = [&uniform, &left, &right, &nothing, &nothing, &nothing, &out, &sums];
     let dispatches = [device.dispatch(&pipeline, &buffers.map(Buffer::all), workgroups)?];

@@ -84,6 +84,18 @@ impl Device {
         if self.is_software() { TURNS } else { 1 }
     }
 
+    /// Occurrences of a token whose gradients a kernel asks for at once. A GPU waits for each answer, so that it asks for many; on a
+    /// software device those beyond the last are computed in vain.
+    pub(super) fn hops(&self) -> u32 {
+        if self.is_software() { 1 } else { 8 }
+    }
+
+    /// Tokens of a part of a long sum over the vocabulary: a GPU has more cores to make parts side by side. Sums depend on it in
+    /// their last bits, so that it is a rule and no measurement.
+    pub(super) fn part(&self) -> usize {
+        if self.is_software() { 512 } else { 256 }
+    }
+
     /// Rounds that the loops of an invocation may take, all together: Mesa's llvmpipe ends loops after 65,535, without a
     /// word, and what they would have added is missing. A GPU is only to be done with a dispatch soon.
     pub(super) fn rounds(&self) -> u32 {

@@ -6,6 +6,7 @@ use super::feed::Feed;
 use super::general::General;
 use super::kernels::SoftmaxResult;
 use super::{Gpu, choice};
+use choice::Products;
 use crate::Result;
 use crate::engine::Recipe;
 use crate::text::{BatchPlan, Corpus, Order};
@@ -18,7 +19,7 @@ const FEW: usize = 64;
 /// The passes over a chunk, with their buffers.
 pub(super) struct Evaluation {
     result: SoftmaxResult,
-    product: &'static str,
+    products: Products,
     /// Examples of a chunk.
     chunk: usize,
     feed: Feed,
@@ -56,9 +57,9 @@ impl Gpu {
         let shape = self.model()?.shape;
         let chunk = (LOGITS / shape.vocabulary).max(1).min(corpus.len());
         let chunk = self.cut.chunks(&self.device, shape, chunk)[0].len();
-        let product = choice::for_evaluation(&self.device, shape, corpus.len(), chunk)?;
+        let products = choice::for_evaluation(self.general.products, shape, corpus.len());
         if let Some(mut kept) = self.evaluation.take()
-            && (kept.result, kept.product) == (result, product.name)
+            && (kept.result, kept.products) == (result, products)
             && (chunk..=FEW.max(2 * chunk)).contains(&kept.chunk)
             && kept.feed.has_room_for(corpus)
         {
@@ -68,9 +69,9 @@ impl Gpu {
         let plan = BatchPlan { order: Order::Sequential, seed: 0, batch: chunk as u32, examples: corpus.len() as u32 };
         let feed = self.feed(corpus, plan)?;
         let without_dropout = [Recipe::default().input_mask(0), Recipe::default().hidden_mask(0)];
-        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout, product)?;
+        let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout, products)?;
         let dispatches = general.evaluation(result)?;
         let (logits, example_losses) = (general.logits.clone(), general.example_losses.clone());
-        Ok(Evaluation { result, product: product.name, chunk, feed, dispatches, logits, example_losses })
+        Ok(Evaluation { result, products, chunk, feed, dispatches, logits, example_losses })
     }
 }

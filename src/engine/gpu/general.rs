@@ -10,13 +10,14 @@ mod update;
 use std::ops::Range;
 
 use super::carried::Carried;
+use super::choice::Products;
 use super::cut::Cut;
 use super::device::{Buffer, Device, Dispatch};
 use super::feed::Feed;
 use super::kernels::{self, SoftmaxResult};
 use super::layout::{Placed, padded};
 use super::passes::{Matrices, Passes};
-use super::product::{Layout, Outcome, Variant};
+use super::product::{Layout, Outcome};
 use super::step::{Readable, Rows, Step};
 use super::uniforms::{Activations, Product, Table};
 use super::{Model, Result};
@@ -24,7 +25,7 @@ use crate::engine::Mask;
 use crate::model::Shape;
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 
-pub(super) use joined::EXAMPLES;
+pub(super) use joined::{EXAMPLES, WIDE_EXAMPLES, WIDE_INVOCATIONS};
 pub(super) use update::steps_in_place;
 
 use backward::Gradients;
@@ -62,7 +63,7 @@ impl<'a> General<'a> {
         feed: &'a Feed,
         cut: Cut,
         masks: [Mask; 2],
-        variant: Variant,
+        products: Products,
     ) -> Result<General<'a>> {
         let Shape { vocabulary, context, hidden, .. } = model.shape;
         let (batch, inputs) = (feed.batch(), model.shape.input());
@@ -71,7 +72,7 @@ impl<'a> General<'a> {
         let rows = |name, columns| device.tensor(name, chunk * padded(columns));
         Ok(General {
             device,
-            passes: Passes::new(device, variant, feed)?,
+            passes: Passes::new(device, products, feed)?,
             model,
             feed,
             cut,
@@ -126,7 +127,20 @@ impl<'a> General<'a> {
     /// The passes of a chunk up to its logits.
     fn forward(&self, chunk: &Range<usize>) -> Result<Vec<Dispatch>> {
         let shape = self.model.shape;
-        let (inputs, units) = (shape.input(), shape.hidden);
+        let mut dispatches = self.forward_to_hidden(chunk)?;
+        if shape.hidden > 0 {
+            dispatches.extend(self.logits_of(chunk, self.output(), &self.hidden, Outcome::Written)?);
+        }
+        if shape.direct {
+            let outcome = if shape.hidden > 0 { Outcome::Added } else { Outcome::Written };
+            dispatches.extend(self.logits_of(chunk, self.placed(DIRECT_WEIGHT), &self.input, outcome)?);
+        }
+        Ok(dispatches)
+    }
+
+    /// The passes of a chunk up to its hidden units.
+    fn forward_to_hidden(&self, chunk: &Range<usize>) -> Result<Vec<Dispatch>> {
+        let (inputs, units) = (self.model.shape.input(), self.model.shape.hidden);
         let mut dispatches = Vec::new();
         let embedding = self.placed(EMBEDDING_WEIGHT);
         for block in self.cut.blocks(self.device, embedding)? {
@@ -153,11 +167,6 @@ impl<'a> General<'a> {
             )?);
             let sizes = self.sizes(chunk, units);
             dispatches.push(self.passes.tanh(&kernels::TANH_FORWARD, sizes, &self.masks[1], &[&self.hidden])?);
-            dispatches.extend(self.logits_of(chunk, self.output(), &self.hidden, Outcome::Written)?);
-        }
-        if shape.direct {
-            let outcome = if units > 0 { Outcome::Added } else { Outcome::Written };
-            dispatches.extend(self.logits_of(chunk, self.placed(DIRECT_WEIGHT), &self.input, outcome)?);
         }
         Ok(dispatches)
     }
@@ -231,7 +240,7 @@ impl<'a> General<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Way {
     /// How matrix products are made.
-    pub(super) product: Variant,
+    pub(super) products: Products,
     /// Whether passes share dispatches where they can.
     pub(super) joins: bool,
 }
@@ -248,7 +257,7 @@ pub(super) fn step(
 ) -> Result<Step> {
     let (recipe, seed) = (carried.recipe(), feed.seed());
     let general =
-        General::new(device, model, feed, cut, [recipe.input_mask(seed), recipe.hidden_mask(seed)], way.product)?;
+        General::new(device, model, feed, cut, [recipe.input_mask(seed), recipe.hidden_mask(seed)], way.products)?;
     let together = if way.joins { general.joined(destination, recipe)? } else { None };
     let joined = together.is_some();
     let (dispatches, readable) = match together {
@@ -260,6 +269,7 @@ pub(super) fn step(
     Ok(Step {
         dispatches,
         joined,
+        products: general.passes.products_made(),
         several: None,
         readable,
         hidden: rows(general.hidden.clone(), hidden),

@@ -187,7 +187,7 @@ pub const EMBEDDING_SCATTER: Kernel = Kernel {
     name: "embedding_scatter",
     source: activations!("shared/table", "shared/dropout", "shared/links", "shared/scatter", "embedding_scatter"),
     bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Read, Write],
-    constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS"],
+    constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS", "HOPS"],
     unrolled: false,
 };
 
@@ -243,6 +243,23 @@ pub const HIDDEN_FORWARD: Kernel = Kernel {
     bindings: &[Uniform, Uniform, Uniform, Uniform, Read, Read, Write, Write, Write, Read, Write, Write],
     constants: &["WORKGROUP", "ORDER", "DROPS"],
     unrolled: true,
+};
+
+/// The same for a GPU.
+pub const HIDDEN_FORWARD_WIDE: Kernel = Kernel {
+    name: "hidden_forward_wide",
+    source: wgsl!(
+        "shared/random",
+        "shared/batch",
+        "shared/workgroup",
+        "shared/draw",
+        "shared/dropout",
+        "shared/joined",
+        "hidden_forward_wide"
+    ),
+    bindings: HIDDEN_FORWARD.bindings,
+    constants: &["WORKGROUP", "ORDER", "DROPS", "INPUT_QUADS"],
+    unrolled: false,
 };
 
 /// A kernel that makes a product and something else beside it, with both ways to make a product.
@@ -304,7 +321,7 @@ pub static OUTPUT_STEP: Joined = joined!(
 pub static INPUT_STEP: Joined = joined!(
     "input_step",
     &[Uniform, Uniform, Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Write, Read, Read],
-    ["DROPS"],
+    ["DROPS", "HOPS"],
     "shared/product_step",
     "shared/activations",
     "shared/table",
@@ -384,7 +401,7 @@ pub const PEAK_MEMORY: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 28] = [
+pub const KERNELS: [&Kernel; 29] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -400,6 +417,7 @@ pub const KERNELS: [&Kernel; 28] = [
     &UPDATE_RULE,
     &LOSS_MEAN,
     &HIDDEN_FORWARD,
+    &HIDDEN_FORWARD_WIDE,
     &HIDDEN_GRADIENT_PARTS.in_registers,
     &HIDDEN_GRADIENT_PARTS.in_tiles,
     &OUTPUT_STEP.in_registers,

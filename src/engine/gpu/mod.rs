@@ -67,6 +67,7 @@ pub use step::StepCost;
 pub use tuning::{NoStore, Store};
 
 use carried::Carried;
+use choice::Products;
 use cut::Cut;
 use device::Buffer;
 use evaluation::Evaluation;
@@ -75,7 +76,6 @@ use general::Way;
 use kernels::SoftmaxResult;
 use layout::{Layout, padded};
 use pace::Pace;
-use product::VARIANTS;
 use small::Small;
 use step::{Readable, Step};
 use uniforms::Factors;
@@ -142,7 +142,7 @@ impl Gpu {
             device,
             path,
             cut: Cut::default(),
-            general: Way { product: VARIANTS[0], joins: true },
+            general: Way { products: Products::Kept, joins: true },
             small: small::Variant::ALL[0],
             model: None,
             training: None,
@@ -195,7 +195,7 @@ impl Gpu {
             self.small = self.small_path(feed, &model.parameters)?.chosen()?;
         } else {
             let (shape, device) = (model.shape, &self.device);
-            let product = choice::for_training(device, shape, feed.batch())?;
+            let products = choice::for_training(self.general.products, shape, feed.batch());
             let step = |joins| {
                 let scratch = device.tensors("parameters of a trial", model.layout.len())?;
                 general::step(
@@ -205,7 +205,7 @@ impl Gpu {
                     feed,
                     self.cut,
                     &Carried::nothing(*recipe),
-                    Way { product, joins },
+                    Way { products, joins },
                 )
             };
             let joins = match general::steps_in_place(shape, recipe) {
@@ -213,7 +213,7 @@ impl Gpu {
                 false => Ok(false),
             };
             // A device that has no room for a trial may have room for the training, with passes apart.
-            self.general = Way { product, joins: joins.or_else(|_| device.check().map(|()| false))? };
+            self.general = Way { products, joins: joins.or_else(|_| device.check().map(|()| false))? };
         }
         Ok(())
     }
@@ -254,8 +254,7 @@ impl Engine for Gpu {
         let Training { feed, carried, step, .. } = self.training.as_ref()?;
         Some(match self.takes_small_path(feed.batch(), carried.recipe()) {
             Ok(true) => Kernels { path: "small", variant: self.small.name() },
-            _ if step.joined => Kernels { path: "general", variant: format!("{}, joined", self.general.product.name) },
-            _ => Kernels { path: "general", variant: self.general.product.name.to_owned() },
+            _ => Kernels { path: "general", variant: step.products.join(", ") + if step.joined { ", joined" } else { "" } },
         })
     }
 

@@ -1,10 +1,12 @@
 //! The passes of the general path as dispatches: which kernel, how many workgroups.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
+use super::choice::{self, Products};
 use super::device::{Buffer, Device, Dispatch, MOST_WORKGROUPS, Part};
 use super::feed::Feed;
-use super::general::EXAMPLES;
+use super::general::{EXAMPLES, WIDE_EXAMPLES, WIDE_INVOCATIONS};
 use super::kernels::{self, Kernel, SoftmaxResult};
 use super::product::{Form, Layout, Outcome, Variant};
 use super::uniforms::{Activations, Clip, Dropout, Extent, Joined, Product, Rule, Table};
@@ -27,7 +29,9 @@ pub fn workgroups_for_rows(rows: u32) -> [u32; 3] {
 pub(super) struct Passes<'a> {
     device: &'a Device,
     /// How products are made.
-    variant: Variant,
+    products: Products,
+    /// The ways that this came to, each once.
+    made: RefCell<Vec<&'static str>>,
     /// For what a step takes from the rings.
     feed: &'a Feed,
     /// Something to bind where a kernel does not look.
@@ -41,7 +45,7 @@ fn name_of(kernel: &Kernel, product: Product, layout: Layout) -> Cow<'static, st
 }
 
 /// Whether a mask drops anything, as a constant of the pipelines of passes with dropout.
-fn drops(mask: &Mask) -> (&'static str, f64) {
+pub(super) fn drops(mask: &Mask) -> (&'static str, f64) {
     ("DROPS", f64::from(u8::from(Dropout::new(mask).threshold > 0)))
 }
 
@@ -56,22 +60,45 @@ pub(super) struct Matrices<'a> {
     pub(super) row_sums: Option<Part<'a>>,
 }
 
+/// What passes beside a product need.
+pub(super) enum Work {
+    /// So many workgroups of any size.
+    Workgroups(usize),
+    /// Workgroups for so many invocations.
+    Invocations(usize),
+}
+
 /// Passes that share the dispatch of a product.
-pub(super) struct Beside<'a> {
+pub(super) struct Beside {
     pub(super) kernel: &'static kernels::Joined,
     /// Their sizes.
     pub(super) sizes: Joined,
-    /// Workgroups that they need beside those of the product.
-    pub(super) workgroups: usize,
+    /// What they need beside the workgroups of the product.
+    pub(super) work: Work,
     /// What they read of the kind.
     pub(super) uniforms: Vec<Buffer>,
-    /// What they may drop.
-    pub(super) drops: Option<&'a Mask>,
+    /// Constants of theirs.
+    pub(super) constants: Vec<(&'static str, f64)>,
 }
 
 impl<'a> Passes<'a> {
-    pub(super) fn new(device: &'a Device, variant: Variant, feed: &'a Feed) -> Result<Self> {
-        Ok(Passes { device, variant, feed, nothing: device.tensor("nothing", 0)? })
+    pub(super) fn new(device: &'a Device, products: Products, feed: &'a Feed) -> Result<Self> {
+        Ok(Passes { device, products, made: RefCell::default(), feed, nothing: device.tensor("nothing", 0)? })
+    }
+
+    /// The way to make a product.
+    fn variant(&self, product: &Product, layout: Layout) -> Result<Variant> {
+        let variant = choice::for_product(self.device, self.products, product, layout)?;
+        let mut made = self.made.borrow_mut();
+        if !made.contains(&variant.name) {
+            made.push(variant.name);
+        }
+        Ok(variant)
+    }
+
+    /// The ways in which products were made so far.
+    pub(super) fn products_made(&self) -> Vec<&'static str> {
+        self.made.borrow().clone()
     }
 
     /// The batch of a step.
@@ -138,10 +165,15 @@ impl<'a> Passes<'a> {
         parts: [Part<'_>; 6],
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
-        let constants = [("INTO_GRADIENTS", f64::from(u8::from(into_gradients))), drops(mask)];
+        let constants = [("INTO_GRADIENTS", f64::from(u8::from(into_gradients))), drops(mask), self.hops()];
         let occurrences = sizes.rows * sizes.columns / table.columns;
         let workgroups = self.for_each(occurrences as usize * table.columns.div_ceil(4) as usize);
         self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, workgroups)
+    }
+
+    /// Occurrences of a token that are summed at once, as a constant of the passes that do so.
+    pub(super) fn hops(&self) -> (&'static str, f64) {
+        ("HOPS", f64::from(self.device.hops()))
     }
 
     /// Sums of squares of some numbers, from place `first` of the sums on: one for each of so many workgroups.
@@ -190,8 +222,9 @@ impl<'a> Passes<'a> {
     ) -> Result<Dispatch> {
         let Matrices { left, right, bias, out, row_sums } = matrices;
         let form = Form { layout, outcome, bias: bias.is_some(), row_sums: row_sums.is_some() };
-        let (constants, workgroups) = self.variant.cut(&product, form);
-        let pipeline = self.device.pipeline(self.variant.kernel, &constants)?;
+        let variant = self.variant(&product, layout)?;
+        let (constants, workgroups) = variant.cut(&product, form);
+        let pipeline = self.device.pipeline(variant.kernel, &constants)?;
         let uniform = self.uniform(&product)?;
         let parts = [
             uniform.all(),
@@ -204,13 +237,8 @@ impl<'a> Passes<'a> {
             row_sums.unwrap_or(self.nothing.all()),
         ];
         let mut dispatch = self.device.dispatch(&pipeline, &parts, workgroups)?;
-        dispatch.name = name_of(self.variant.kernel, product, layout);
+        dispatch.name = name_of(variant.kernel, product, layout);
         Ok(dispatch)
-    }
-
-    /// Invocations of a product's workgroups.
-    pub(super) fn product_invocations(&self) -> usize {
-        self.variant.invocations as usize
     }
 
     /// A matrix product with other passes beside it; the sums of its rows are those of a transposed left matrix.
@@ -218,21 +246,35 @@ impl<'a> Passes<'a> {
         &self,
         product: Product,
         layout: Layout,
-        beside: Beside<'_>,
+        beside: Beside,
         parts: &[Part<'_>],
     ) -> Result<Dispatch> {
         let row_sums = layout == Layout::LeftTransposed;
+        let variant = self.variant(&product, layout)?;
         let (mut constants, [x, y, z]) =
-            self.variant.cut(&product, Form { layout, outcome: Outcome::Stepped, bias: false, row_sums });
+            variant.cut(&product, Form { layout, outcome: Outcome::Stepped, bias: false, row_sums });
         // What becomes of the sums is the kernel's own.
         constants.retain(|(name, _)| !["RESULT", "BIAS"].contains(name));
-        constants.extend(beside.drops.map(drops));
-        let kernel = self.variant.of(beside.kernel);
+        constants.extend(beside.constants);
+        let kernel = variant.of(beside.kernel);
         let pipeline = self.device.pipeline(kernel, &constants)?;
         // What is beyond these workgroups is walked to.
-        let others = self.device.workgroups_beside(beside.workgroups) as u32;
+        let needed = match beside.work {
+            Work::Workgroups(count) => count,
+            Work::Invocations(count) => count.div_ceil(variant.invocations as usize),
+        };
+        let others = self.device.workgroups_beside(needed) as u32;
         let (rows, layers) = if z == 1 { (others.div_ceil(x), 0) } else { (0, others.div_ceil(x * y)) };
-        let sizes = Joined { rows_beside: rows, layers_beside: layers, ..beside.sizes };
+        let first = self.device.is_software();
+        let sizes = Joined {
+            first_row: if first { rows } else { 0 },
+            rows: y,
+            first_layer: if first { layers } else { 0 },
+            layers: z,
+            others_first: if first { 0 } else { x * y * z },
+            others: x * (rows + y * layers),
+            ..beside.sizes
+        };
         let mut uniforms = vec![self.uniform(&product)?, self.uniform(&sizes)?];
         uniforms.extend(beside.uniforms);
         let parts: Vec<Part<'_>> = uniforms.iter().map(Buffer::all).chain(parts.iter().cloned()).collect();
@@ -246,8 +288,14 @@ impl<'a> Passes<'a> {
         let dropouts = [self.dropout(&masks[0])?, self.dropout(&masks[1])?];
         let uniforms = [[self.feed.plan.clone(), self.uniform(&sizes)?], dropouts].concat();
         let dropping = if drops(&masks[0]).1 > 0.0 { drops(&masks[0]) } else { drops(&masks[1]) };
-        let workgroups = [(sizes.batch as usize).div_ceil(EXAMPLES) as u32, 1, 1];
-        self.pass(&kernels::HIDDEN_FORWARD, &uniforms, &parts, &[self.feed.order(), dropping], workgroups)
+        let workgroups = |examples: usize| [(sizes.batch as usize).div_ceil(examples) as u32, 1, 1];
+        let mut constants = vec![self.feed.order(), dropping];
+        if self.device.is_software() {
+            return self.pass(&kernels::HIDDEN_FORWARD, &uniforms, &parts, &constants, workgroups(EXAMPLES));
+        }
+        constants.push(("INPUT_QUADS", f64::from(sizes.input_stride / 4)));
+        let kernel = &kernels::HIDDEN_FORWARD_WIDE;
+        self.pass_in(WIDE_INVOCATIONS, kernel, &uniforms, &parts, &constants, workgroups(WIDE_EXAMPLES))
     }
 
     /// A mask as kernels read it.

@@ -39,14 +39,23 @@ const fn tiled(name: &'static str, rows: u32, quads: u32, [across, down]: [u32; 
 /// for `registers-8x8`, 21, 21, 19 for `registers-8x16`, 22, 27, 24 for `registers-16x20`, and 4 to 8 for those with
 /// workgroup memory. Large tiles in registers want few invocations there: their rows then stay in a core's cache.
 /// Larger tiles (24x20, 24x24, 32x20, 32x32) win one of the three and lose another: their sums no longer stay near.
-pub const VARIANTS: [Variant; 6] = [
+pub const VARIANTS: [Variant; 9] = [
     registers("registers-8x8", 8, 2, 64),
     registers("registers-8x16", 8, 4, 8),
     registers("registers-16x20", 16, 5, 8),
-    tiled("tiled-64x64", 8, 2, [8, 8], 16),
-    tiled("tiled-64x128", 8, 2, [16, 8], 16),
-    tiled("tiled-128x128", 8, 2, [16, 16], 16),
+    tiled("tiled-32x32", 4, 1, [8, 8], 16),
+    tiled("tiled-64x64", 8, 2, [8, 8], 8),
+    tiled("tiled-64x64-fine", 4, 1, [16, 16], 16),
+    tiled("tiled-64x128", 8, 2, [16, 8], 8),
+    tiled("tiled-128x64", 8, 2, [8, 16], 8),
+    tiled("tiled-128x128", 8, 2, [16, 16], 8),
 ];
+
+/// Where nothing was measured: on a device that computes on the CPU, and on a GPU.
+pub(super) const UNMEASURED: [&str; 2] = ["registers-8x16", "tiled-64x64"];
+
+/// Invocations of the smallest workgroups.
+pub(super) const FEWEST_INVOCATIONS: usize = 8;
 
 /// Rows and columns of the smallest tile of a workgroup.
 pub(super) const SMALLEST_TILE: u32 = 8;
@@ -97,6 +106,12 @@ pub struct Form {
     pub row_sums: bool,
 }
 
+impl PartialEq for Variant {
+    fn eq(&self, other: &Variant) -> bool {
+        self.name == other.name
+    }
+}
+
 impl Variant {
     /// The variant of a name, if there is one.
     pub fn named(name: &str) -> Option<Variant> {
@@ -145,7 +160,21 @@ impl Variant {
 
 #[cfg(test)]
 mod tests {
+    use super::super::device::WORKGROUP_BYTES;
     use super::*;
+
+    #[test]
+    fn an_invocation_brings_at_most_one_block_of_a_tile_and_the_memory_suffices() {
+        for Variant { rows, quads, invocations, tiled, name, .. } in VARIANTS {
+            assert!(invocations as usize >= FEWEST_INVOCATIONS);
+            let Some((across, depth)) = tiled else { continue };
+            let (row_fours, column_fours) = (rows / 4 * (invocations / across), quads * across);
+            assert!(row_fours % 8 == 0 && column_fours % 8 == 0 && 32 % depth == 0, "{name}");
+            assert!(depth / 4 * (row_fours + column_fours) <= invocations, "{name}");
+            assert!(2 * 16 * depth * (row_fours + column_fours) <= WORKGROUP_BYTES, "{name}");
+        }
+        assert!(UNMEASURED.iter().all(|name| Variant::named(name).is_some()));
+    }
 
     #[test]
     fn workgroups_fit_the_result() {

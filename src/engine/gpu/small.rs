@@ -277,6 +277,7 @@ impl Small<'_> {
         Ok(Step {
             dispatches: vec![draw, update],
             joined: false,
+            products: Vec::new(),
             several: alone.map(several).transpose()?,
             readable: vec![Readable { ready: 1, examples: batch }],
             hidden: rows(record.hidden, shape.hidden),

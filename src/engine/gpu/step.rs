@@ -11,6 +11,8 @@ pub(super) struct Step {
     pub(super) dispatches: Vec<Dispatch>,
     /// Whether passes of the general path share dispatches.
     pub(super) joined: bool,
+    /// The ways in which the general path makes its products.
+    pub(super) products: Vec<&'static str>,
     /// One dispatch for several steps, to the same bits.
     pub(super) several: Option<Several>,
     /// When the activations of each chunk of the batch can be read, in order.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use super::cut::Cut;
 use super::small::{self, Variant};
-use super::{Gpu, Path, VARIANTS, choice};
+use super::choice::{self, Products};
+use super::product::{Layout, VARIANTS};
+use super::uniforms::Product;
+use super::{Adapter, Gpu, Kind, Path};
 use crate::check::{built_in_cases, expected_of_reference};
 use crate::engine::cpu::Cpu;
 use crate::engine::{Engine, Examination, Optimizer, Recipe, mean_loss};
@@ -36,6 +39,12 @@ pub(super) fn engine(path: Path, checked: bool) -> Option<Gpu> {
     let adapter = testing::gpu()?;
     let opened = if checked { Gpu::open_checked(adapter, path) } else { Gpu::open(adapter, path) };
     Some(opened.unwrap())
+}
+
+/// The same, which goes by the rules for GPUs where the best adapter is a software device.
+pub(super) fn hardware_engine(path: Path) -> Option<Gpu> {
+    let adapter = Adapter { kind: Kind::Discrete, ..testing::gpu()? };
+    Some(Gpu::open_checked(adapter, path).unwrap())
 }
 
 /// Examples with tokens that come again: within a context, as the target, and the last token of the vocabulary.
@@ -332,11 +341,18 @@ fn variants_of_the_small_path_give_the_same_bits() {
 #[test]
 fn an_evaluation_takes_the_products_that_a_training_found_to_be_the_fastest() {
     let Some(gpu) = engine(Path::General, false) else { return };
-    let for_evaluation = |chunk| choice::for_evaluation(&gpu.device, ODD, 40, chunk).unwrap().name;
-    assert_eq!(for_evaluation(40), VARIANTS[0].name, "nothing is measured for so little");
-    gpu.device.choose(&choice::key(choice::measured_sizes(ODD, 40)), VARIANTS[2].name);
-    assert_eq!(for_evaluation(40), VARIANTS[2].name);
-    assert_eq!(for_evaluation(39), VARIANTS[0].name);
+    let products = choice::for_evaluation(Products::Measured, ODD, 40);
+    assert_eq!(products, Products::Kept, "nothing is measured for so little");
+    let product = |rows| {
+        let product = Product::new([rows, ODD.vocabulary, 40], 40, 40, 40);
+        let variant = choice::for_product(&gpu.device, products, &product, Layout::RightTransposed).unwrap();
+        (choice::key(&product, Layout::RightTransposed), variant.name)
+    };
+    let (key, usual) = product(40);
+    let other = VARIANTS.into_iter().find(|variant| variant.name != usual).unwrap().name;
+    gpu.device.choose(&key, other);
+    assert_eq!(product(40).1, other);
+    assert_eq!(product(39).1, usual);
 }
 
 #[test]

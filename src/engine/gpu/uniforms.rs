@@ -170,10 +170,18 @@ impl Dropout {
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Joined {
-    /// The first rows of a product's workgroups that do something else.
-    pub rows_beside: u32,
-    /// Or the first layers of them.
-    pub layers_beside: u32,
+    /// The first row of the workgroups that make the product.
+    pub first_row: u32,
+    /// Rows of them.
+    pub rows: u32,
+    /// The first layer of them.
+    pub first_layer: u32,
+    /// Layers of them.
+    pub layers: u32,
+    /// The first of the others, as workgroups are counted.
+    pub others_first: u32,
+    /// How many these are.
+    pub others: u32,
     /// B.
     pub batch: u32,
     /// d.

@@ -13,8 +13,6 @@ use crate::engine::gpu::product::{Layout, Outcome};
 use crate::engine::gpu::uniforms::{Extent, Product};
 use crate::model::shape::{DIRECT_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS};
 
-/// Tokens of the vocabulary whose gradients one part of the long sums over the vocabulary takes.
-const PART: usize = 512;
 /// Parts at most: each costs a matrix of the sums' size.
 const MOST_PARTS: usize = 64;
 
@@ -198,7 +196,7 @@ impl General<'_> {
         let blocks = self.cut.blocks(self.device, weights)?;
         let held = self.device.binding_words() / sums;
         let most = MOST_PARTS.min(held.saturating_sub(blocks.len())).max(1);
-        let part = PART.max(padded(self.model.shape.vocabulary.div_ceil(most)));
+        let part = self.device.part().max(padded(self.model.shape.vocabulary.div_ceil(most)));
         let parts = blocks.iter().map(|block| block.len().div_ceil(part)).sum();
         Ok((part, if parts == 1 || parts > held { 0 } else { parts }))
     }

@@ -21,14 +21,21 @@ use crate::engine::Recipe;
 use crate::engine::gpu::device::{Buffer, Dispatch, MOST_WORKGROUPS, Part};
 use crate::engine::gpu::kernels::{HIDDEN_GRADIENT_PARTS, INPUT_STEP, OUTPUT_STEP, SoftmaxResult};
 use crate::engine::gpu::layout::{ALIGNMENT, padded};
-use crate::engine::gpu::passes::{Beside, Matrices};
-use crate::engine::gpu::product::{Layout, Outcome, SMALLEST_TILE};
+use crate::engine::gpu::passes::{Beside, Matrices, Work, drops};
+use crate::engine::gpu::product::{FEWEST_INVOCATIONS, Layout, Outcome, SMALLEST_TILE};
 use crate::engine::gpu::uniforms::{Joined, Product};
 use crate::model::Shape;
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 
 /// Examples that a workgroup takes from the draw to the hidden units, and back to the input.
 pub(in crate::engine::gpu) const EXAMPLES: usize = 4;
+/// Those that it takes to the hidden units on a GPU: the twin of EXAMPLES in `hidden_forward_wide.wgsl`.
+pub(in crate::engine::gpu) const WIDE_EXAMPLES: usize = 2;
+/// Its invocations there.
+pub(in crate::engine::gpu) const WIDE_INVOCATIONS: u32 = 128;
+/// Hidden weights, at most, with which a GPU goes from the draw to the hidden units in one dispatch: each workgroup reads all
+/// of them.
+const MOST_WIDE_WEIGHTS: usize = 1 << 15;
 
 /// What the six dispatches hand on to each other, beside the activations.
 struct Between {
@@ -48,7 +55,14 @@ impl General<'_> {
     pub(super) fn joined(&self, destination: &Buffer, recipe: &Recipe) -> Result<Option<(Vec<Dispatch>, usize)>> {
         let Some(between) = self.between(recipe)? else { return Ok(None) };
         let (chunk, direct) = (&self.chunks[0], self.model.shape.direct);
-        let mut dispatches = vec![self.hidden_forward(&between)?];
+        let wide = self.model.shape.hidden * padded(self.model.shape.input());
+        let mut dispatches = if self.device.is_software() || wide <= MOST_WIDE_WEIGHTS {
+            vec![self.hidden_forward(&between)?]
+        } else {
+            let mut passes = vec![self.draw()?];
+            passes.extend(self.forward_to_hidden(chunk)?);
+            passes
+        };
         dispatches.extend(self.logits_of(chunk, self.output(), &self.hidden, Outcome::Written)?);
         if direct {
             dispatches.extend(self.logits_of(chunk, self.placed(DIRECT_WEIGHT), &self.input, Outcome::Added)?);
@@ -103,8 +117,12 @@ impl General<'_> {
         let word = |words: usize| words as u32;
         Ok(Some(Between {
             sizes: Joined {
-                rows_beside: 0,
-                layers_beside: 0,
+                first_row: 0,
+                rows: 0,
+                first_layer: 0,
+                layers: 0,
+                others_first: 0,
+                others: 0,
                 batch: word(count),
                 embedding: word(shape.embedding),
                 embedding_stride: word(self.placed(EMBEDDING_WEIGHT).stride),
@@ -128,7 +146,7 @@ impl General<'_> {
     /// Rounds of loops, at most, that an invocation of one of the dispatches takes beside a product, or before it.
     fn rounds(&self, parts: [usize; 2]) -> usize {
         let Shape { context, embedding, hidden, .. } = self.model.shape;
-        let (inputs, invocations) = (self.model.shape.input(), self.passes.product_invocations());
+        let (inputs, invocations) = (self.model.shape.input(), FEWEST_INVOCATIONS);
         let (count, turns) = (self.feed.batch(), self.device.turns_beside());
         let occurrences = count * context;
         let quads = |numbers: usize| numbers.div_ceil(4);
@@ -165,14 +183,13 @@ impl General<'_> {
 
     fn hidden_gradient_parts(&self, between: &Between) -> Result<Dispatch> {
         let (product, right) = self.product_in_parts(between, 0);
-        let invocations = self.passes.product_invocations();
         // One more for the loss.
         let beside = Beside {
             kernel: &HIDDEN_GRADIENT_PARTS,
             sizes: between.sizes,
-            workgroups: (self.feed.batch() * self.model.shape.context + 1).div_ceil(invocations),
+            work: Work::Invocations(self.feed.batch() * self.model.shape.context + 1),
             uniforms: vec![self.feed.plan.clone()],
-            drops: None,
+            constants: Vec::new(),
         };
         let parts = [
             self.logits.all(),
@@ -214,9 +231,9 @@ impl General<'_> {
         let beside = Beside {
             kernel: &OUTPUT_STEP,
             sizes: between.sizes,
-            workgroups: self.feed.batch().div_ceil(EXAMPLES),
+            work: Work::Workgroups(self.feed.batch().div_ceil(EXAMPLES)),
             uniforms: vec![self.passes.dropout(&self.masks[1])?],
-            drops: Some(&self.masks[1]),
+            constants: vec![drops(&self.masks[1])],
         };
         let parts = [
             self.logits.all(),
@@ -235,20 +252,20 @@ impl General<'_> {
 
     fn input_step(&self, between: &Between, destination: &Buffer) -> Result<Dispatch> {
         let Joined { batch, embedding, .. } = between.sizes;
-        let (context, invocations) = (self.model.shape.context, self.passes.product_invocations());
+        let context = self.model.shape.context;
         let span = self.span(HIDDEN_WEIGHT, HIDDEN_BIAS);
         let sizes = self.sizes(&self.chunks[0], self.model.shape.input());
         let table = self.table(&(0..self.model.shape.vocabulary));
         let beside = Beside {
             kernel: &INPUT_STEP,
             sizes: between.sizes,
-            workgroups: (batch as usize * context * embedding.div_ceil(4) as usize).div_ceil(invocations),
+            work: Work::Invocations(batch as usize * context * embedding.div_ceil(4) as usize),
             uniforms: vec![
                 self.passes.uniform(&sizes)?,
                 self.passes.uniform(&table)?,
                 self.passes.dropout(&self.masks[0])?,
             ],
-            drops: Some(&self.masks[0]),
+            constants: vec![drops(&self.masks[0]), self.passes.hops()],
         };
         let parts = [
             between.d_activations.all(),
@@ -300,7 +317,8 @@ mod tests {
     use super::*;
     use crate::engine::gpu::cut::Cut;
     use crate::engine::gpu::product::VARIANTS;
-    use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, parameters};
+    use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, hardware_engine, parameters};
+    use crate::engine::gpu::choice::Products;
     use crate::engine::gpu::{Gpu, Path, choice};
     use crate::engine::{Engine, Examination};
     use crate::testing;
@@ -318,13 +336,27 @@ mod tests {
         let two = Shape { vocabulary: 2, context: 5, embedding: 12, hidden: 5, ..ODD };
         // More units than a workgroup takes at once.
         let tall = Shape { vocabulary: 1801, hidden: 301, direct: false, ..many };
-        let cases =
-            [(many, 70), (ODD, 13), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (tall, 33), (many, 300), (two, 2000)];
+        // More hidden weights than a workgroup of a GPU reads.
+        let broad = Shape { context: 8, embedding: 16, hidden: 270, ..ODD };
+        let cases = [
+            (many, 70),
+            (ODD, 13),
+            (LECTURE, 32),
+            (DIRECT, 37),
+            (tiny, 1),
+            (tall, 33),
+            (many, 300),
+            (two, 2000),
+            (broad, 35),
+        ];
         let products = VARIANTS.into_iter().cycle();
-        for ((((shape, batch), product), recipe), order) in cases.into_iter().zip(products).zip(recipes).zip(orders) {
+        let cases = cases.into_iter().zip(products).zip(recipes).zip(orders);
+        for (((((shape, batch), product), recipe), order), hardware) in
+            cases.flat_map(|case| [(case, false), (case, true)])
+        {
             let run = |joins: bool| {
-                let mut gpu = engine(Path::General, true)?;
-                gpu.device.choose(&choice::key(choice::measured_sizes(shape, batch as usize)), product.name);
+                let mut gpu = if hardware { hardware_engine(Path::General) } else { engine(Path::General, true) }?;
+                gpu.general.products = Products::All(product);
                 let way = choice::WAYS[usize::from(joins)];
                 gpu.device.choose(&choice::step_key(shape, batch as usize), way);
                 let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
@@ -338,7 +370,7 @@ mod tests {
                 Some((losses, gpu.parameters().unwrap(), hidden, logits, gradients, loss))
             };
             let Some(expected) = run(false) else { return };
-            assert!(run(true).unwrap() == expected, "{} {shape:?} {batch} {recipe:?}", product.name);
+            assert!(run(true).unwrap() == expected, "{} {shape:?} {batch} {recipe:?} {hardware}", product.name);
         }
     }
 

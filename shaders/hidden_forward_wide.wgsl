@@ -1,0 +1,80 @@
+// The same as hidden_forward.wgsl to the bit, for a GPU: an invocation a unit of a few examples, whose input waits in the
+// workgroup's memory.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/draw.wgsl, shared/dropout.wgsl and shared/joined.wgsl
+// beside it.
+
+// Examples of a workgroup: the twin of WIDE_EXAMPLES in src/engine/gpu/general/joined.rs.
+const EXAMPLES = 2u;
+// Fours of numbers in an example's input; a loop whose rounds are known loads ahead.
+override INPUT_QUADS: u32 = 8u;
+
+@group(0) @binding(0) var<uniform> plan: Plan;
+@group(0) @binding(1) var<uniform> joined: Joined;
+@group(0) @binding(2) var<uniform> input_dropout: Dropout;
+@group(0) @binding(3) var<uniform> hidden_dropout: Dropout;
+@group(0) @binding(4) var<storage, read> tokens: array<u32>;
+@group(0) @binding(5) var<storage, read> places: array<u32>;              // of the targets in the stream, [examples]
+@group(0) @binding(6) var<storage, read_write> cursor: Cursor;
+@group(0) @binding(7) var<storage, read_write> contexts: array<u32>;      // [B, n]
+@group(0) @binding(8) var<storage, read_write> targets: array<u32>;       // [B]
+@group(0) @binding(9) var<storage, read> parameters: array<vec4<f32>>;    // C, H and its bias
+@group(0) @binding(10) var<storage, read_write> input: array<vec4<f32>>;  // x, [B, n d]
+@group(0) @binding(11) var<storage, read_write> hidden: array<vec4<f32>>; // [B, h]
+
+var<workgroup> inputs: array<vec4<f32>, 2u * INPUT_QUADS>; // of EXAMPLES
+
+// A number of the input before dropout of an example whose context begins at some place of the stream; zero where it only fills
+// the row up.
+fn input_of(start: u32, column: u32) -> f32 {
+    let within = min(column, joined.inputs - 1u);
+    let place = tokens[start + within / joined.embedding] * joined.embedding_stride + within % joined.embedding;
+    return select(0.0, parameters[place / 4u][place % 4u], column < joined.inputs);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn hidden_forward_wide(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let position = cursor.next;
+    let first = workgroup.x * EXAMPLES;
+    if first == 0u && local == 0u {
+        cursor.current = position;
+    }
+    for (var i = local; i < EXAMPLES * INPUT_QUADS; i += WORKGROUP) {
+        // Beyond the batch the last example again.
+        let lane = min(first + i / INPUT_QUADS, joined.batch - 1u);
+        let column = i % INPUT_QUADS * 4u;
+        let start = places[example_of_lane(plan, position, lane)] - plan.context;
+        let numbers = vec4<f32>(
+            input_of(start, column),
+            input_of(start, column + 1u),
+            input_of(start, column + 2u),
+            input_of(start, column + 3u),
+        );
+        let x = kept_of_four(input_dropout, position.step, lane, joined.inputs, column) * numbers;
+        inputs[i] = x;
+        input[lane * INPUT_QUADS + i % INPUT_QUADS] = x;
+    }
+    workgroupBarrier();
+    for (var unit = local; unit < joined.hidden_stride; unit += WORKGROUP) {
+        let row = joined.hidden_weight / 4u + min(unit, joined.units - 1u) * INPUT_QUADS;
+        var sums = array<f32, EXAMPLES>();
+        for (var quad = 0u; quad < INPUT_QUADS; quad++) {
+            let y = parameters[row + quad];
+            for (var e = 0u; e < EXAMPLES; e++) {
+                let x = inputs[e * INPUT_QUADS + quad];
+                sums[e] = sums[e] + x.x * y.x + x.y * y.y + x.z * y.z + x.w * y.w;
+            }
+        }
+        let bias = parameters[(joined.hidden_bias + unit) / 4u][unit % 4u];
+        for (var e = 0u; e < EXAMPLES; e++) {
+            let lane = min(first + e, joined.batch - 1u);
+            let kept = kept_of(hidden_dropout, position.step, lane, joined.units, unit);
+            let value = kept * tanh(clamp(sums[e] + bias, -15.0, 15.0));
+            hidden[(lane * joined.hidden_stride + unit) / 4u][unit % 4u] = select(0.0, value, unit < joined.units);
+        }
+    }
+    // Last, for nothing here waits for it.
+    let examples = min(EXAMPLES, joined.batch - first);
+    for (var i = local; i < examples * plan.context; i += WORKGROUP) {
+        draw(position, first * plan.context + i);
+    }
+}
