@@ -2,20 +2,29 @@
 // invocations read them many times. While they do, the next k's are on their way into registers.
 // Expects what shared/product_in_registers.wgsl expects. Some lines are repeated as there.
 
-// k's in the workgroup's memory, a multiple of 4; twice, for one set is filled while the other is read.
-override DEPTH: u32 = 8u;
+// k's in the workgroup's memory, a multiple of 4 and at most 32.
+override DEPTH: u32 = 16u;
 // Rows and columns of a workgroup, in fours: multiples of 8.
 override ROW_FOURS: u32 = 16u;
 override COLUMN_FOURS: u32 = 16u;
-// Blocks of four k's by four rows, or four columns, of which an invocation brings at most one.
+// Blocks of four k's by four rows, and by four columns, of which an invocation brings at most one each.
 override ROW_BLOCKS: u32 = DEPTH / 4u * ROW_FOURS;
 override COLUMN_BLOCKS: u32 = DEPTH / 4u * COLUMN_FOURS;
-// Fours of different k's lie in other banks of memory where one workgroup writes them at once.
+// How far the fours of a k are moved for each four k's, so that what is written at once lies in different banks of memory.
 override SWIZZLE: u32 = 32u / DEPTH;
 
 // Four rows of a k beside each other, ROW_FOURS times, for each k; and the same of columns.
-var<workgroup> left_slab: array<vec4<f32>, 2u * DEPTH * ROW_FOURS>;
-var<workgroup> right_slab: array<vec4<f32>, 2u * DEPTH * COLUMN_FOURS>;
+var<workgroup> left_slab: array<vec4<f32>, DEPTH * ROW_FOURS>;
+var<workgroup> right_slab: array<vec4<f32>, DEPTH * COLUMN_FOURS>;
+
+// Which four of rows or columns, and which four k's, a block has; neighbours load what lies beside each other, which is along k
+// where a row in memory goes along k.
+fn block_of(local: u32, fours: u32, along: bool) -> vec2<u32> {
+    if along {
+        return vec2<u32>(local / (DEPTH / 4u), local % (DEPTH / 4u));
+    }
+    return vec2<u32>(local % fours, local / fours);
+}
 
 fn make_product(tile: vec3<u32>, local: u32) {
     let across = local % ACROSS;
@@ -26,7 +35,6 @@ fn make_product(tile: vec3<u32>, local: u32) {
     let last_row = product.rows - 1u;
     let last_column = product.columns - 1u;
     let last_inner = product.inner - 1u;
-    let left_first = product.left_first / 4u;
     let left_stride = product.left / 4u;
     let right_stride = product.right / 4u;
     let row{g} = ((tile.y * {groups}u + {g}u) * DOWN + down) * 4u;
@@ -34,59 +42,76 @@ fn make_product(tile: vec3<u32>, local: u32) {
     var sum{r}_{q} = vec4<f32>();
     var row_sum{g} = vec4<f32>();
 
-    // The block of this invocation: neighbours load what lies beside each other.
-    let of_rows = local < ROW_BLOCKS;
-    let of_columns = !of_rows && local < ROW_BLOCKS + COLUMN_BLOCKS;
-    let block = select(local - ROW_BLOCKS, local, of_rows);
-    let fours = select(COLUMN_FOURS, ROW_FOURS, of_rows);
-    let along = select(LAYOUT == RIGHT_TRANSPOSED, LAYOUT != LEFT_TRANSPOSED, of_rows);
-    let four = select(block % fours, block / (DEPTH / 4u), along);
-    let place = select(block / fours, block % (DEPTH / 4u), along) * 4u;
-    let into = select(tile.x * COLUMN_FOURS, tile.y * ROW_FOURS, of_rows) * 4u + four * 4u;
-    let last = select(last_column, last_row, of_rows);
-    let stride = select(right_stride, left_stride, of_rows);
-    // Where its four lines begin, if they go along k; else all lie in one line of each k.
-    let line{k} = select(min(into, last) / 4u, min(into + {k}u, last) * stride, along);
-    let slot = (place * fours) + (four ^ (place / 4u * SWIZZLE));
+    let left_block = block_of(local, ROW_FOURS, LAYOUT != LEFT_TRANSPOSED);
+    let right_block = block_of(local, COLUMN_FOURS, LAYOUT == RIGHT_TRANSPOSED);
+    let left_row = (tile.y * ROW_FOURS + left_block.x) * 4u;
+    let right_column = (tile.x * COLUMN_FOURS + right_block.x) * 4u;
+    let left_slot = left_block.y * 4u * ROW_FOURS + (left_block.x ^ (left_block.y * SWIZZLE));
+    let right_slot = right_block.y * 4u * COLUMN_FOURS + (right_block.x ^ (right_block.y * SWIZZLE));
+    // Where the lines of a block begin that go along k; or the one place of a block in the line of each k.
+    let left_line{k} = product.left_first / 4u + min(left_row + {k}u, last_row) * left_stride;
+    let left_place = product.left_first / 4u + min(left_row, last_row) / 4u;
+    let right_line{k} = min(right_column + {k}u, last_column) * right_stride;
+    let right_place = min(right_column, last_column) / 4u;
 
-    var z{k} = vec4<f32>();
-    var at = first + place;
-    var half = 0u;
+    var x{k} = vec4<f32>();
+    var y{k} = vec4<f32>();
+    var left_k = first + left_block.y * 4u;
+    var right_k = first + right_block.y * 4u;
     for (var slab = first; slab < end + DEPTH; slab += DEPTH) {
-        // What was loaded in the last round goes into the workgroup's memory, and is multiplied while the next is loaded.
+        // What was loaded in the last round goes into the workgroup's memory.
         if slab > first {
-            let to = slot + half * DEPTH * fours;
-            let y{k} = vec4<f32>(z0.{k.}, z1.{k.}, z2.{k.}, z3.{k.});
-            let x{k} = select(z{k}, y{k}, along);
-            if of_rows {
-                left_slab[to + {k}u * ROW_FOURS] = select(vec4<f32>(), x{k}, at + {k}u < end);
-            } else if of_columns {
-                right_slab[to + {k}u * COLUMN_FOURS] = x{k};
-            }
-            workgroupBarrier();
-            at += DEPTH;
-        }
-        if slab < end {
-            let k{k} = select(min(at + {k}u, last_inner) * stride, min(at, last_inner) / 4u, along);
-            if of_rows {
-                z{k} = left[left_first + line{k} + k{k}];
-            } else if of_columns {
-                z{k} = right[line{k} + k{k}];
-            }
-        }
-        if slab > first {
-            for (var k = 0u; k < DEPTH; k++) {
-                let swizzle = k / 4u * SWIZZLE;
-                let rows = (half * DEPTH + k) * ROW_FOURS;
-                let columns = (half * DEPTH + k) * COLUMN_FOURS;
-                let x{g} = left_slab[rows + (({g}u * DOWN + down) ^ swizzle)];
-                let y{q} = right_slab[columns + (({q}u * ACROSS + across) ^ swizzle)];
-                sum{r}_{q} += x{r/4}.{r.} * y{q};
-                if ROW_SUMS {
-                    row_sum{g} += x{g};
+            if local < ROW_BLOCKS {
+                if LAYOUT == LEFT_TRANSPOSED {
+                    left_slab[left_slot + {k}u * ROW_FOURS] = select(vec4<f32>(), x{k}, left_k + {k}u < end);
+                } else {
+                    let turned{k} = vec4<f32>(x0.{k.}, x1.{k.}, x2.{k.}, x3.{k.});
+                    left_slab[left_slot + {k}u * ROW_FOURS] = select(vec4<f32>(), turned{k}, left_k + {k}u < end);
                 }
             }
-            half = 1u - half;
+            if local < COLUMN_BLOCKS {
+                if LAYOUT == RIGHT_TRANSPOSED {
+                    right_slab[right_slot + {k}u * COLUMN_FOURS] = vec4<f32>(y0.{k.}, y1.{k.}, y2.{k.}, y3.{k.});
+                } else {
+                    right_slab[right_slot + {k}u * COLUMN_FOURS] = y{k};
+                }
+            }
+            left_k += DEPTH;
+            right_k += DEPTH;
+            workgroupBarrier();
+        }
+        if slab < end {
+            if local < ROW_BLOCKS {
+                if LAYOUT == LEFT_TRANSPOSED {
+                    x{k} = left[left_place + min(left_k + {k}u, last_inner) * left_stride];
+                } else {
+                    x{k} = left[left_line{k} + min(left_k, last_inner) / 4u];
+                }
+            }
+            if local < COLUMN_BLOCKS {
+                if LAYOUT == RIGHT_TRANSPOSED {
+                    y{k} = right[right_line{k} + min(right_k, last_inner) / 4u];
+                } else {
+                    y{k} = right[right_place + min(right_k + {k}u, last_inner) * right_stride];
+                }
+            }
+        }
+        if slab > first {
+            for (var four = 0u; four < DEPTH / 4u; four++) {
+                let left_at{g} = four * 4u * ROW_FOURS + (({g}u * DOWN + down) ^ (four * SWIZZLE));
+                let right_at{q} = four * 4u * COLUMN_FOURS + (({q}u * ACROSS + across) ^ (four * SWIZZLE));
+                // repeat {k}
+                let a{g}_{k} = left_slab[left_at{g} + {k}u * ROW_FOURS];
+                let b{q}_{k} = right_slab[right_at{q} + {k}u * COLUMN_FOURS];
+                sum{r}_{q} += a{r/4}_{k}.{r.} * b{q}_{k};
+                // end
+                if ROW_SUMS && tile.x == 0u {
+                    // repeat {k}
+                    row_sum{g} += a{g}_{k};
+                    // end
+                }
+            }
+            workgroupBarrier();
         }
     }
     store(tile.z, row{r/4} + {r%4}u, column{q}, sum{r}_{q});

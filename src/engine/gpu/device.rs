@@ -64,7 +64,9 @@ impl Device {
         if !self.adapter.handle.features().contains(clock) {
             return Ok(None);
         }
-        Self::open_for(self.adapter.clone(), self.pipelines.checked, Box::new(NoStore), clock).map(Some)
+        let device = Self::open_for(self.adapter.clone(), self.pipelines.checked, Box::new(NoStore), clock)?;
+        device.tuning.borrow_mut().learn(&self.tuning.borrow());
+        Ok(Some(device))
     }
 
     fn open_for(adapter: Adapter, checked: bool, store: Box<dyn Store>, features: wgpu::Features) -> Result<Self> {

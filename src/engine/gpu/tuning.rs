@@ -62,6 +62,11 @@ impl Tuning {
         }
     }
 
+    /// Takes over what another one knows, without keeping it.
+    pub(super) fn learn(&mut self, other: &Tuning) {
+        self.choices.extend(other.choices.clone());
+    }
+
     /// Every choice that was made or looked up, for people.
     pub(super) fn used(&self) -> Vec<String> {
         let choice = |key: &String| Some(format!("{key}: {}", self.choices.get(key)?));
