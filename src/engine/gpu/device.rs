@@ -370,6 +370,13 @@ impl Device {
         if words.is_empty() {
             return Ok(Vec::new());
         }
+        let values = self.fetch(buffer, words)?;
+        self.in_flight.clear();
+        Ok(values)
+    }
+
+    /// The same, of which the count of submissions in flight takes no notice.
+    pub(super) fn fetch<T: bytemuck::Pod>(&self, buffer: &Buffer, words: Range<usize>) -> Result<Vec<T>> {
         let bytes = words.len() as u64 * 4;
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("read back"),
@@ -385,7 +392,6 @@ impl Device {
             // Nobody listens any more if the wait failed.
             let _ = sender.send(result);
         });
-        self.in_flight.clear();
         self.wait(index)?;
         let lost = |reason: String| Error::Device(format!("{}: results cannot be read: {reason}", self.adapter.name));
         receiver.recv_timeout(WAIT_SLICE).map_err(|e| lost(e.to_string()))?.map_err(|e| lost(e.to_string()))?;
