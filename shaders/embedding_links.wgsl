@@ -13,6 +13,6 @@ fn embedding_links(@builtin(global_invocation_id) invocation: vec3<u32>, @builti
     let begin = sizes.first * context;
     let end = begin + sizes.rows * context;
     for (var occurrence = begin + invocation.x; occurrence < end; occurrence += workgroups.x * WORKGROUP) {
-        links[occurrence - begin] = link_of(begin, end, occurrence);
+        link(begin, end, occurrence);
     }
 }

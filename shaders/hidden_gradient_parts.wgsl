@@ -40,7 +40,7 @@ fn hidden_gradient_parts(
     let invocation = others.index * (ACROSS * DOWN) + local;
     let invocations = others.count * (ACROSS * DOWN);
     for (var occurrence = invocation; occurrence < occurrences; occurrence += invocations) {
-        links[occurrence] = link_of(0u, occurrences, occurrence);
+        link(0u, occurrences, occurrence);
     }
     if invocation == invocations - 1u {
         var sum = 0.0;

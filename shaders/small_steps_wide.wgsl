@@ -19,6 +19,7 @@ fn small_steps_wide(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_
     var position = meeting.cursor.next;
     var next = position;
     var place = places[example_of_lane(plan, position, workgroup.x % BATCH)];
+    let before = meeting.before;
     var count = 0u;
     for (var step = 0u; step < STEPS; step++) {
         position = next;
@@ -30,7 +31,7 @@ fn small_steps_wide(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_
         next = position_after(plan, position);
         place = places[example_of_lane(plan, next, workgroup.x % BATCH)];
         count += WORKGROUPS;
-        if !met(count, local) {
+        if !met(before, count, local) {
             return;
         }
         for (var i = workgroup.x * WORKGROUP + local; i < PARAMETERS; i += WORKGROUPS * WORKGROUP) {
@@ -40,13 +41,13 @@ fn small_steps_wide(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_
             losses[position.slot] = sum_over_batch(RECORD_LOSS) / f32(BATCH);
         }
         count += WORKGROUPS;
-        if !met(count, local) {
+        if !met(before, count, local) {
             return;
         }
     }
     // Everyone has begun by now, and nobody looks at these any more.
     if workgroup.x == 0u && local == 0u {
         meeting.cursor = Cursor(position, next);
-        meeting.before += count;
+        meeting.before = before + count;
     }
 }

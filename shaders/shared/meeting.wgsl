@@ -18,16 +18,16 @@ struct Meeting {
 
 var<workgroup> missed_one: bool;
 
-// Waits until so many workgroups have arrived in this dispatch, and says whether they have. All invocations must come here.
-fn met(count: u32, local: u32) -> bool {
+// Waits until so many workgroups have arrived since `before`, and says whether they have. All invocations must come here. Whoever
+// waits looks at one number only: each look takes most of a microsecond.
+fn met(before: u32, count: u32, local: u32) -> bool {
     storageBarrier();
     if local == 0u {
-        atomicAdd(&meeting.arrived, 1u);
-        var looks = 0u;
-        while atomicLoad(&meeting.arrived) - meeting.before < count && looks < PATIENCE {
-            looks += select(1u, PATIENCE, atomicLoad(&meeting.missed) != 0u);
+        var arrived = atomicAdd(&meeting.arrived, 1u) + 1u - before;
+        for (var looks = 0u; arrived < count && looks < PATIENCE; looks++) {
+            arrived = atomicLoad(&meeting.arrived) - before;
         }
-        missed_one = atomicLoad(&meeting.arrived) - meeting.before < count;
+        missed_one = arrived < count;
         if missed_one {
             atomicStore(&meeting.missed, 1u);
         }

@@ -20,12 +20,14 @@ fn fours_of_occurrences() -> u32 {
 fn scatter(i: u32) {
     let context = sizes.columns / table.columns;
     let fours = (table.columns + 3u) / 4u;
-    let occurrence = i / fours;
+    let occurrences = sizes.rows * context;
+    var place = i / fours;
+    var link = links[place];
+    let occurrence = select(place, link & NO_MORE, SORTED);
     // Beyond the last number it is summed again, and not stored.
     let k = min(vec4<u32>(i % fours * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(table.columns - 1u));
     // A token before the first row wraps around to a large number.
     let row = contexts[sizes.first * context + occurrence] - table.first;
-    var link = links[occurrence];
     if row >= table.rows || link >= NOT_FIRST {
         return;
     }
@@ -41,9 +43,16 @@ fn scatter(i: u32) {
         for (var hop = 0u; hop < HOPS; hop++) {
             others[hop] = other;
             count += select(0u, 1u, more);
-            more = more && link != NO_MORE;
-            other = select(other, link, more);
-            link = select(NO_MORE, links[other] & NO_MORE, more);
+            if SORTED {
+                place += 1u;
+                link = links[min(place, occurrences - 1u)];
+                more = more && place < occurrences && link >= NOT_FIRST;
+                other = select(other, link & NO_MORE, more);
+            } else {
+                more = more && link != NO_MORE;
+                other = select(other, link, more);
+                link = select(NO_MORE, links[other] & NO_MORE, more);
+            }
         }
         for (var hop = 0u; hop < HOPS; hop++) {
             let example = sizes.first + others[hop] / context;
@@ -58,11 +67,11 @@ fn scatter(i: u32) {
     }
     let rate = factors[cursor.current.slot].rate;
     let step_of_four = select(-rate, 1.0, INTO_GRADIENTS) * sum;
-    let place = row * table.stride + k.x;
+    let to = row * table.stride + k.x;
     // The smaller one of 4 and another number as the end of this loop crashes a compiler (Mesa 22.3, llvmpipe).
     for (var j = 0u; j < 4u; j++) {
         if k.x + j < table.columns {
-            embedding[place + j] += step_of_four[j];
+            embedding[to + j] += step_of_four[j];
         }
     }
 }

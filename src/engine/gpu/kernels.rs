@@ -141,7 +141,7 @@ pub const SOFTMAX_CROSS_ENTROPY: Kernel = Kernel {
     name: "softmax_cross_entropy",
     source: wgsl!("shared/workgroup", "shared/workgroup_sum", "shared/activations", "softmax_cross_entropy"),
     bindings: &[Uniform, Read, Write, Write],
-    constants: &["WORKGROUP", "RESULT"],
+    constants: &["WORKGROUP", "RESULT", "KEPT"],
     unrolled: false,
 };
 
@@ -177,7 +177,7 @@ pub const EMBEDDING_LINKS: Kernel = Kernel {
         "embedding_links"
     ),
     bindings: &[Uniform, Uniform, Read, Write],
-    constants: &["WORKGROUP"],
+    constants: &["WORKGROUP", "SORTED"],
     unrolled: false,
 };
 
@@ -187,7 +187,7 @@ pub const EMBEDDING_SCATTER: Kernel = Kernel {
     name: "embedding_scatter",
     source: activations!("shared/table", "shared/dropout", "shared/links", "shared/scatter", "embedding_scatter"),
     bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Read, Write],
-    constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS", "HOPS"],
+    constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS", "HOPS", "SORTED"],
     unrolled: false,
 };
 
@@ -302,7 +302,7 @@ macro_rules! joined {
 pub static HIDDEN_GRADIENT_PARTS: Joined = joined!(
     "hidden_gradient_parts",
     &[Uniform, Uniform, Uniform, Read, Read, Write, Read, Write, Write, Read, Write],
-    [],
+    ["SORTED"],
     "shared/mean_loss",
     "shared/links",
     "shared/find_links"
@@ -321,7 +321,7 @@ pub static OUTPUT_STEP: Joined = joined!(
 pub static INPUT_STEP: Joined = joined!(
     "input_step",
     &[Uniform, Uniform, Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Write, Read, Read],
-    ["DROPS", "HOPS"],
+    ["DROPS", "HOPS", "SORTED"],
     "shared/product_step",
     "shared/activations",
     "shared/table",

@@ -134,11 +134,12 @@ impl<'a> Passes<'a> {
 
     /// Softmax, loss and what `result` says.
     pub(super) fn softmax(&self, result: SoftmaxResult, sizes: Activations, buffers: [&Buffer; 3]) -> Result<Dispatch> {
-        let constants = [("RESULT", f64::from(result as u32))];
         let workgroups = workgroups_for_rows(sizes.rows);
         let parts = buffers.map(Buffer::all);
         let kernel = &kernels::SOFTMAX_CROSS_ENTROPY;
         let invocations = self.device.row_workgroup(sizes.columns);
+        let kept = self.device.kept_of_row(sizes.columns, invocations);
+        let constants = [("RESULT", f64::from(result as u32)), ("KEPT", f64::from(kept))];
         self.pass_in(invocations, kernel, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
     }
 
@@ -152,7 +153,7 @@ impl<'a> Passes<'a> {
     pub(super) fn links(&self, sizes: Activations, table: Table, buffers: [&Buffer; 2]) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?];
         let workgroups = self.for_each((sizes.rows * sizes.columns / table.columns) as usize);
-        self.pass(&kernels::EMBEDDING_LINKS, &uniforms, &buffers.map(Buffer::all), &[], workgroups)
+        self.pass(&kernels::EMBEDDING_LINKS, &uniforms, &buffers.map(Buffer::all), &[self.sorted()], workgroups)
     }
 
     /// What a chunk does to a part of the embedding or of its gradient.
@@ -165,7 +166,7 @@ impl<'a> Passes<'a> {
         parts: [Part<'_>; 6],
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
-        let constants = [("INTO_GRADIENTS", f64::from(u8::from(into_gradients))), drops(mask), self.hops()];
+        let constants = [("INTO_GRADIENTS", f64::from(u8::from(into_gradients))), drops(mask), self.hops(), self.sorted()];
         let occurrences = sizes.rows * sizes.columns / table.columns;
         let workgroups = self.for_each(occurrences as usize * table.columns.div_ceil(4) as usize);
         self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, workgroups)
@@ -174,6 +175,11 @@ impl<'a> Passes<'a> {
     /// Occurrences of a token that are summed at once, as a constant of the passes that do so.
     pub(super) fn hops(&self) -> (&'static str, f64) {
         ("HOPS", f64::from(self.device.hops()))
+    }
+
+    /// Whether occurrences are sorted by their tokens, as a constant of the passes that link them and follow their links.
+    pub(super) fn sorted(&self) -> (&'static str, f64) {
+        ("SORTED", f64::from(u8::from(!self.device.is_software())))
     }
 
     /// Sums of squares of some numbers, from place `first` of the sums on: one for each of so many workgroups.

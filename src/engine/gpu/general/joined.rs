@@ -189,7 +189,7 @@ impl General<'_> {
             sizes: between.sizes,
             work: Work::Invocations(self.feed.batch() * self.model.shape.context + 1),
             uniforms: vec![self.feed.plan.clone()],
-            constants: Vec::new(),
+            constants: vec![self.passes.sorted()],
         };
         let parts = [
             self.logits.all(),
@@ -265,7 +265,7 @@ impl General<'_> {
                 self.passes.uniform(&table)?,
                 self.passes.dropout(&self.masks[0])?,
             ],
-            constants: vec![drops(&self.masks[0]), self.passes.hops()],
+            constants: vec![drops(&self.masks[0]), self.passes.hops(), self.passes.sorted()],
         };
         let parts = [
             between.d_activations.all(),
