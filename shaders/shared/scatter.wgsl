@@ -9,7 +9,7 @@ override INTO_GRADIENTS: bool = false;
 
 // Occurrences of a token whose gradients are on their way at once, at most MOST_HOPS.
 override HOPS: u32 = 1u;
-const MOST_HOPS = 8u;
+const MOST_HOPS = 32u;
 
 // Fours of numbers that the chunk's occurrences have.
 fn fours_of_occurrences() -> u32 {

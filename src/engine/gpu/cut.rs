@@ -95,7 +95,7 @@ impl Device {
     /// Occurrences of a token whose gradients a kernel asks for at once. A GPU waits for each answer, so that it asks for many; on a
     /// software device those beyond the last are computed in vain.
     pub(super) fn hops(&self) -> u32 {
-        if self.is_software() { 1 } else { 8 }
+        if self.is_software() { 1 } else { 32 }
     }
 
     /// Tokens of a part of a long sum over the vocabulary: a GPU has more cores to make parts side by side. Sums depend on it in

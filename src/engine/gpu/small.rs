@@ -230,7 +230,7 @@ impl Small<'_> {
         for variant in Variant::ALL {
             if match variant {
                 Variant::Alone(_) => !few,
-                Variant::Meeting(_) => !self.device.is_software() && self.agrees(variant)?,
+                Variant::Meeting(_) => !self.device.is_software() && self.device.shows() && self.agrees(variant)?,
                 Variant::Wide | Variant::Across(_) => true,
             } {
                 variants.push(variant);
