@@ -1,14 +1,48 @@
-// The second phase of a step in one dispatch, an invocation a parameter. One more workgroup writes the mean loss and moves the
-// cursor on.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/small.wgsl and shared/small_parameter.wgsl beside it.
+// The second phase of a step in one dispatch, an invocation a parameter: sums the parameter's gradient over the batch
+// in the examples' order and updates it at once. One more workgroup writes the mean loss and moves the cursor on.
+// Expects shared/random.wgsl, shared/batch.wgsl and shared/small.wgsl before it.
+
+// B once more: a loop whose rounds are known loads ahead.
+override BATCH: u32 = 32u;
 
 @group(0) @binding(0) var<uniform> plan: Plan;
-@group(0) @binding(1) var<storage, read> contexts: array<u32>;               // [B, n]
-@group(0) @binding(2) var<storage, read> activations: array<vec4<f32>>;      // [B, RECORD]
-@group(0) @binding(3) var<storage, read> factors: array<Factors>;            // by slot
+@group(0) @binding(1) var<storage, read> contexts: array<u32>;           // [B, n]
+@group(0) @binding(2) var<storage, read> activations: array<f32>;        // [B, RECORD]
+@group(0) @binding(3) var<storage, read> factors: array<Factors>;        // by slot
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
-@group(0) @binding(5) var<storage, read_write> parameters: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> losses: array<f32>;           // by slot
+@group(0) @binding(5) var<storage, read_write> parameters: array<f32>;
+@group(0) @binding(6) var<storage, read_write> losses: array<f32>;       // by slot
+
+// The sum over the batch of one number of the record: a bias's gradient.
+fn sum_over_batch(at: u32) -> f32 {
+    var sum = 0.0;
+    for (var example = 0u; example < BATCH; example++) {
+        sum += activations[example * RECORD + at];
+    }
+    return sum;
+}
+
+// The sum over the batch of the product of two numbers of the record: a weight's gradient.
+fn sum_of_products(gradient: u32, activation: u32) -> f32 {
+    var sum = 0.0;
+    for (var example = 0u; example < BATCH; example++) {
+        sum += activations[example * RECORD + gradient] * activations[example * RECORD + activation];
+    }
+    return sum;
+}
+
+// The sum over the occurrences of a token in the batch of number `k` of their gradients.
+fn sum_over_occurrences(token: u32, k: u32) -> f32 {
+    var sum = 0.0;
+    for (var example = 0u; example < BATCH; example++) {
+        for (var place = 0u; place < CONTEXT; place++) {
+            // Every number is loaded, so that no load waits for a comparison.
+            let d_input = activations[example * RECORD + RECORD_D_INPUT + place * EMBEDDING + k];
+            sum += select(0.0, d_input, contexts[example * CONTEXT + place] == token);
+        }
+    }
+    return sum;
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn small_parameters(
@@ -18,10 +52,54 @@ fn small_parameters(
     @builtin(local_invocation_index) local: u32,
 ) {
     let current = cursor.current;
-    if workgroup.x < workgroups.x - 1u {
-        update_parameter(invocation.x, factors[current.slot].rate);
-    } else if local == 0u {
-        losses[current.slot] = sum_over_batch(RECORD_LOSS) / f32(BATCH);
-        cursor.next = position_after(plan, current);
+    let rate = factors[current.slot].rate;
+    if workgroup.x == workgroups.x - 1u {
+        if local == 0u {
+            losses[current.slot] = sum_over_batch(RECORD_LOSS) / f32(plan.batch);
+            cursor.next = position_after(plan, current);
+        }
+        return;
     }
+
+    // Between the rows of a weight and between tensors there may be numbers of no meaning.
+    let parameter = invocation.x;
+    var gradient = 0.0;
+    if parameter < HIDDEN_WEIGHT {
+        if parameter >= VOCABULARY * EMBEDDING {
+            return;
+        }
+        gradient = sum_over_occurrences(parameter / EMBEDDING, parameter % EMBEDDING);
+    } else if parameter < HIDDEN_BIAS {
+        let index = parameter - HIDDEN_WEIGHT;
+        if index >= HIDDEN * INPUT_STRIDE || index % INPUT_STRIDE >= INPUT {
+            return;
+        }
+        gradient = sum_of_products(RECORD_D_SUM + index / INPUT_STRIDE, index % INPUT_STRIDE);
+    } else if parameter < OUTPUT_WEIGHT {
+        let index = parameter - HIDDEN_BIAS;
+        if index >= HIDDEN {
+            return;
+        }
+        gradient = sum_over_batch(RECORD_D_SUM + index);
+    } else if parameter < OUTPUT_BIAS {
+        let index = parameter - OUTPUT_WEIGHT;
+        if index >= VOCABULARY * HIDDEN_STRIDE || index % HIDDEN_STRIDE >= HIDDEN {
+            return;
+        }
+        let unit = index % HIDDEN_STRIDE;
+        gradient = sum_of_products(RECORD_D_LOGITS + index / HIDDEN_STRIDE, RECORD_HIDDEN + unit);
+    } else if parameter < DIRECT_WEIGHT {
+        let index = parameter - OUTPUT_BIAS;
+        if index >= VOCABULARY {
+            return;
+        }
+        gradient = sum_over_batch(RECORD_D_LOGITS + index);
+    } else {
+        let index = parameter - DIRECT_WEIGHT;
+        if !DIRECT || index >= VOCABULARY * INPUT_STRIDE || index % INPUT_STRIDE >= INPUT {
+            return;
+        }
+        gradient = sum_of_products(RECORD_D_LOGITS + index / INPUT_STRIDE, index % INPUT_STRIDE);
+    }
+    parameters[parameter] -= rate * gradient;
 }

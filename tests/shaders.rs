@@ -8,7 +8,7 @@ use std::path::Path;
 use gpu_mlp::engine::gpu::kernels::{Access, HIDDEN_GRADIENT_PARTS, INPUT_STEP, KERNELS, Kernel, OUTPUT_STEP};
 use gpu_mlp::engine::gpu::product::{VARIANTS, Variant};
 use gpu_mlp::engine::gpu::uniforms::{
-    Activations, Clip, Cursor, Dropout, Extent, Factors, Joined, Meeting, Plan, Position, Product, Rule, Table,
+    Activations, Clip, Cursor, Dropout, Extent, Factors, Joined, Plan, Position, Product, Rule, Table,
 };
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
@@ -151,7 +151,6 @@ fn structs_lie_in_memory_as_their_mirrors() {
         input_parts,
         d_input
     });
-    assert_same_layout!(Meeting { cursor, arrived, missed, before });
     assert_same_layout!(Clip { count, norm });
     assert_same_layout!(Rule { first, count, cleared, momentum, beta1, beta2, epsilon, decay, tensors });
     assert_same_layout!(Product {

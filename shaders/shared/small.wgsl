@@ -19,7 +19,6 @@ override HIDDEN_BIAS: u32 = HIDDEN_WEIGHT + (HIDDEN * INPUT_STRIDE + 63u) / 64u 
 override OUTPUT_WEIGHT: u32 = HIDDEN_BIAS + (HIDDEN + 63u) / 64u * 64u;
 override OUTPUT_BIAS: u32 = OUTPUT_WEIGHT + (VOCABULARY * HIDDEN_STRIDE + 63u) / 64u * 64u;
 override DIRECT_WEIGHT: u32 = OUTPUT_BIAS + (VOCABULARY + 63u) / 64u * 64u;
-override PARAMETERS: u32 = DIRECT_WEIGHT + VOCABULARY * INPUT_STRIDE; // where they end, if there are direct weights
 
 // An example's record begins with x; each part begins at a multiple of 4 numbers, and zeros fill it up.
 override VOCABULARY_STRIDE: u32 = (VOCABULARY + 3u) / 4u * 4u;

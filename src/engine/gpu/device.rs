@@ -25,8 +25,6 @@ pub(super) const MOST_WORKGROUPS: u32 = 65_535;
 pub(super) const WORKGROUP_BYTES: u32 = 16 << 10;
 /// Submissions that may wait in the device's queue while the host records the next one.
 const IN_FLIGHT: usize = 3;
-/// Buffers that workgroups of one dispatch can show to each other.
-const COHERENT: wgpu::Features = wgpu::Features::MEMORY_DECORATION_COHERENT;
 /// How long a wait sleeps before it looks whether the device was lost.
 const WAIT_SLICE: Duration = Duration::from_secs(2);
 /// A submission that takes longer has hung: none is meant to take more than a fifth of a second.
@@ -85,7 +83,6 @@ impl Device {
         let has = adapter.handle.limits();
         // What the web guarantees, raised to what the adapter has where a network may need more, and lowered where the
         // adapter has less of something that is not used here.
-        let features = features | adapter.handle.features() & COHERENT;
         let base = wgpu::Limits::default().or_worse_values_from(&has);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("gpu-mlp"),
@@ -144,11 +141,6 @@ impl Device {
     /// What the adapter can hold.
     pub fn limits(&self) -> Limits {
         self.adapter.limits
-    }
-
-    /// Whether workgroups of one dispatch can show each other what they write.
-    pub(super) fn shows(&self) -> bool {
-        self.device.features().contains(COHERENT)
     }
 
     /// Whether it computes on the CPU.
@@ -378,13 +370,6 @@ impl Device {
         if words.is_empty() {
             return Ok(Vec::new());
         }
-        let values = self.fetch(buffer, words)?;
-        self.in_flight.clear();
-        Ok(values)
-    }
-
-    /// The same, of which the count of submissions in flight takes no notice.
-    pub(super) fn fetch<T: bytemuck::Pod>(&self, buffer: &Buffer, words: Range<usize>) -> Result<Vec<T>> {
         let bytes = words.len() as u64 * 4;
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("read back"),
@@ -400,6 +385,7 @@ impl Device {
             // Nobody listens any more if the wait failed.
             let _ = sender.send(result);
         });
+        self.in_flight.clear();
         self.wait(index)?;
         let lost = |reason: String| Error::Device(format!("{}: results cannot be read: {reason}", self.adapter.name));
         receiver.recv_timeout(WAIT_SLICE).map_err(|e| lost(e.to_string()))?.map_err(|e| lost(e.to_string()))?;

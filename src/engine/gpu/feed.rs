@@ -1,12 +1,8 @@
 //! What a step reads that is not the network: the corpus, the plan of the batches, the cursor, and the rings of the
 //! updates' factors and of losses. Nothing of it comes from the host for each step.
 
-use std::mem::offset_of;
-
-use bytemuck::Zeroable;
-
 use super::device::{Buffer, Device};
-use super::uniforms::{Cursor, Factors, Meeting, Plan};
+use super::uniforms::{Cursor, Factors, Plan};
 use crate::text::{BatchPlan, Corpus};
 use crate::{Error, Result};
 
@@ -24,7 +20,7 @@ pub(super) struct Feed {
     pub(super) tokens: Buffer,
     /// Places of the targets among them.
     pub(super) places: Buffer,
-    /// [`Meeting`], which begins with a [`Cursor`].
+    /// [`Cursor`].
     pub(super) cursor: Buffer,
     /// [`Factors`] of each slot.
     pub(super) factors: Buffer,
@@ -48,7 +44,7 @@ impl Feed {
             plan: device.uniform("plan", &Plan::new(&batches, context))?,
             tokens: device.tensor_of("the corpus's tokens", corpus.tokens())?,
             places: device.tensor_of("the corpus's targets", &corpus.targets())?,
-            cursor: device.tensor("cursor", size_of::<Meeting>() / 4)?,
+            cursor: device.tensor("cursor", size_of::<Cursor>() / 4)?,
             factors: device.tensor("factors", RING * size_of::<Factors>() / 4)?,
             losses: device.tensor("losses", RING)?,
         })
@@ -112,16 +108,6 @@ impl Feed {
     /// Tokens of context (n).
     pub(super) fn context(&self) -> usize {
         self.context
-    }
-
-    /// Whether workgroups that were to meet have waited for each other in vain since this was asked last.
-    pub(super) fn missed(&self, device: &Device) -> Result<bool> {
-        let begin = offset_of!(Meeting, missed) / 4;
-        let missed = device.fetch::<u32>(&self.cursor, begin..begin + 1)?[0] != 0;
-        if missed {
-            device.write(&self.cursor, &[Meeting::zeroed()]);
-        }
-        Ok(missed)
     }
 
     /// The next step is number `step` and has the first of these factors.

@@ -333,7 +333,7 @@ pub static INPUT_STEP: Joined = joined!(
 /// The small path's first dispatch, a workgroup an example.
 pub const SMALL_EXAMPLES: Kernel = Kernel {
     name: "small_examples",
-    source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_example", "small_examples"),
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "small_examples"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
     constants: SMALL_SIZES,
     unrolled: false,
@@ -351,7 +351,7 @@ pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
 /// The small path's second dispatch, an invocation a parameter.
 pub const SMALL_PARAMETERS: Kernel = Kernel {
     name: "small_parameters",
-    source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_parameter", "small_parameters"),
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "small_parameters"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
     constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH"],
     unrolled: false,
@@ -382,35 +382,6 @@ pub const SMALL_STEPS: Kernel = Kernel {
     unrolled: false,
 };
 
-/// Several whole steps by workgroups that wait for each other.
-pub const SMALL_STEPS_WIDE: Kernel = Kernel {
-    name: "small_steps_wide",
-    source: wgsl!(
-        "shared/random",
-        "shared/batch",
-        "shared/small",
-        "shared/small_parameter",
-        "shared/meeting",
-        "shared/small_example",
-        "small_steps_wide"
-    ),
-    bindings: SMALL_STEPS.bindings,
-    constants: &[
-        "WORKGROUP",
-        "ORDER",
-        "VOCABULARY",
-        "CONTEXT",
-        "EMBEDDING",
-        "HIDDEN",
-        "DIRECT",
-        "BATCH",
-        "STEPS",
-        "WORKGROUPS",
-        "PATIENCE",
-    ],
-    unrolled: false,
-};
-
 /// Multiplications and additions, to see how many a device makes a second.
 pub const PEAK_ARITHMETIC: Kernel = Kernel {
     name: "peak_arithmetic",
@@ -430,7 +401,7 @@ pub const PEAK_MEMORY: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 30] = [
+pub const KERNELS: [&Kernel; 29] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -458,7 +429,6 @@ pub const KERNELS: [&Kernel; 30] = [
     &SMALL_PARAMETERS,
     &SMALL_PARAMETERS_TILED,
     &SMALL_STEPS,
-    &SMALL_STEPS_WIDE,
     &PEAK_ARITHMETIC,
     &PEAK_MEMORY,
 ];

@@ -331,16 +331,6 @@ impl Engine for Gpu {
                 queued += steps;
             }
             losses.extend(self.device.read::<f32>(&feed.losses, 0..rates.len())?);
-            if step.several.as_ref().is_some_and(|several| several.meets) && feed.missed(&self.device)? {
-                // It is not taken again.
-                let shape = self.model()?.shape;
-                self.device.choose(&small::key(shape, feed.batch()), &small::Variant::Wide.name());
-                return Err(Error::Device(format!(
-                    "{}: the workgroups of a step waited for each other in vain; another program may use the device. What was \
-                     saved is whole: go on with `gpu-mlp train --resume`, which takes another way",
-                    self.hardware().device
-                )));
-            }
         }
         Ok(losses)
     }

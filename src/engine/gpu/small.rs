@@ -8,8 +8,7 @@ use super::kernels;
 use super::layout::{Layout, Record, padded};
 use super::step::{Readable, Rows, Several, Step};
 use super::tuning;
-use super::uniforms::Factors;
-use crate::{Error, Result};
+use crate::Result;
 use crate::engine::Recipe;
 use crate::model::Shape;
 
@@ -92,24 +91,6 @@ fn rounds_of_tiles(shape: Shape, batch: usize) -> usize {
     batch * (6 + 4 * shape.context) + 4 * batch * shape.context + batch * shape.context.div_ceil(8)
 }
 
-/// The same for a step of so many workgroups that meet: each has some of the examples, and each invocation some of the parameters.
-fn rounds_of_meeting(shape: Shape, batch: usize, workgroups: usize) -> usize {
-    const DRAW: usize = 64;
-    let Shape { context, vocabulary, hidden, .. } = shape;
-    let inputs = shape.input();
-    let shares = |things: usize, lanes: usize| things.div_ceil(WIDE / lanes);
-    let lanes = |things: usize| things.div_ceil(4 * LANES);
-    let sums = LANES + lanes(hidden) + lanes(inputs.max(vocabulary));
-    let example = DRAW
-        + 8
-        + shares(hidden, 1) * (inputs.div_ceil(4) + vocabulary)
-        + shares(vocabulary, LANES) * sums
-        + 4 * vocabulary
-        + shares(inputs.div_ceil(4), LANES) * 4 * sums;
-    let parameters = Layout::new(shape).len().div_ceil(workgroups * WIDE) * batch * (3 + context);
-    batch.div_ceil(workgroups) * example + parameters
-}
-
 /// Bytes that a workgroup of the widest variant needs.
 pub(super) fn needed_bytes(shape: Shape) -> usize {
     4 * (padded(shape.input()) + 2 * padded(shape.hidden) + 2 * shape.vocabulary + 4 * WIDE)
@@ -129,37 +110,12 @@ pub(super) enum Variant {
     /// B 8 at best 72 microseconds a step in two dispatches and 52 alone in 8 invocations; for h 100, B 4 it takes 103 and
     /// 88; for h 16, B 32 it takes 121 and 113. 256 invocations are for a GPU.
     Alone(u32),
-    /// Several steps by so many workgroups that wait for each other between the phases: a GPU that starts a dispatch in
-    /// microseconds lets them meet in one. WGSL does not promise that they can, so this is tried only on a GPU, and taken only
-    /// where a trial comes out as with [`Variant::Wide`]; see `shared/meeting.wgsl`.
-    Meeting(u32),
 }
 
 impl Variant {
     /// Those that are tried; the first is taken where it does not matter.
-    pub(super) const ALL: [Variant; 8] = [
-        Variant::Wide,
-        Variant::Across(2),
-        Variant::Across(4),
-        Variant::Alone(8),
-        Variant::Alone(256),
-        Variant::Meeting(32),
-        Variant::Meeting(48),
-        Variant::Meeting(64),
-    ];
-
-    /// The variant of a name, if it is one.
-    fn named(name: &str) -> Option<Variant> {
-        let (kind, number) = name.split_once(' ').unwrap_or((name, "1"));
-        let number = number.parse().ok().filter(|&number| number > 0)?;
-        match kind {
-            "wide" => Some(Variant::Wide),
-            "across" => Some(Variant::Across(number)),
-            "alone" => Some(Variant::Alone(number)),
-            "meeting" => Some(Variant::Meeting(number)),
-            _ => None,
-        }
-    }
+    pub(super) const ALL: [Variant; 5] =
+        [Variant::Wide, Variant::Across(2), Variant::Across(4), Variant::Alone(8), Variant::Alone(256)];
 
     /// The name under which a choice is kept.
     pub(super) fn name(self) -> String {
@@ -167,7 +123,6 @@ impl Variant {
             Variant::Wide => "wide".to_owned(),
             Variant::Across(parts) => format!("across {parts}"),
             Variant::Alone(invocations) => format!("alone {invocations}"),
-            Variant::Meeting(workgroups) => format!("meeting {workgroups}"),
         }
     }
 }
@@ -192,15 +147,6 @@ const FEWEST_STEPS: usize = 4;
 /// Operations of such a dispatch, at most: a slow device has them done in some hundredths of a second.
 const MOST_OPERATIONS: f64 = 4e7;
 
-/// Steps of a dispatch of [`Variant::Meeting`]: so many that its start costs little.
-const MEETING_STEPS: usize = 32;
-/// How often its workgroups look for each other, at most: some hundred milliseconds.
-const PATIENCE: usize = 1 << 20;
-/// Steps of the trial of [`Variant::Meeting`], and their rate.
-const TRIAL: (usize, f32) = (2 * MEETING_STEPS, 0.05);
-/// How far a parameter may be from where it should be after them, as a share of the largest change.
-const TOLERANCE: f32 = 1e-4;
-
 /// How long a variant is measured, at least, in seconds.
 const MEASURED: f64 = 5e-3;
 /// How often; the shortest time counts.
@@ -219,57 +165,22 @@ impl Small<'_> {
     /// The fastest variant, as it was measured at some time. Without such a choice it is measured now.
     pub(super) fn chosen(&self) -> Result<Variant> {
         let key = key(self.shape, self.feed.batch());
-        if let Some(kept) = self.device.choice(&key).and_then(|name| Variant::named(&name)) {
-            return Ok(kept);
+        let kept = self.device.choice(&key);
+        if let Some(variant) = Variant::ALL.into_iter().find(|variant| Some(variant.name()) == kept) {
+            return Ok(variant);
         }
-        // The rates of this trial are 0: its parameters stay as they are.
-        let scratch = self.copied()?;
-        let trial = Small { parameters: &scratch, destination: &scratch, ..*self };
-        let few = self.together() == 1;
-        let mut variants = Vec::new();
-        for variant in Variant::ALL {
-            if match variant {
-                Variant::Alone(_) => !few,
-                Variant::Meeting(_) => !self.device.is_software() && self.device.shows() && self.agrees(variant)?,
-                Variant::Wide | Variant::Across(_) => true,
-            } {
-                variants.push(variant);
-            }
-        }
-        let fastest = tuning::fastest(variants, |variant| trial.seconds(variant))?;
-        self.device.choose(&key, &fastest.name());
-        Ok(fastest)
-    }
-
-    /// A copy of the parameters, to be changed by a trial.
-    fn copied(&self) -> Result<Buffer> {
+        // The rates of a trial are 0: its parameters stay as they are.
         let len = Layout::new(self.shape).len();
         let scratch = self.device.tensors("parameters of a trial", len)?;
         let mut recording = self.device.record();
         recording.copy(self.parameters, &scratch, 0, len);
         self.device.time(recording)?;
-        Ok(scratch)
-    }
-
-    /// Whether steps come out as those of [`Variant::Wide`], but for what a driver makes of a product and a sum in one kernel and
-    /// in another (fused or not). A number that one workgroup does not see in time would be off by a step's change.
-    pub(super) fn agrees(&self, variant: Variant) -> Result<bool> {
-        let (steps, rate) = TRIAL;
-        let factors: Vec<Factors> = (0..steps as u64).map(|step| Factors::new(&Recipe::default(), step, rate)).collect();
-        let after = |variant| {
-            let scratch = self.copied()?;
-            let step = Small { parameters: &scratch, destination: &scratch, ..*self }.step(variant)?;
-            self.feed.seek(self.device, 0, &factors);
-            let mut recording = self.device.record();
-            step.record(&mut recording, "trial", steps);
-            self.device.time(recording)?;
-            self.device.fetch::<f32>(&scratch, 0..scratch.words)
-        };
-        let (found, expected) = (after(variant)?, after(Variant::Wide)?);
-        let before = self.device.fetch::<f32>(self.parameters, 0..Layout::new(self.shape).len())?;
-        let largest = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        let agrees = largest(&found, &expected) <= TOLERANCE * largest(&expected, &before);
-        Ok(!self.feed.missed(self.device)? && agrees)
+        let trial = Small { parameters: &scratch, destination: &scratch, ..*self };
+        let few = self.together() == 1;
+        let variants = Variant::ALL.into_iter().filter(|variant| !(few && matches!(variant, Variant::Alone(_))));
+        let fastest = tuning::fastest(variants, |variant| trial.seconds(variant))?;
+        self.device.choose(&key, &fastest.name());
+        Ok(fastest)
     }
 
     /// The time of a step.
@@ -332,7 +243,7 @@ impl Small<'_> {
         };
         let workgroups = |invocations: usize, workgroup: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
         let (first, examples, second, update) = match variant {
-            Variant::Wide | Variant::Meeting(_) => (
+            Variant::Wide => (
                 device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &[]))?,
                 [batch as u32, 1, 1],
                 device.pipeline(&kernels::SMALL_PARAMETERS, &sizes(SPREAD, &[("BATCH", batch)]))?,
@@ -355,32 +266,19 @@ impl Small<'_> {
         let draw = device.dispatch(&first, &bound.map(Buffer::all), examples)?;
         let bound = [plan, &contexts, &activations, factors, cursor, destination, losses];
         let update = device.dispatch(&second, &bound.map(Buffer::all), update)?;
-        let several = match variant {
-            Variant::Alone(_) => alone.map(|Alone { workgroup, parts }| {
-                let steps = self.together();
-                (&kernels::SMALL_STEPS, sizes(workgroup, &[("PARTS", parts), ("STEPS", steps)]), 1, steps, false)
-            }),
-            Variant::Meeting(workgroups) if parameters.handle == destination.handle => {
-                let by_rounds = device.rounds() as usize / rounds_of_meeting(shape, batch, workgroups as usize);
-                let steps = by_rounds.clamp(1, MEETING_STEPS);
-                let others = [("BATCH", batch), ("STEPS", steps), ("PATIENCE", PATIENCE)];
-                let constants = [sizes(WIDE, &others), vec![("WORKGROUPS", workgroups.into())]].concat();
-                Some((&kernels::SMALL_STEPS_WIDE, constants, workgroups, steps, true))
-            }
-            _ => None,
-        };
-        let several = several.map(|(kernel, constants, workgroups, steps, meets)| {
-            let pipeline = device.pipeline(kernel, &constants)?;
+        let several = |Alone { workgroup, parts }| {
+            let steps = self.together();
+            let others = [("PARTS", parts), ("STEPS", steps)];
+            let pipeline = device.pipeline(&kernels::SMALL_STEPS, &sizes(workgroup, &others))?;
             let bound = [plan, tokens, places, factors, cursor, &contexts, &activations, parameters, losses];
-            let dispatch = device.dispatch(&pipeline, &bound.map(Buffer::all), [workgroups, 1, 1])?;
-            Ok::<_, Error>(Several { dispatch, steps, meets })
-        });
+            Ok(Several { dispatch: device.dispatch(&pipeline, &bound.map(Buffer::all), [1, 1, 1])?, steps })
+        };
         let rows = |first, columns| Rows { buffer: activations.clone(), first, stride: record.len, columns };
         Ok(Step {
             dispatches: vec![draw, update],
             joined: false,
             products: Vec::new(),
-            several: several.transpose()?,
+            several: alone.map(several).transpose()?,
             readable: vec![Readable { ready: 1, examples: batch }],
             hidden: rows(record.hidden, shape.hidden),
             logits: rows(record.logits, shape.vocabulary),

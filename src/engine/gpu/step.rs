@@ -27,8 +27,6 @@ pub(super) struct Step {
 pub(super) struct Several {
     pub(super) dispatch: Dispatch,
     pub(super) steps: usize,
-    /// Whether its workgroups wait for each other.
-    pub(super) meets: bool,
 }
 
 /// What a step that is taken by itself costs, whatever the device is doing: what tests hold it to.

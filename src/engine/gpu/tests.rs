@@ -326,46 +326,16 @@ fn variants_of_the_small_path_give_the_same_bits() {
             let plan = BatchPlan { order: Order::Shuffled, seed: 4, batch, examples: corpus.len() as u32 };
             gpu.prepare(corpus, plan, Recipe::default()).unwrap();
             let several = gpu.training.as_ref().unwrap().step.several.is_some();
-            let takes = matches!(variant, Variant::Alone(_) | Variant::Meeting(_));
-            assert!(several == takes || place > 3, "{variant:?} {shape:?} {batch}");
+            assert!(several == matches!(variant, Variant::Alone(_)) || place > 3, "{variant:?} {shape:?} {batch}");
             let losses = gpu.train(0, &[0.1; 37]).unwrap();
             let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
             Some((losses, gpu.parameters().unwrap(), examination.hidden, examination.logits, examination.gradients))
         };
         let Some(expected) = run(Variant::ALL[0]) else { return };
         for variant in &Variant::ALL[1..] {
-            // Workgroups of a software device do not run at the same time: there only one can meet itself.
-            let variant = match variant {
-                Variant::Meeting(_) if testing::gpu().is_some_and(|adapter| adapter.is_software()) => Variant::Meeting(1),
-                variant => *variant,
-            };
-            assert!(run(variant).unwrap() == expected, "{variant:?} {shape:?}");
+            assert!(run(*variant).unwrap() == expected, "{variant:?} {shape:?}");
         }
     }
-}
-
-#[test]
-fn workgroups_that_do_not_meet_are_an_error_and_another_way_is_taken_then() {
-    let Some(mut gpu) = engine(Path::Small, true) else { return };
-    if !gpu.device.is_software() {
-        eprintln!("NOT TESTED: workgroups that do not meet, for on a GPU they do");
-        return;
-    }
-    let corpus = Arc::new(corpus(LECTURE, 50));
-    let plan = BatchPlan { order: Order::Sampled, seed: 4, batch: 32, examples: corpus.len() as u32 };
-    let many = Variant::Meeting(1000);
-    gpu.device.choose(&small::key(LECTURE, 32), &many.name());
-    gpu.load(&parameters(LECTURE)).unwrap();
-    gpu.prepare(corpus.clone(), plan, Recipe::default()).unwrap();
-    let message = gpu.train(0, &[0.1; 64]).unwrap_err().to_string();
-    assert!(message.contains("in vain") && message.contains("--resume"), "{message}");
-    gpu.prepare(corpus.clone(), plan, Recipe::default()).unwrap();
-    assert_eq!(gpu.kernels().unwrap().variant, "wide");
-    assert!(gpu.train(0, &[0.1; 64]).unwrap().iter().all(|loss| loss.is_finite()));
-    let model = gpu.model().unwrap();
-    let feed = gpu.feed(&corpus, plan).unwrap();
-    let trial = gpu.small_path(&feed, &model.parameters).unwrap();
-    assert!(trial.agrees(Variant::Meeting(1)).unwrap() && !trial.agrees(many).unwrap());
 }
 
 #[test]

@@ -208,20 +208,6 @@ pub struct Joined {
     pub d_input: u32,
 }
 
-/// `Meeting` of shared/meeting.wgsl.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-#[repr(C)]
-pub struct Meeting {
-    /// Of the steps.
-    pub cursor: Cursor,
-    /// Workgroups that have arrived, ever.
-    pub arrived: u32,
-    /// Not 0 once one has waited in vain.
-    pub missed: u32,
-    /// Workgroups that arrived before the dispatch.
-    pub before: u32,
-}
-
 /// `Clip` of clip_factor.wgsl.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
