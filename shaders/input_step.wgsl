@@ -17,6 +17,8 @@
 @group(0) @binding(11) var<storage, read> contexts: array<u32>;        // [B, n]
 @group(0) @binding(12) var<storage, read> links: array<u32>;           // [B, n]
 
+var<workgroup> shares: array<vec4<f32>, SHARES>;
+
 fn d_input_at(place: u32) -> f32 {
     let at = joined.d_input + place;
     return left[at / 4u][at % 4u];
@@ -34,7 +36,7 @@ fn input_step(
     }
     let others = others_of(workgroup, workgroups, joined);
     let invocations = others.count * (ACROSS * DOWN);
-    for (var i = others.index * (ACROSS * DOWN) + local; i < fours_of_occurrences(); i += invocations) {
-        scatter(i);
+    for (var first = others.index * (ACROSS * DOWN); first < invocations_of_occurrences(); first += invocations) {
+        scatter(first + local, local);
     }
 }

@@ -6,25 +6,33 @@ fn link(begin: u32, end: u32, occurrence: u32) {
     if SORTED {
         let place = place_of(begin, end, occurrence);
         links[place.x] = (occurrence - begin) | select(0u, NOT_FIRST, place.y > 0u);
+        if place.y == 0u {
+            links[end - begin + place.x] = place.z;
+        }
     } else {
         links[occurrence - begin] = link_of(begin, end, occurrence);
     }
 }
 
-// The place of an occurrence among all, sorted by token and then by place, and how many of its token come before it.
-fn place_of(begin: u32, end: u32, occurrence: u32) -> vec2<u32> {
+// The place of an occurrence among all, sorted by token and then by place; how many of its token come before it; and how many there
+// are.
+fn place_of(begin: u32, end: u32, occurrence: u32) -> vec3<u32> {
     let token = vec4<u32>(contexts[occurrence / 4u][occurrence % 4u]);
     var smaller = vec4<u32>();
     var earlier = vec4<u32>();
+    var equal = vec4<u32>();
     for (var four = begin / 4u; four < (end + 3u) / 4u; four++) {
         let places = vec4<u32>(four * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
-        let within = (places >= vec4<u32>(begin)) & (places < vec4<u32>(end));
-        let tokens = contexts[four];
-        smaller += select(vec4<u32>(), vec4<u32>(1u), within & (tokens < token));
-        earlier += select(vec4<u32>(), vec4<u32>(1u), within & (tokens == token) & (places < vec4<u32>(occurrence)));
+        // No token is the largest number.
+        let within = places - vec4<u32>(begin) < vec4<u32>(end - begin);
+        let tokens = select(vec4<u32>(0xffffffffu), contexts[four], within);
+        smaller += select(vec4<u32>(), vec4<u32>(1u), tokens < token);
+        equal += select(vec4<u32>(), vec4<u32>(1u), tokens == token);
+        earlier += select(vec4<u32>(), vec4<u32>(1u), (tokens == token) & (places < vec4<u32>(occurrence)));
     }
     let before = earlier.x + earlier.y + earlier.z + earlier.w;
-    return vec2<u32>(smaller.x + smaller.y + smaller.z + smaller.w + before, before);
+    let first = smaller.x + smaller.y + smaller.z + smaller.w;
+    return vec3<u32>(first + before, before, equal.x + equal.y + equal.z + equal.w);
 }
 
 // The link of an occurrence. What it reads grows with the square of the occurrences, but a token that is frequent is soon found again.

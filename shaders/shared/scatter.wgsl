@@ -2,68 +2,97 @@
 // batch sums the gradients of all, in order, and takes a plain step with the sum, or adds it to the gradients.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/activations.wgsl, shared/table.wgsl, shared/dropout.wgsl and
 // shared/links.wgsl before it: rows of the activations = examples, columns = n d. And of its includer `sizes`, `table`, `dropout`,
-// `contexts`, `links`, `embedding`, `cursor`, `factors`, and a number of the input's gradient at some place.
+// `contexts`, `links`, `embedding`, `cursor`, `factors`, `shares` (four numbers of each invocation of a workgroup, if SPREAD is more than
+// 1), and a number of the input's gradient at some place.
 
 // Whether the sum is added to what is there, and not multiplied with the rate and subtracted.
 override INTO_GRADIENTS: bool = false;
 
-// Occurrences of a token whose gradients are on their way at once, at most MOST_HOPS.
-override HOPS: u32 = 1u;
-const MOST_HOPS = 32u;
+// Invocations, one after the other, that share the occurrences of a token: more than one only where these are sorted.
+override SPREAD: u32 = 1u;
+// Sums that a workgroup holds for it: one for each of its invocations, if SPREAD is more than 1.
+override SHARES: u32 = 1u;
+// Gradients that each of them asks for at once.
+const HOPS = 4u;
 
-// Fours of numbers that the chunk's occurrences have.
-fn fours_of_occurrences() -> u32 {
-    return sizes.rows * (sizes.columns / table.columns) * ((table.columns + 3u) / 4u);
+// Invocations for the fours of numbers that the chunk's occurrences have.
+fn invocations_of_occurrences() -> u32 {
+    return sizes.rows * (sizes.columns / table.columns) * ((table.columns + 3u) / 4u) * SPREAD;
 }
 
-// One of them.
-fn scatter(i: u32) {
+// Four numbers of an occurrence's gradient.
+fn gradient_of(occurrence: u32, k: vec4<u32>) -> vec4<f32> {
     let context = sizes.columns / table.columns;
-    let fours = (table.columns + 3u) / 4u;
-    let occurrences = sizes.rows * context;
-    var place = i / fours;
-    var link = links[place];
-    let occurrence = select(place, link & NO_MORE, SORTED);
-    // Beyond the last number it is summed again, and not stored.
-    let k = min(vec4<u32>(i % fours * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(table.columns - 1u));
-    // A token before the first row wraps around to a large number.
-    let row = contexts[sizes.first * context + occurrence] - table.first;
-    if row >= table.rows || link >= NOT_FIRST {
-        return;
-    }
-    let step = cursor.current.step;
+    let example = sizes.first + occurrence / context;
+    let first = occurrence % context * table.columns;
+    let kept = kept_of_four(dropout, cursor.current.step, example, sizes.columns, first + k.x);
+    let at = vec4<u32>(example * sizes.stride + first) + k;
+    return kept * vec4<f32>(d_input_at(at.x), d_input_at(at.y), d_input_at(at.z), d_input_at(at.w));
+}
+
+// The sum over an occurrence and those that follow its link.
+fn sum_of_linked(occurrence: u32, first_link: u32, k: vec4<u32>) -> vec4<f32> {
     var sum = vec4<f32>();
     var other = occurrence;
-    var more = true;
-    while more {
-        var others = array<u32, MOST_HOPS>();
-        var numbers = array<vec4<f32>, MOST_HOPS>();
-        var count = 0u;
-        // Beyond the last occurrence it comes again, and does not count.
+    var link = first_link;
+    loop {
+        sum += gradient_of(other, k);
+        if link == NO_MORE {
+            break;
+        }
+        other = link;
+        link = links[other] & NO_MORE;
+    }
+    return sum;
+}
+
+// The sum over every SPREADth of `count` sorted occurrences.
+fn sum_of_sorted(place: u32, share: u32, count: u32, k: vec4<u32>) -> vec4<f32> {
+    var sum = vec4<f32>();
+    for (var first = share; first < count; first += HOPS * SPREAD) {
+        var gradients = array<vec4<f32>, HOPS>();
         for (var hop = 0u; hop < HOPS; hop++) {
-            others[hop] = other;
-            count += select(0u, 1u, more);
-            if SORTED {
-                place += 1u;
-                link = links[min(place, occurrences - 1u)];
-                more = more && place < occurrences && link >= NOT_FIRST;
-                other = select(other, link & NO_MORE, more);
-            } else {
-                more = more && link != NO_MORE;
-                other = select(other, link, more);
-                link = select(NO_MORE, links[other] & NO_MORE, more);
-            }
+            gradients[hop] = gradient_of(links[place + min(first + hop * SPREAD, count - 1u)] & NO_MORE, k);
         }
         for (var hop = 0u; hop < HOPS; hop++) {
-            let example = sizes.first + others[hop] / context;
-            let first = others[hop] % context * table.columns;
-            let kept = kept_of_four(dropout, step, example, sizes.columns, first + k.x);
-            let at = vec4<u32>(example * sizes.stride + first) + k;
-            numbers[hop] = kept * vec4<f32>(d_input_at(at.x), d_input_at(at.y), d_input_at(at.z), d_input_at(at.w));
+            sum += select(vec4<f32>(), gradients[hop], first + hop * SPREAD < count);
         }
-        for (var hop = 0u; hop < HOPS; hop++) {
-            sum += select(vec4<f32>(), numbers[hop], hop < count);
+    }
+    return sum;
+}
+
+// What invocation `i` of them does. All invocations of a workgroup must come here at once.
+fn scatter(i: u32, local: u32) {
+    let occurrences = sizes.rows * (sizes.columns / table.columns);
+    let fours = (table.columns + 3u) / 4u;
+    let four = min(i / SPREAD, occurrences * fours - 1u);
+    let place = four / fours;
+    // Beyond the last number it is summed again, and not stored.
+    let k = min(vec4<u32>(four % fours * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(table.columns - 1u));
+    let link = links[place];
+    let occurrence = select(place, link & NO_MORE, SORTED);
+    // A token before the first row wraps around to a large number.
+    let row = contexts[sizes.first * (sizes.columns / table.columns) + occurrence] - table.first;
+    let wanted = i < invocations_of_occurrences() && row < table.rows && link < NOT_FIRST;
+    var sum = vec4<f32>();
+    if wanted {
+        if SORTED {
+            sum = sum_of_sorted(place, i % SPREAD, links[occurrences + place], k);
+        } else {
+            sum = sum_of_linked(occurrence, link, k);
         }
+    }
+    if SPREAD > 1u {
+        shares[local] = sum;
+        workgroupBarrier();
+        sum = vec4<f32>();
+        for (var share = 0u; share < SPREAD; share++) {
+            sum += shares[local / SPREAD * SPREAD + share];
+        }
+        workgroupBarrier();
+    }
+    if !wanted || i % SPREAD > 0u {
+        return;
     }
     let rate = factors[cursor.current.slot].rate;
     let step_of_four = select(-rate, 1.0, INTO_GRADIENTS) * sum;

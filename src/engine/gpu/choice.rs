@@ -20,7 +20,7 @@ const WORTHWHILE_EVALUATION: f64 = 1e11;
 /// takes `wide` three times as fast apart.
 const WORTHWHILE_WAYS: f64 = 1e7;
 /// The measured product on a software device, at most: rows, columns, summands. It takes some ten milliseconds there.
-const MOST: [usize; 3] = [2048, 512, 256];
+const MOST: [usize; 3] = [2048, 512, 1024];
 /// Numbers of a matrix that is measured, at most, on any device: 64 MiB.
 const MOST_WORDS: usize = 1 << 24;
 /// Operations of a product from which it is measured by itself, on a software device and on a GPU: small ones take a share of a

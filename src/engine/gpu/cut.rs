@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::device::{Device, MOST_WORKGROUPS};
+use super::device::{Device, MOST_WORKGROUPS, WORKGROUP_BYTES};
 use super::layout::{ALIGNMENT, Placed, padded};
-use super::product::SMALLEST_TILE;
+use super::product::{FEWEST_INVOCATIONS, SMALLEST_TILE};
 use crate::Result;
 use crate::model::Shape;
 
@@ -92,10 +92,22 @@ impl Device {
         if self.is_software() { TURNS } else { 1 }
     }
 
-    /// Occurrences of a token whose gradients a kernel asks for at once. A GPU waits for each answer, so that it asks for many; on a
-    /// software device those beyond the last are computed in vain.
-    pub(super) fn hops(&self) -> u32 {
-        if self.is_software() { 1 } else { 32 }
+    /// Whether the occurrences of tokens are sorted, not linked: a GPU, which waits for each answer, is not led from one to the
+    /// next, but a software device finds links with far fewer comparisons.
+    pub(super) fn sorts(&self) -> bool {
+        !self.is_software()
+    }
+
+    /// Invocations that share the occurrences of a token: no more than the smallest workgroup has. Sums depend on it in their last bits, so that it is a rule and no
+    /// measurement.
+    pub(super) fn spread(&self) -> u32 {
+        // What they share comes on top of the tiles of a product.
+        if self.sorts() && self.limits().workgroup_storage_bytes >= 2 * WORKGROUP_BYTES { FEWEST_INVOCATIONS as u32 } else { 1 }
+    }
+
+    /// Examples that a workgroup takes back to the input beside a product, at most four: on a GPU one, which is done the sooner.
+    pub(super) fn examples_back(&self) -> usize {
+        if self.is_software() { 4 } else { 1 }
     }
 
     /// Tokens of a part of a long sum over the vocabulary: a GPU has more cores to make parts side by side. Sums depend on it in

@@ -187,7 +187,7 @@ pub const EMBEDDING_SCATTER: Kernel = Kernel {
     name: "embedding_scatter",
     source: activations!("shared/table", "shared/dropout", "shared/links", "shared/scatter", "embedding_scatter"),
     bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Read, Write],
-    constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS", "HOPS", "SORTED"],
+    constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS", "SORTED", "SPREAD", "SHARES"],
     unrolled: false,
 };
 
@@ -312,16 +312,17 @@ pub static HIDDEN_GRADIENT_PARTS: Joined = joined!(
 pub static OUTPUT_STEP: Joined = joined!(
     "output_step",
     &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Read, Write, Write],
-    ["DROPS"],
+    ["DROPS", "TOGETHER", "UNIT_QUADS", "HIDDEN_PARTS", "INPUT_PARTS"],
     "shared/product_step",
-    "shared/dropout"
+    "shared/dropout",
+    "shared/back_to_input"
 );
 
 /// A plain step of the hidden weights, and of the embedding.
 pub static INPUT_STEP: Joined = joined!(
     "input_step",
     &[Uniform, Uniform, Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Write, Read, Read],
-    ["DROPS", "HOPS", "SORTED"],
+    ["DROPS", "SORTED", "SPREAD", "SHARES"],
     "shared/product_step",
     "shared/activations",
     "shared/table",

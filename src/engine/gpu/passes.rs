@@ -79,6 +79,8 @@ pub(super) struct Beside {
     pub(super) uniforms: Vec<Buffer>,
     /// Constants of theirs.
     pub(super) constants: Vec<(&'static str, f64)>,
+    /// Whether their invocations share sums.
+    pub(super) shares: bool,
 }
 
 impl<'a> Passes<'a> {
@@ -166,20 +168,32 @@ impl<'a> Passes<'a> {
         parts: [Part<'_>; 6],
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&table)?, self.uniform(&Dropout::new(mask))?];
-        let constants = [("INTO_GRADIENTS", f64::from(u8::from(into_gradients))), drops(mask), self.hops(), self.sorted()];
+        let into_gradients = ("INTO_GRADIENTS", f64::from(u8::from(into_gradients)));
+        let shares = self.shares(self.device.workgroup());
+        let constants = [into_gradients, drops(mask), self.sorted(), self.spread(), shares];
         let occurrences = sizes.rows * sizes.columns / table.columns;
-        let workgroups = self.for_each(occurrences as usize * table.columns.div_ceil(4) as usize);
+        let workgroups = self.for_each((occurrences * table.columns.div_ceil(4) * self.device.spread()) as usize);
         self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, workgroups)
     }
 
-    /// Occurrences of a token that are summed at once, as a constant of the passes that do so.
-    pub(super) fn hops(&self) -> (&'static str, f64) {
-        ("HOPS", f64::from(self.device.hops()))
+    /// Links of so many occurrences.
+    pub(super) fn links_of(&self, occurrences: usize) -> Result<Buffer> {
+        self.device.tensor("links", if self.device.sorts() { 2 * occurrences } else { occurrences })
+    }
+
+    /// Invocations that share the occurrences of a token, as a constant of the passes that sum them.
+    pub(super) fn spread(&self) -> (&'static str, f64) {
+        ("SPREAD", f64::from(self.device.spread()))
+    }
+
+    /// The sums that they share in a workgroup of so many.
+    fn shares(&self, invocations: u32) -> (&'static str, f64) {
+        ("SHARES", f64::from(if self.device.spread() > 1 { invocations } else { 1 }))
     }
 
     /// Whether occurrences are sorted by their tokens, as a constant of the passes that link them and follow their links.
     pub(super) fn sorted(&self) -> (&'static str, f64) {
-        ("SORTED", f64::from(u8::from(!self.device.is_software())))
+        ("SORTED", f64::from(u8::from(self.device.sorts())))
     }
 
     /// Sums of squares of some numbers, from place `first` of the sums on: one for each of so many workgroups.
@@ -262,6 +276,9 @@ impl<'a> Passes<'a> {
         // What becomes of the sums is the kernel's own.
         constants.retain(|(name, _)| !["RESULT", "BIAS"].contains(name));
         constants.extend(beside.constants);
+        if beside.shares {
+            constants.push(self.shares(variant.invocations));
+        }
         let kernel = variant.of(beside.kernel);
         let pipeline = self.device.pipeline(kernel, &constants)?;
         // What is beyond these workgroups is walked to.

@@ -139,7 +139,7 @@ impl General<'_> {
             part,
             parts: self.device.tensor("parts of gradients", words[0])?,
             d_activations: self.device.tensor("gradients of activations", words[1])?,
-            links: self.device.tensor("links", count * shape.context)?,
+            links: self.passes.links_of(count * shape.context)?,
         }))
     }
 
@@ -190,6 +190,7 @@ impl General<'_> {
             work: Work::Invocations(self.feed.batch() * self.model.shape.context + 1),
             uniforms: vec![self.feed.plan.clone()],
             constants: vec![self.passes.sorted()],
+            shares: false,
         };
         let parts = [
             self.logits.all(),
@@ -228,12 +229,21 @@ impl General<'_> {
 
     fn output_step(&self, between: &Between, destination: &Buffer) -> Result<Dispatch> {
         let span = self.span(OUTPUT_WEIGHT, OUTPUT_BIAS);
+        // Rounds of loops are written out by a software device, too, where that gains nothing and takes time.
+        let known = |rounds: u32| if self.device.is_software() { 0.0 } else { f64::from(rounds) };
+        let known = vec![
+            ("TOGETHER", self.device.examples_back() as f64),
+            ("UNIT_QUADS", known(between.sizes.hidden_stride / 4)),
+            ("HIDDEN_PARTS", known(between.sizes.hidden_parts)),
+            ("INPUT_PARTS", known(between.sizes.input_parts)),
+        ];
         let beside = Beside {
             kernel: &OUTPUT_STEP,
             sizes: between.sizes,
-            work: Work::Workgroups(self.feed.batch().div_ceil(EXAMPLES)),
+            work: Work::Workgroups(self.feed.batch().div_ceil(self.device.examples_back())),
             uniforms: vec![self.passes.dropout(&self.masks[1])?],
-            constants: vec![drops(&self.masks[1])],
+            constants: [vec![drops(&self.masks[1])], known].concat(),
+            shares: false,
         };
         let parts = [
             self.logits.all(),
@@ -259,13 +269,16 @@ impl General<'_> {
         let beside = Beside {
             kernel: &INPUT_STEP,
             sizes: between.sizes,
-            work: Work::Invocations(batch as usize * context * embedding.div_ceil(4) as usize),
+            work: Work::Invocations(
+                batch as usize * context * embedding.div_ceil(4) as usize * self.device.spread() as usize,
+            ),
             uniforms: vec![
                 self.passes.uniform(&sizes)?,
                 self.passes.uniform(&table)?,
                 self.passes.dropout(&self.masks[0])?,
             ],
-            constants: vec![drops(&self.masks[0]), self.passes.hops(), self.passes.sorted()],
+            constants: vec![drops(&self.masks[0]), self.passes.sorted(), self.passes.spread()],
+            shares: true,
         };
         let parts = [
             between.d_activations.all(),

@@ -70,7 +70,7 @@ impl General<'_> {
     fn scatter(&self, to: &Buffer, gradients: &Gradients, into_gradients: bool) -> Result<Vec<Dispatch>> {
         let embedding = self.placed(EMBEDDING_WEIGHT);
         let blocks = self.cut.blocks(self.device, embedding)?;
-        let links = self.device.tensor("links", self.chunks[0].len() * self.model.shape.context)?;
+        let links = self.passes.links_of(self.chunks[0].len() * self.model.shape.context)?;
         let mut dispatches = Vec::new();
         let scatter = |sizes, block: &Range<usize>| {
             let parts = [
