@@ -5,7 +5,6 @@
 // Rows in fours; a row of hidden units by so many rounds of its lanes.
 override INPUT_QUADS: u32 = INPUT_STRIDE / 4u;
 override HIDDEN_QUADS: u32 = HIDDEN_STRIDE / 4u;
-override VOCABULARY_QUADS: u32 = VOCABULARY_STRIDE / 4u;
 override HIDDEN_ROUNDS: u32 = (HIDDEN_QUADS + LANES - 1u) / LANES;
 override INPUT_ROUNDS: u32 = (INPUT_QUADS + LANES - 1u) / LANES;
 // Outputs that are summed at a time, each by LANES invocations: logits, or fours of gradients of the input.
@@ -19,30 +18,16 @@ override OUTPUTS: u32 = WORKGROUP / LANES;
 @group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n]
 @group(0) @binding(6) var<storage, read_write> activations: array<vec4<f32>>; // [B, RECORD]
 
-// What fills rows up is zero, and of the logits the smallest number.
+// What fills rows up is zero.
 var<workgroup> input: array<vec4<f32>, INPUT_QUADS>;
 var<workgroup> hidden: array<vec4<f32>, HIDDEN_QUADS>;
 var<workgroup> d_sum: array<f32, HIDDEN_STRIDE>;
-var<workgroup> logits: array<vec4<f32>, VOCABULARY_QUADS>; // later their gradients
-var<workgroup> exponentials: array<vec4<f32>, VOCABULARY_QUADS>;
+var<workgroup> logits: array<f32, VOCABULARY>;       // later their gradients
+var<workgroup> exponentials: array<f32, VOCABULARY>;
 var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
-
-const SMALLEST = -3.4e38;
 
 fn parameter(at: u32) -> f32 {
     return parameters[at / 4u][at % 4u];
-}
-
-// A number of the input of an example whose target is at some place of the stream.
-fn input_of(place: u32, i: u32) -> f32 {
-    let within = min(i, INPUT - 1u);
-    let token = tokens[place - CONTEXT + within / EMBEDDING];
-    return select(0.0, parameter(token * EMBEDDING + within % EMBEDDING), i < INPUT);
-}
-
-// The weight between hidden unit `j` and a token; what is beyond the last token does not count.
-fn output_weight(v: u32, j: u32) -> f32 {
-    return parameter(OUTPUT_WEIGHT + min(v, VOCABULARY - 1u) * HIDDEN_STRIDE + j);
 }
 
 // `sum` and four more products, one after the other.
@@ -74,8 +59,12 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         contexts[example * CONTEXT + i] = tokens[place - CONTEXT + i];
     }
     for (var quad = local; quad < INPUT_QUADS; quad += WORKGROUP) {
-        let i = 4u * quad;
-        let x = vec4<f32>(input_of(place, i), input_of(place, i + 1u), input_of(place, i + 2u), input_of(place, i + 3u));
+        var x = vec4<f32>();
+        for (var k = 0u; k < 4u; k++) {
+            let i = min(4u * quad + k, INPUT - 1u);
+            let token = tokens[place - CONTEXT + i / EMBEDDING];
+            x[k] = select(0.0, parameter(token * EMBEDDING + i % EMBEDDING), 4u * quad + k < INPUT);
+        }
         input[quad] = x;
         activations[record / 4u + quad] = x;
     }
@@ -114,52 +103,43 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         partial[local] = vec4<f32>(sum);
         workgroupBarrier();
         let summed = first + local;
-        if local < OUTPUTS && summed < VOCABULARY_STRIDE {
-            let logit = parameter(OUTPUT_BIAS + min(summed, VOCABULARY - 1u)) + sum_of_lanes(local).x;
-            logits[summed / 4u][summed % 4u] = select(SMALLEST, logit, summed < VOCABULARY);
-            if summed < VOCABULARY {
-                activations[(record + RECORD_LOGITS + summed) / 4u][summed % 4u] = logit;
-            }
+        if local < OUTPUTS && summed < VOCABULARY {
+            let logit = parameter(OUTPUT_BIAS + summed) + sum_of_lanes(local).x;
+            logits[summed] = logit;
+            activations[(record + RECORD_LOGITS + summed) / 4u][summed % 4u] = logit;
         }
         workgroupBarrier();
     }
 
     // Every invocation finds the largest logit and the sum for itself: for a small V that is quicker than a barrier.
-    var largest_of_four = logits[0];
-    for (var quad = 1u; quad < VOCABULARY_QUADS; quad++) {
-        largest_of_four = max(largest_of_four, logits[quad]);
+    var largest = logits[0];
+    for (var v = 1u; v < VOCABULARY; v++) {
+        largest = max(largest, logits[v]);
     }
-    let largest_of_two = max(largest_of_four.xy, largest_of_four.zw);
-    let largest = max(largest_of_two.x, largest_of_two.y);
-    let target_logit = logits[target_token / 4u][target_token % 4u];
-    for (var v = local; v < VOCABULARY_STRIDE; v += WORKGROUP) {
-        exponentials[v / 4u][v % 4u] = exp(logits[v / 4u][v % 4u] - largest);
+    let target_logit = logits[target_token];
+    for (var v = local; v < VOCABULARY; v += WORKGROUP) {
+        exponentials[v] = exp(logits[v] - largest);
     }
     workgroupBarrier();
     var sum_of_exponentials = 0.0;
-    for (var quad = 0u; quad < VOCABULARY_QUADS; quad++) {
-        let e = exponentials[quad];
-        sum_of_exponentials = sum_of_exponentials + e.x + e.y + e.z + e.w;
+    for (var v = 0u; v < VOCABULARY; v++) {
+        sum_of_exponentials += exponentials[v];
     }
     if local == 0u {
         activations[(record + RECORD_LOSS) / 4u].x = (largest - target_logit) + log(sum_of_exponentials);
     }
-    for (var v = local; v < VOCABULARY_STRIDE; v += WORKGROUP) {
+    for (var v = local; v < VOCABULARY; v += WORKGROUP) {
         let is_target = select(0.0, 1.0, v == target_token);
-        let gradient = (exponentials[v / 4u][v % 4u] / sum_of_exponentials - is_target) / f32(plan.batch);
-        logits[v / 4u][v % 4u] = select(0.0, gradient, v < VOCABULARY);
-        activations[(record + RECORD_D_LOGITS + v) / 4u][v % 4u] = select(0.0, gradient, v < VOCABULARY);
+        let gradient = (exponentials[v] / sum_of_exponentials - is_target) / f32(plan.batch);
+        logits[v] = gradient;
+        activations[(record + RECORD_D_LOGITS + v) / 4u][v % 4u] = gradient;
     }
     workgroupBarrier();
 
     for (var j = local; j < HIDDEN_STRIDE; j += WORKGROUP) {
         var d_hidden = 0.0;
-        for (var quad = 0u; quad < VOCABULARY_QUADS; quad++) {
-            let v = 4u * quad;
-            let w = vec4<f32>(
-                output_weight(v, j), output_weight(v + 1u, j), output_weight(v + 2u, j), output_weight(v + 3u, j)
-            );
-            d_hidden = add_products(d_hidden, w, logits[quad]);
+        for (var v = 0u; v < VOCABULARY; v++) {
+            d_hidden += parameter(OUTPUT_WEIGHT + v * HIDDEN_STRIDE + j) * logits[v];
         }
         let value = hidden[j / 4u][j % 4u];
         let gradient = select(0.0, d_hidden * (1.0 - value * value), j < HIDDEN);
@@ -184,7 +164,7 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
                 for (var k = 0u; k < 4u; k++) {
                     let v = min(4u * quad + k, VOCABULARY - 1u);
                     let w = parameters[(DIRECT_WEIGHT + v * INPUT_STRIDE) / 4u + four];
-                    sum += w * select(0.0, logits[v / 4u][v % 4u], 4u * quad + k < VOCABULARY);
+                    sum += w * select(0.0, logits[v], 4u * quad + k < VOCABULARY);
                 }
             }
         }

@@ -93,7 +93,7 @@ fn rounds_of_tiles(shape: Shape, batch: usize) -> usize {
 
 /// Bytes that a workgroup of the widest variant needs.
 pub(super) fn needed_bytes(shape: Shape) -> usize {
-    4 * (padded(shape.input()) + 2 * padded(shape.hidden) + 2 * padded(shape.vocabulary) + 4 * WIDE)
+    4 * (padded(shape.input()) + 2 * padded(shape.hidden) + 2 * shape.vocabulary + 4 * WIDE)
 }
 
 /// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
