@@ -1,7 +1,6 @@
 // Softmax of a row of logits, the loss of its target, and the gradient of the mean loss in place of the logits.
 // Expects shared/workgroup.wgsl, shared/workgroup_sum.wgsl and shared/activations.wgsl before it: columns = V. One
-// workgroup a row; rows begin at multiples of 4 numbers, and what fills them up is zero, in the result as well. A line with {r}
-// stands for ROWS lines, one for each four of a row that an invocation keeps.
+// workgroup a row; rows begin at multiples of 4 numbers, and what fills them up is zero, in the result as well.
 
 // What becomes of the logits: they stay (only the loss is wanted), or become the gradient, or the probabilities.
 override RESULT: u32 = 1u;
@@ -11,6 +10,7 @@ const GRADIENT = 1u;
 // Fours of a row that an invocation keeps in registers; where these are none, it reads its part of the row anew for each pass. On a
 // GPU, which waits for each answer, a kept row is read once, and all of it is asked for at once.
 override KEPT: u32 = 0u;
+const MOST_KEPT = 16u;
 
 @group(0) @binding(0) var<uniform> sizes: Activations;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;              // [B]
@@ -20,17 +20,6 @@ override KEPT: u32 = 0u;
 // Four logits of a row; what fills the row up is the smallest number, and no token's.
 fn logits_of(start: u32, four: u32) -> vec4<f32> {
     return select(vec4<f32>(SMALLEST), logits[start + four], tokens_of(four) < vec4<u32>(sizes.columns));
-}
-
-// The same of a four that may be beyond the row.
-fn kept_of(start: u32, four: u32, fours: u32) -> vec4<f32> {
-    return select(vec4<f32>(SMALLEST), logits_of(start, min(four, fours - 1u)), four < fours);
-}
-
-fn store_kept(start: u32, four: u32, fours: u32, probabilities: vec4<f32>, target_token: u32) {
-    if four < fours {
-        logits[start + four] = result_of(four, probabilities, target_token);
-    }
 }
 
 fn tokens_of(four: u32) -> vec4<u32> {
@@ -61,12 +50,15 @@ fn softmax_cross_entropy(
     let start = row * (sizes.stride / 4u);
     let fours = (sizes.columns + 3u) / 4u;
 
-    var kept{r} = vec4<f32>();
+    var kept = array<vec4<f32>, MOST_KEPT>();
     // The largest logit is subtracted so that no exponential overflows; the quotient is the same.
     var largest_of_four = vec4<f32>(SMALLEST);
-    if KEPT > 0u {
-        kept{r} = kept_of(start, local + {r}u * WORKGROUP, fours);
-        largest_of_four = max(largest_of_four, kept{r});
+    for (var round = 0u; round < KEPT; round++) {
+        let four = local + round * WORKGROUP;
+        kept[round] = select(vec4<f32>(SMALLEST), logits_of(start, min(four, fours - 1u)), four < fours);
+    }
+    for (var round = 0u; round < KEPT; round++) {
+        largest_of_four = max(largest_of_four, kept[round]);
     }
     for (var four = local + KEPT * WORKGROUP; four < fours; four += WORKGROUP) {
         largest_of_four = max(largest_of_four, logits_of(start, four));
@@ -84,9 +76,9 @@ fn softmax_cross_entropy(
     workgroupBarrier();
 
     var sum_of_four = vec4<f32>();
-    if KEPT > 0u {
-        kept{r} = exp(kept{r} - vec4<f32>(largest));
-        sum_of_four += kept{r};
+    for (var round = 0u; round < KEPT; round++) {
+        kept[round] = exp(kept[round] - vec4<f32>(largest));
+        sum_of_four += kept[round];
     }
     for (var four = local + KEPT * WORKGROUP; four < fours; four += WORKGROUP) {
         sum_of_four += exp(logits_of(start, four) - vec4<f32>(largest));
@@ -104,8 +96,11 @@ fn softmax_cross_entropy(
     if RESULT == LOSS {
         return;
     }
-    if KEPT > 0u {
-        store_kept(start, local + {r}u * WORKGROUP, fours, kept{r} / sum, target_token);
+    for (var round = 0u; round < KEPT; round++) {
+        let four = local + round * WORKGROUP;
+        if four < fours {
+            logits[start + four] = result_of(four, kept[round] / sum, target_token);
+        }
     }
     for (var four = local + KEPT * WORKGROUP; four < fours; four += WORKGROUP) {
         logits[start + four] = result_of(four, exp(logits_of(start, four) - vec4<f32>(largest)) / sum, target_token);

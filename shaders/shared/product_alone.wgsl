@@ -27,20 +27,8 @@ fn result_of(before: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
     return before - factors[cursor.current.slot].rate * sums;
 }
 
-fn place_of(part: u32, row: u32, column: u32) -> u32 {
-    return (product.out_first + part * product.out_part + row * product.out + column) / 4u;
-}
-
-// What is there, of four columns of a row.
-fn stored(part: u32, row: u32, column: u32) -> vec4<f32> {
-    if RESULT == WRITTEN || row >= product.rows || column >= product.columns {
-        return vec4<f32>();
-    }
-    return out[place_of(part, row, column)];
-}
-
-// Four columns of a row, of which `old` is there.
-fn store(part: u32, row: u32, column: u32, sums: vec4<f32>, old: vec4<f32>) {
+// Four columns of a row.
+fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
     if row >= product.rows || column >= product.columns {
         return;
     }
@@ -48,10 +36,11 @@ fn store(part: u32, row: u32, column: u32, sums: vec4<f32>, old: vec4<f32>) {
     if BIAS {
         value += within(column, product.columns, bias[(product.bias_first + column) / 4u]);
     }
+    let at = (product.out_first + part * product.out_part + row * product.out + column) / 4u;
     if RESULT != WRITTEN {
-        value = result_of(old, value);
+        value = result_of(out[at], value);
     }
-    out[place_of(part, row, column)] = value;
+    out[at] = value;
 }
 
 // The sums of four rows.

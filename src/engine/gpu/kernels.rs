@@ -142,7 +142,7 @@ pub const SOFTMAX_CROSS_ENTROPY: Kernel = Kernel {
     source: wgsl!("shared/workgroup", "shared/workgroup_sum", "shared/activations", "softmax_cross_entropy"),
     bindings: &[Uniform, Read, Write, Write],
     constants: &["WORKGROUP", "RESULT", "KEPT"],
-    unrolled: true,
+    unrolled: false,
 };
 
 /// What the softmax pass makes of the logits.

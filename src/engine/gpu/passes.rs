@@ -141,7 +141,7 @@ impl<'a> Passes<'a> {
         let kernel = &kernels::SOFTMAX_CROSS_ENTROPY;
         let invocations = self.device.row_workgroup(sizes.columns);
         let kept = self.device.kept_of_row(sizes.columns, invocations);
-        let constants = [("RESULT", f64::from(result as u32)), ("KEPT", f64::from(kept)), ("ROWS", f64::from(kept.max(1).next_multiple_of(4)))];
+        let constants = [("RESULT", f64::from(result as u32)), ("KEPT", f64::from(kept))];
         self.pass_in(invocations, kernel, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
     }
 
