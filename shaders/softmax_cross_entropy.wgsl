@@ -7,11 +7,6 @@ override RESULT: u32 = 1u;
 const LOSS = 0u;
 const GRADIENT = 1u;
 
-// Fours of a row that an invocation keeps in registers; where these are none, it reads its part of the row anew for each pass. On a
-// GPU, which waits for each answer, a kept row is read once, and all of it is asked for at once.
-override KEPT: u32 = 0u;
-const MOST_KEPT = 16u;
-
 @group(0) @binding(0) var<uniform> sizes: Activations;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;              // [B]
 @group(0) @binding(2) var<storage, read_write> logits: array<vec4<f32>>;   // [rows, V]
@@ -28,15 +23,6 @@ fn tokens_of(four: u32) -> vec4<u32> {
 
 const SMALLEST = -3.4e38;
 
-// Four numbers of the result from their probabilities.
-fn result_of(four: u32, probabilities: vec4<f32>, target_token: u32) -> vec4<f32> {
-    if RESULT != GRADIENT {
-        return probabilities;
-    }
-    let is_target = select(vec4<f32>(), vec4<f32>(1.0), tokens_of(four) == vec4<u32>(target_token));
-    return (probabilities - is_target) / f32(sizes.batch);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn softmax_cross_entropy(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -50,17 +36,9 @@ fn softmax_cross_entropy(
     let start = row * (sizes.stride / 4u);
     let fours = (sizes.columns + 3u) / 4u;
 
-    var kept = array<vec4<f32>, MOST_KEPT>();
     // The largest logit is subtracted so that no exponential overflows; the quotient is the same.
     var largest_of_four = vec4<f32>(SMALLEST);
-    for (var round = 0u; round < KEPT; round++) {
-        let four = local + round * WORKGROUP;
-        kept[round] = select(vec4<f32>(SMALLEST), logits_of(start, min(four, fours - 1u)), four < fours);
-    }
-    for (var round = 0u; round < KEPT; round++) {
-        largest_of_four = max(largest_of_four, kept[round]);
-    }
-    for (var four = local + KEPT * WORKGROUP; four < fours; four += WORKGROUP) {
+    for (var four = local; four < fours; four += WORKGROUP) {
         largest_of_four = max(largest_of_four, logits_of(start, four));
     }
     let largest_of_two = max(largest_of_four.xy, largest_of_four.zw);
@@ -76,11 +54,7 @@ fn softmax_cross_entropy(
     workgroupBarrier();
 
     var sum_of_four = vec4<f32>();
-    for (var round = 0u; round < KEPT; round++) {
-        kept[round] = exp(kept[round] - vec4<f32>(largest));
-        sum_of_four += kept[round];
-    }
-    for (var four = local + KEPT * WORKGROUP; four < fours; four += WORKGROUP) {
+    for (var four = local; four < fours; four += WORKGROUP) {
         sum_of_four += exp(logits_of(start, four) - vec4<f32>(largest));
     }
     let target_token = targets[sizes.first + row];
@@ -96,13 +70,12 @@ fn softmax_cross_entropy(
     if RESULT == LOSS {
         return;
     }
-    for (var round = 0u; round < KEPT; round++) {
-        let four = local + round * WORKGROUP;
-        if four < fours {
-            logits[start + four] = result_of(four, kept[round] / sum, target_token);
+    for (var four = local; four < fours; four += WORKGROUP) {
+        var result = exp(logits_of(start, four) - vec4<f32>(largest)) / sum;
+        if RESULT == GRADIENT {
+            let is_target = select(vec4<f32>(), vec4<f32>(1.0), tokens_of(four) == vec4<u32>(target_token));
+            result = (result - is_target) / f32(sizes.batch);
         }
-    }
-    for (var four = local + KEPT * WORKGROUP; four < fours; four += WORKGROUP) {
-        logits[start + four] = result_of(four, exp(logits_of(start, four) - vec4<f32>(largest)) / sum, target_token);
+        logits[start + four] = result;
     }
 }

@@ -71,14 +71,6 @@ impl Device {
         if self.is_software() && PASSES * columns.div_ceil(4 * 8) < self.rounds() { 8 } else { 256 }
     }
 
-    /// Fours of a row that each invocation of such a workgroup keeps in registers: the whole row, or nothing. On a CPU there are no
-    /// registers for it, and a row is near anyway.
-    pub(super) fn kept_of_row(&self, columns: u32, invocations: u32) -> u32 {
-        const MOST: u32 = 16;
-        let needed = columns.div_ceil(4 * invocations);
-        if self.is_software() || needed > MOST { 0 } else { needed }
-    }
-
     /// Workgroups that do something else beside those of a product, where there is work for so many. Mesa's llvmpipe goes
     /// through both branches of every `if`, so each of them goes through the product's code in vain, in 40 microseconds:
     /// there they are fewer, and take turns.

@@ -141,7 +141,7 @@ pub const SOFTMAX_CROSS_ENTROPY: Kernel = Kernel {
     name: "softmax_cross_entropy",
     source: wgsl!("shared/workgroup", "shared/workgroup_sum", "shared/activations", "softmax_cross_entropy"),
     bindings: &[Uniform, Read, Write, Write],
-    constants: &["WORKGROUP", "RESULT", "KEPT"],
+    constants: &["WORKGROUP", "RESULT"],
     unrolled: false,
 };
 

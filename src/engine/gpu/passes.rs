@@ -136,12 +136,11 @@ impl<'a> Passes<'a> {
 
     /// Softmax, loss and what `result` says.
     pub(super) fn softmax(&self, result: SoftmaxResult, sizes: Activations, buffers: [&Buffer; 3]) -> Result<Dispatch> {
+        let constants = [("RESULT", f64::from(result as u32))];
         let workgroups = workgroups_for_rows(sizes.rows);
         let parts = buffers.map(Buffer::all);
         let kernel = &kernels::SOFTMAX_CROSS_ENTROPY;
         let invocations = self.device.row_workgroup(sizes.columns);
-        let kept = self.device.kept_of_row(sizes.columns, invocations);
-        let constants = [("RESULT", f64::from(result as u32)), ("KEPT", f64::from(kept))];
         self.pass_in(invocations, kernel, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
     }
 
