@@ -94,7 +94,8 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
     }
     // What lost by far with the first product is not tried again.
     let tried = device.choice(TRIED);
-    let is_tried = |variant: &Variant| tried.as_ref().is_none_or(|tried| tried.split(' ').any(|name| name == variant.name));
+    let is_tried =
+        |variant: &Variant| tried.as_ref().is_none_or(|tried| tried.split(' ').any(|name| name == variant.name));
     // A device that has no room for a trial may have room for the training.
     let trials = trials(device, VARIANTS.into_iter().filter(is_tried), &product, layout);
     let Ok(trials) = trials else { return device.check().map(|()| usual) };
@@ -239,4 +240,28 @@ fn repeated(take: impl Fn(usize) -> Result<f64>) -> Result<f64> {
         seconds = take(times)?;
     }
     Ok(seconds.min(take(times)?) / times as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::gpu::Path;
+    use crate::engine::gpu::tests::{ODD, engine};
+
+    #[test]
+    fn an_evaluation_takes_the_products_that_a_training_found_to_be_the_fastest() {
+        let Some(gpu) = engine(Path::General, false) else { return };
+        let products = for_evaluation(Products::Measured, ODD, 40);
+        assert_eq!(products, Products::Kept, "nothing is measured for so little");
+        let product = |rows| {
+            let product = Product::new([rows, ODD.vocabulary, 40], 40, 40, 40);
+            let variant = for_product(&gpu.device, products, &product, Layout::RightTransposed).unwrap();
+            (key(&product, Layout::RightTransposed), variant.name)
+        };
+        let (key, usual) = product(40);
+        let other = VARIANTS.into_iter().find(|variant| variant.name != usual).unwrap().name;
+        gpu.device.choose(&key, other);
+        assert_eq!(product(40).1, other);
+        assert_eq!(product(39).1, usual);
+    }
 }

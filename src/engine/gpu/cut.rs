@@ -94,7 +94,11 @@ impl Device {
     /// measurement.
     pub(super) fn spread(&self) -> u32 {
         // What they share comes on top of the tiles of a product.
-        if self.sorts() && self.limits().workgroup_storage_bytes >= 2 * WORKGROUP_BYTES { FEWEST_INVOCATIONS as u32 } else { 1 }
+        if self.sorts() && self.limits().workgroup_storage_bytes >= 2 * WORKGROUP_BYTES {
+            FEWEST_INVOCATIONS as u32
+        } else {
+            1
+        }
     }
 
     /// Examples that a workgroup takes back to the input beside a product, at most four: on a GPU one, which is done the sooner.

@@ -6,10 +6,10 @@ use super::feed::Feed;
 use super::general::General;
 use super::kernels::SoftmaxResult;
 use super::{Gpu, choice};
-use choice::Products;
 use crate::Result;
 use crate::engine::Recipe;
 use crate::text::{BatchPlan, Corpus, Order};
+use choice::Products;
 
 /// Logits of a chunk, at most: 16 MiB.
 const LOGITS: usize = 4 << 20;

@@ -254,7 +254,10 @@ impl Engine for Gpu {
         let Training { feed, carried, step, .. } = self.training.as_ref()?;
         Some(match self.takes_small_path(feed.batch(), carried.recipe()) {
             Ok(true) => Kernels { path: "small", variant: self.small.name() },
-            _ => Kernels { path: "general", variant: step.products.join(", ") + if step.joined { ", joined" } else { "" } },
+            _ => Kernels {
+                path: "general",
+                variant: step.products.join(", ") + if step.joined { ", joined" } else { "" },
+            },
         })
     }
 

@@ -36,9 +36,13 @@ const fn tiled(name: &'static str, rows: u32, quads: u32, [across, down]: [u32; 
 /// The ways from which the fastest is chosen. The first serves where nothing has been measured.
 ///
 /// Measured on lavapipe (two cores; GFLOP/s of logits, output weights, hidden gradients of V 16,383, h 100, B 256): 17, 14, 17
-/// for `registers-8x8`, 21, 21, 19 for `registers-8x16`, 22, 27, 24 for `registers-16x20`, and 4 to 8 for those with
+/// for `registers-8x8`, 21, 21, 19 for `registers-8x16`, 22, 27, 24 for `registers-16x20`, and less for those with
 /// workgroup memory. Large tiles in registers want few invocations there: their rows then stay in a core's cache.
 /// Larger tiles (24x20, 24x24, 32x20, 32x32) win one of the three and lose another: their sums no longer stay near.
+///
+/// Measured on an H100 (microseconds of logits, hidden gradients in 64 parts, output weights; and of a product 100x120x256):
+/// 35, 35, 39, 38 for `tiled-128x128`, 46, 39, 39, 23 for `tiled-64x64`, 51, 54, 55, 10 for `tiled-32x32`, and 116 for the logits by
+/// `registers-8x8`. Eleven others (tiles of 32 to 128 by 32 to 128, 4x4 to 16x8 numbers an invocation) gained 1 at most.
 pub const VARIANTS: [Variant; 6] = [
     registers("registers-8x8", 8, 2, 64),
     registers("registers-8x16", 8, 4, 8),

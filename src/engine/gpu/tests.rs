@@ -5,9 +5,6 @@ use std::sync::Arc;
 
 use super::cut::Cut;
 use super::small::{self, Variant};
-use super::choice::{self, Products};
-use super::product::{Layout, VARIANTS};
-use super::uniforms::Product;
 use super::{Adapter, Gpu, Kind, Path};
 use crate::check::{built_in_cases, expected_of_reference};
 use crate::engine::cpu::Cpu;
@@ -336,23 +333,6 @@ fn variants_of_the_small_path_give_the_same_bits() {
             assert!(run(*variant).unwrap() == expected, "{variant:?} {shape:?}");
         }
     }
-}
-
-#[test]
-fn an_evaluation_takes_the_products_that_a_training_found_to_be_the_fastest() {
-    let Some(gpu) = engine(Path::General, false) else { return };
-    let products = choice::for_evaluation(Products::Measured, ODD, 40);
-    assert_eq!(products, Products::Kept, "nothing is measured for so little");
-    let product = |rows| {
-        let product = Product::new([rows, ODD.vocabulary, 40], 40, 40, 40);
-        let variant = choice::for_product(&gpu.device, products, &product, Layout::RightTransposed).unwrap();
-        (choice::key(&product, Layout::RightTransposed), variant.name)
-    };
-    let (key, usual) = product(40);
-    let other = VARIANTS.into_iter().find(|variant| variant.name != usual).unwrap().name;
-    gpu.device.choose(&key, other);
-    assert_eq!(product(40).1, other);
-    assert_eq!(product(39).1, usual);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //!
 //! | dispatch | passes |
 //! | --- | --- |
-//! | `hidden_forward` | draw, gather, product with H, tanh |
+//! | `hidden_forward`, or on a GPU `hidden_forward_wide` | draw, gather, product with H, tanh (on a GPU apart where H is large) |
 //! | `matrix_product` | logits |
 //! | `softmax_cross_entropy` | losses and the logits' gradient |
 //! | `hidden_gradient_parts` | product with U in parts; mean loss, cursor, links |
@@ -328,10 +328,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::engine::gpu::choice::Products;
     use crate::engine::gpu::cut::Cut;
     use crate::engine::gpu::product::VARIANTS;
     use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, hardware_engine, parameters};
-    use crate::engine::gpu::choice::Products;
     use crate::engine::gpu::{Gpu, Path, choice};
     use crate::engine::{Engine, Examination};
     use crate::testing;
@@ -351,22 +351,13 @@ mod tests {
         let tall = Shape { vocabulary: 1801, hidden: 301, direct: false, ..many };
         // More hidden weights than a workgroup of a GPU reads.
         let broad = Shape { context: 8, embedding: 16, hidden: 270, ..ODD };
-        let cases = [
-            (many, 70),
-            (ODD, 13),
-            (LECTURE, 32),
-            (DIRECT, 37),
-            (tiny, 1),
-            (tall, 33),
-            (many, 300),
-            (two, 2000),
-            (broad, 35),
-        ];
+        let cases =
+            [(many, 70), (ODD, 13), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (tall, 33), (many, 300), (two, 2000)];
+        // By the rules for GPUs.
+        let on_gpus = [(many, 70), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (two, 2000), (broad, 35)];
+        let cases = cases.map(|case| (case, false)).into_iter().chain(on_gpus.map(|case| (case, true)));
         let products = VARIANTS.into_iter().cycle();
-        let cases = cases.into_iter().zip(products).zip(recipes).zip(orders);
-        for (((((shape, batch), product), recipe), order), hardware) in
-            cases.flat_map(|case| [(case, false), (case, true)])
-        {
+        for (((((shape, batch), hardware), product), recipe), order) in cases.zip(products).zip(recipes).zip(orders) {
             let run = |joins: bool| {
                 let mut gpu = if hardware { hardware_engine(Path::General) } else { engine(Path::General, true) }?;
                 gpu.general.products = Products::All(product);
