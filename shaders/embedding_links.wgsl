@@ -5,7 +5,7 @@
 @group(0) @binding(0) var<uniform> sizes: Activations;
 @group(0) @binding(1) var<uniform> table: Table;
 @group(0) @binding(2) var<storage, read> contexts: array<vec4<u32>>;  // [B, n], filled up to a multiple of 4
-@group(0) @binding(3) var<storage, read_write> links: array<u32>;     // [examples, n]
+@group(0) @binding(3) var<storage, read_write> links: array<u32>;     // [examples, n], twice where they are sorted
 
 @compute @workgroup_size(WORKGROUP)
 fn embedding_links(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {

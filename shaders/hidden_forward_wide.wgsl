@@ -19,7 +19,7 @@ override INPUT_QUADS: u32 = 8u;
 @group(0) @binding(8) var<storage, read_write> targets: array<u32>;       // [B]
 @group(0) @binding(9) var<storage, read> parameters: array<vec4<f32>>;    // C, H and its bias
 @group(0) @binding(10) var<storage, read_write> input: array<vec4<f32>>;  // x, [B, n d]
-@group(0) @binding(11) var<storage, read_write> hidden: array<vec4<f32>>; // [B, h]
+@group(0) @binding(11) var<storage, read_write> hidden: array<f32>;       // [B, h]
 
 var<workgroup> inputs: array<vec4<f32>, 2u * INPUT_QUADS>; // of EXAMPLES
 
@@ -69,7 +69,7 @@ fn hidden_forward_wide(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
             let lane = min(first + e, joined.batch - 1u);
             let kept = kept_of(hidden_dropout, position.step, lane, joined.units, unit);
             let value = kept * tanh(clamp(sums[e] + bias, -15.0, 15.0));
-            hidden[(lane * joined.hidden_stride + unit) / 4u][unit % 4u] = select(0.0, value, unit < joined.units);
+            hidden[lane * joined.hidden_stride + unit] = select(0.0, value, unit < joined.units);
         }
     }
     // Last, for nothing here waits for it.

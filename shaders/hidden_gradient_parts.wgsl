@@ -13,7 +13,7 @@
 @group(0) @binding(7) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(8) var<storage, read_write> losses: array<f32>;          // by slot
 @group(0) @binding(9) var<storage, read> contexts: array<vec4<u32>>;        // [B, n], filled up to a multiple of 4
-@group(0) @binding(10) var<storage, read_write> links: array<u32>;          // [B, n]
+@group(0) @binding(10) var<storage, read_write> links: array<u32>;          // [B, n], twice where they are sorted
 
 fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
     if row < product.rows && column < product.columns {

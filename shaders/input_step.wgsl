@@ -15,7 +15,7 @@
 @group(0) @binding(9) var<storage, read_write> out: array<vec4<f32>>;  // H and its bias
 @group(0) @binding(10) var<storage, read_write> embedding: array<f32>; // C
 @group(0) @binding(11) var<storage, read> contexts: array<u32>;        // [B, n]
-@group(0) @binding(12) var<storage, read> links: array<u32>;           // [B, n]
+@group(0) @binding(12) var<storage, read> links: array<u32>;           // [B, n], twice where they are sorted
 
 var<workgroup> shares: array<vec4<f32>, SHARES>;
 

@@ -16,11 +16,11 @@ override OUTPUTS: u32 = WORKGROUP / LANES;
 @group(0) @binding(3) var<storage, read> parameters: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n]
-@group(0) @binding(6) var<storage, read_write> activations: array<vec4<f32>>; // [B, RECORD]
+@group(0) @binding(6) var<storage, read_write> activations: array<f32>;       // [B, RECORD]
 
 // What fills rows up is zero.
 var<workgroup> input: array<vec4<f32>, INPUT_QUADS>;
-var<workgroup> hidden: array<vec4<f32>, HIDDEN_QUADS>;
+var<workgroup> hidden: array<f32, HIDDEN_STRIDE>; // by number: to write one of a vector may write the whole vector
 var<workgroup> d_sum: array<f32, HIDDEN_STRIDE>;
 var<workgroup> logits: array<f32, VOCABULARY>;       // later their gradients
 var<workgroup> exponentials: array<f32, VOCABULARY>;
@@ -28,6 +28,10 @@ var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
 
 fn parameter(at: u32) -> f32 {
     return parameters[at / 4u][at % 4u];
+}
+
+fn hidden_of(quad: u32) -> vec4<f32> {
+    return vec4<f32>(hidden[4u * quad], hidden[4u * quad + 1u], hidden[4u * quad + 2u], hidden[4u * quad + 3u]);
 }
 
 // `sum` and four more products, one after the other.
@@ -66,7 +70,9 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
             x[k] = select(0.0, parameter(token * EMBEDDING + i % EMBEDDING), 4u * quad + k < INPUT);
         }
         input[quad] = x;
-        activations[record / 4u + quad] = x;
+        for (var k = 0u; k < 4u; k++) {
+            activations[record + 4u * quad + k] = x[k];
+        }
     }
     workgroupBarrier();
 
@@ -78,8 +84,8 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         }
         // Some drivers make NaN of large arguments; beyond 15 the float32 result is 1 anyway.
         let value = select(0.0, tanh(clamp(sum, -15.0, 15.0)), j < HIDDEN);
-        hidden[j / 4u][j % 4u] = value;
-        activations[(record + RECORD_HIDDEN + j) / 4u][j % 4u] = value;
+        hidden[j] = value;
+        activations[record + RECORD_HIDDEN + j] = value;
     }
     workgroupBarrier();
 
@@ -91,7 +97,7 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         for (var round = 0u; round < HIDDEN_ROUNDS; round++) {
             let quad = min(lane + round * LANES, HIDDEN_QUADS - 1u);
             let w = parameters[(OUTPUT_WEIGHT + v * HIDDEN_STRIDE) / 4u + quad];
-            sum = add_products(sum, select(vec4<f32>(), w, lane + round * LANES < HIDDEN_QUADS), hidden[quad]);
+            sum = add_products(sum, select(vec4<f32>(), w, lane + round * LANES < HIDDEN_QUADS), hidden_of(quad));
         }
         if DIRECT {
             for (var round = 0u; round < INPUT_ROUNDS; round++) {
@@ -106,7 +112,7 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         if local < OUTPUTS && summed < VOCABULARY {
             let logit = parameter(OUTPUT_BIAS + summed) + sum_of_lanes(local).x;
             logits[summed] = logit;
-            activations[(record + RECORD_LOGITS + summed) / 4u][summed % 4u] = logit;
+            activations[record + RECORD_LOGITS + summed] = logit;
         }
         workgroupBarrier();
     }
@@ -126,13 +132,13 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         sum_of_exponentials += exponentials[v];
     }
     if local == 0u {
-        activations[(record + RECORD_LOSS) / 4u].x = (largest - target_logit) + log(sum_of_exponentials);
+        activations[record + RECORD_LOSS] = (largest - target_logit) + log(sum_of_exponentials);
     }
     for (var v = local; v < VOCABULARY; v += WORKGROUP) {
         let is_target = select(0.0, 1.0, v == target_token);
         let gradient = (exponentials[v] / sum_of_exponentials - is_target) / f32(plan.batch);
         logits[v] = gradient;
-        activations[(record + RECORD_D_LOGITS + v) / 4u][v % 4u] = gradient;
+        activations[record + RECORD_D_LOGITS + v] = gradient;
     }
     workgroupBarrier();
 
@@ -141,10 +147,10 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         for (var v = 0u; v < VOCABULARY; v++) {
             d_hidden += parameter(OUTPUT_WEIGHT + v * HIDDEN_STRIDE + j) * logits[v];
         }
-        let value = hidden[j / 4u][j % 4u];
+        let value = hidden[j];
         let gradient = select(0.0, d_hidden * (1.0 - value * value), j < HIDDEN);
         d_sum[j] = gradient;
-        activations[(record + RECORD_D_SUM + j) / 4u][j % 4u] = gradient;
+        activations[record + RECORD_D_SUM + j] = gradient;
     }
     workgroupBarrier();
 
@@ -172,7 +178,10 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         workgroupBarrier();
         let summed = first + local;
         if local < OUTPUTS && summed < INPUT_QUADS {
-            activations[(record + RECORD_D_INPUT) / 4u + summed] = sum_of_lanes(local);
+            let gradients = sum_of_lanes(local);
+            for (var k = 0u; k < 4u; k++) {
+                activations[record + RECORD_D_INPUT + 4u * summed + k] = gradients[k];
+            }
         }
         workgroupBarrier();
     }

@@ -1,5 +1,5 @@
 // What the occurrences of a token do to its row of the embedding, in a fixed order without atomics: the first one in a chunk of the
-// batch sums the gradients of all, in order, and takes a plain step with the sum, or adds it to the gradients.
+// batch sums the gradients of all, in order or in shares, and takes a plain step with the sum, or adds it to the gradients.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/activations.wgsl, shared/table.wgsl, shared/dropout.wgsl and
 // shared/links.wgsl before it: rows of the activations = examples, columns = n d. And of its includer `sizes`, `table`, `dropout`,
 // `contexts`, `links`, `embedding`, `cursor`, `factors`, `shares` (four numbers of each invocation of a workgroup, if SPREAD is more than

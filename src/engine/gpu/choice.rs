@@ -19,13 +19,15 @@ const WORTHWHILE_EVALUATION: f64 = 1e11;
 /// Operations of a step from which the choice of the way through it does: where the hidden layer is most of it, lavapipe
 /// takes `wide` three times as fast apart.
 const WORTHWHILE_WAYS: f64 = 1e7;
-/// The measured product on a software device, at most: rows, columns, summands. It takes some ten milliseconds there.
+/// The measured product on a software device, at most: rows, columns, summands. It takes a tenth of a second there.
 const MOST: [usize; 3] = [2048, 512, 1024];
 /// Numbers of a matrix that is measured, at most, on any device: 64 MiB.
 const MOST_WORDS: usize = 1 << 24;
 /// Operations of a product from which it is measured by itself, on a software device and on a GPU: small ones take a share of a
 /// step on a GPU, where they leave most of it idle.
 const WORTHWHILE_PRODUCTS: [f64; 2] = [2e7, 1e6];
+/// Operations of a product from which it tells which ways are worth a trial at all: small ones want small tiles.
+const TELLING: f64 = 5e7;
 /// The key under which the ways are kept that are tried, and what the others lost by, at least.
 const TRIED: &str = "products tried";
 const FAR: f64 = 3.0;
@@ -92,10 +94,13 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
     if products == Products::Kept || operations < worthwhile {
         return Ok(usual);
     }
-    // What lost by far with the first product is not tried again.
+    // What lost by far with the first large product is not tried again.
     let tried = device.choice(TRIED);
-    let is_tried =
-        |variant: &Variant| tried.as_ref().is_none_or(|tried| tried.split(' ').any(|name| name == variant.name));
+    let memory = device.limits().workgroup_storage_bytes;
+    let is_tried = |variant: &Variant| {
+        let known = tried.as_ref().is_none_or(|tried| tried.split(' ').any(|name| name == variant.name));
+        known && variant.workgroup_bytes() <= memory
+    };
     // A device that has no room for a trial may have room for the training.
     let trials = trials(device, VARIANTS.into_iter().filter(is_tried), &product, layout);
     let Ok(trials) = trials else { return device.check().map(|()| usual) };
@@ -111,7 +116,7 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
         }
     }
     let Some(&(shortest, fastest)) = times.iter().min_by(|a, b| a.0.total_cmp(&b.0)) else { return Ok(usual) };
-    if tried.is_none() {
+    if tried.is_none() && operations >= TELLING {
         let near = times.iter().filter(|(seconds, _)| *seconds < FAR * shortest).map(|(_, variant)| variant.name);
         device.choose(TRIED, &near.collect::<Vec<_>>().join(" "));
     }
@@ -180,7 +185,8 @@ fn measured(on_software: bool, product: &Product) -> Product {
     if on_software {
         [rows, columns, inner] = [rows.min(MOST[0]), columns.min(MOST[1]), inner.min(MOST[2])];
     }
-    while rows * columns.max(inner) > MOST_WORDS || columns * inner > MOST_WORDS {
+    let parts = |inner: usize| inner.div_ceil(product.part as usize);
+    while rows * inner.max(columns * parts(inner)) > MOST_WORDS || columns * inner > MOST_WORDS {
         let largest = [&mut rows, &mut columns, &mut inner].into_iter().max().expect("there are three");
         *largest /= 2;
     }

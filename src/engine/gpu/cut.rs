@@ -32,7 +32,7 @@ impl Default for Cut {
 
 impl Cut {
     /// Chunks of a batch, all of the same size but perhaps the last. A token may be at every place of a chunk, and one
-    /// invocation adds up what all of them give.
+    /// invocation, or a few, add up what all of them give.
     pub(super) fn chunks(&self, device: &Device, shape: Shape, batch: usize) -> Vec<Range<usize>> {
         let widest = padded(shape.vocabulary).max(padded(shape.input())).max(padded(shape.hidden));
         let added_up = device.rounds() as usize / shape.context;
@@ -90,8 +90,8 @@ impl Device {
         !self.is_software()
     }
 
-    /// Invocations that share the occurrences of a token: no more than the smallest workgroup has. Sums depend on it in their last bits, so that it is a rule and no
-    /// measurement.
+    /// Invocations that share the occurrences of a token: no more than the smallest workgroup has. Sums depend on it in their
+    /// last bits, so that it is a rule and no measurement.
     pub(super) fn spread(&self) -> u32 {
         // What they share comes on top of the tiles of a product.
         if self.sorts() && self.limits().workgroup_storage_bytes >= 2 * WORKGROUP_BYTES {

@@ -170,8 +170,8 @@ impl<'a> Passes<'a> {
         let into_gradients = ("INTO_GRADIENTS", f64::from(u8::from(into_gradients)));
         let shares = self.shares(self.device.workgroup());
         let constants = [into_gradients, drops(mask), self.sorted(), self.spread(), shares];
-        let occurrences = sizes.rows * sizes.columns / table.columns;
-        let workgroups = self.for_each((occurrences * table.columns.div_ceil(4) * self.device.spread()) as usize);
+        let fours = (sizes.rows * sizes.columns / table.columns) as usize * table.columns.div_ceil(4) as usize;
+        let workgroups = self.for_each(fours * self.device.spread() as usize);
         self.pass(&kernels::EMBEDDING_SCATTER, &uniforms, &parts, &constants, workgroups)
     }
 
@@ -286,7 +286,10 @@ impl<'a> Passes<'a> {
             Work::Invocations(count) => count.div_ceil(variant.invocations as usize),
         };
         let others = self.device.workgroups_beside(needed) as u32;
-        let (rows, layers) = if z == 1 { (others.div_ceil(x), 0) } else { (0, others.div_ceil(x * y)) };
+        let (rows, layers) = match z {
+            1 => (others.div_ceil(x).min(MOST_WORKGROUPS - y), 0),
+            _ => (0, others.div_ceil(x * y).min(MOST_WORKGROUPS - z)),
+        };
         let first = self.device.is_software();
         let sizes = Joined {
             first_row: if first { rows } else { 0 },

@@ -1,4 +1,4 @@
-//! A plain step in six dispatches: passes that do not wait for each other share one. On a GPU each dispatch waits for the one
+//! A plain step in six dispatches (three more on a GPU where the hidden weights are many): passes that do not wait for each other share one. On a GPU each dispatch waits for the one
 //! before it, some microseconds long, and a small pass by itself leaves most of the device idle; here it runs beside a
 //! product. Every number comes out as of the passes apart, to the bit.
 //!
@@ -18,7 +18,7 @@ use std::ops::Range;
 use super::{General, steps_in_place};
 use crate::Result;
 use crate::engine::Recipe;
-use crate::engine::gpu::device::{Buffer, Dispatch, MOST_WORKGROUPS, Part};
+use crate::engine::gpu::device::{Buffer, Dispatch, MOST_WORKGROUPS, Part, WORKGROUP_BYTES};
 use crate::engine::gpu::kernels::{HIDDEN_GRADIENT_PARTS, INPUT_STEP, OUTPUT_STEP, SoftmaxResult};
 use crate::engine::gpu::layout::{ALIGNMENT, padded};
 use crate::engine::gpu::passes::{Beside, Matrices, Work, drops};
@@ -27,7 +27,7 @@ use crate::engine::gpu::uniforms::{Joined, Product};
 use crate::model::Shape;
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 
-/// Examples that a workgroup takes from the draw to the hidden units, and back to the input.
+/// Examples that a workgroup takes from the draw to the hidden units on a software device, and at most back to the input.
 pub(in crate::engine::gpu) const EXAMPLES: usize = 4;
 /// Those that it takes to the hidden units on a GPU: the twin of EXAMPLES in `hidden_forward_wide.wgsl`.
 pub(in crate::engine::gpu) const WIDE_EXAMPLES: usize = 2;
@@ -55,8 +55,10 @@ impl General<'_> {
     pub(super) fn joined(&self, destination: &Buffer, recipe: &Recipe) -> Result<Option<(Vec<Dispatch>, usize)>> {
         let Some(between) = self.between(recipe)? else { return Ok(None) };
         let (chunk, direct) = (&self.chunks[0], self.model.shape.direct);
-        let wide = self.model.shape.hidden * padded(self.model.shape.input());
-        let mut dispatches = if self.device.is_software() || wide <= MOST_WIDE_WEIGHTS {
+        let inputs = padded(self.model.shape.input());
+        let fits = 4 * WIDE_EXAMPLES * inputs <= WORKGROUP_BYTES as usize;
+        let wide = fits && self.model.shape.hidden * inputs <= MOST_WIDE_WEIGHTS;
+        let mut dispatches = if self.device.is_software() || wide {
             vec![self.hidden_forward(&between)?]
         } else {
             let mut passes = vec![self.draw()?];
@@ -353,8 +355,10 @@ mod tests {
         let broad = Shape { context: 8, embedding: 16, hidden: 270, ..ODD };
         let cases =
             [(many, 70), (ODD, 13), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (tall, 33), (many, 300), (two, 2000)];
+        // More inputs than it holds.
+        let long = Shape { context: 40, embedding: 60, hidden: 5, ..ODD };
         // By the rules for GPUs.
-        let on_gpus = [(many, 70), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (two, 2000), (broad, 35)];
+        let on_gpus = [(many, 70), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (two, 2000), (broad, 35), (long, 11)];
         let cases = cases.map(|case| (case, false)).into_iter().chain(on_gpus.map(|case| (case, true)));
         let products = VARIANTS.into_iter().cycle();
         for (((((shape, batch), hardware), product), recipe), order) in cases.zip(products).zip(recipes).zip(orders) {
