@@ -185,13 +185,17 @@ fn batches_and_vocabularies_of_more_rounds_than_llvmpipe_takes_agree_with_the_re
 }
 
 #[test]
-fn every_case_agrees_when_batch_and_matrices_are_cut() {
-    for case in built_in_cases() {
-        let Some(mut gpu) = engine(Path::General, false) else { return };
+fn every_case_agrees_when_batch_and_matrices_are_cut_and_by_the_rules_for_gpus() {
+    let cases = built_in_cases();
+    for (case, hardware) in cases.iter().flat_map(|case| [(case, false), (case, true)]) {
+        let opened = if hardware { hardware_engine(Path::General) } else { engine(Path::General, false) };
+        let Some(mut gpu) = opened else { return };
         let shape = case.parameters.shape();
-        gpu.cut = Cut { examples: case.corpus.len().div_ceil(3), rows: shape.vocabulary.div_ceil(4) };
-        let expected = expected_of_reference(&case).unwrap();
-        let comparisons = crate::check::compare(&mut gpu, &case, &expected).unwrap();
+        if !hardware {
+            gpu.cut = Cut { examples: case.corpus.len().div_ceil(3), rows: shape.vocabulary.div_ceil(4) };
+        }
+        let expected = expected_of_reference(case).unwrap();
+        let comparisons = crate::check::compare(&mut gpu, case, &expected).unwrap();
         let bad: Vec<_> = comparisons.iter().filter(|comparison| !comparison.ok).collect();
         assert!(bad.is_empty() && comparisons.len() > 20, "{bad:#?}");
 
