@@ -87,11 +87,11 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
     if let Some(kept) = device.choice(&key).and_then(named) {
         return Ok(kept);
     }
-    let usual = Variant::named(UNMEASURED[usize::from(!device.is_software())]).unwrap_or(VARIANTS[0]);
+    let on_gpu = usize::from(!device.is_software());
+    let usual = Variant::named(UNMEASURED[on_gpu]).unwrap_or(VARIANTS[0]);
     let Product { rows, columns, inner, .. } = product;
     let operations = 2.0 * f64::from(rows) * f64::from(columns) * f64::from(inner);
-    let worthwhile = if device.is_software() { WORTHWHILE_PRODUCTS[0] } else { WORTHWHILE_PRODUCTS[1] };
-    if products == Products::Kept || operations < worthwhile {
+    if products == Products::Kept || operations < WORTHWHILE_PRODUCTS[on_gpu] {
         return Ok(usual);
     }
     // What lost by far with the first large product is not tried again.

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::device::{Device, MOST_WORKGROUPS, WORKGROUP_BYTES};
+use super::general::EXAMPLES;
 use super::layout::{ALIGNMENT, Placed, padded};
 use super::product::{FEWEST_INVOCATIONS, SMALLEST_TILE};
 use crate::Result;
@@ -103,7 +104,7 @@ impl Device {
 
     /// Examples that a workgroup takes back to the input beside a product, at most four: on a GPU one, which is done the sooner.
     pub(super) fn examples_back(&self) -> usize {
-        if self.is_software() { 4 } else { 1 }
+        if self.is_software() { EXAMPLES } else { 1 }
     }
 
     /// Tokens of a part of a long sum over the vocabulary: a GPU has more cores to make parts side by side. Sums depend on it in
