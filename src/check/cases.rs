@@ -46,6 +46,7 @@ pub struct Case {
 /// | `average` | the average of the weights |
 /// | `blocks` | hidden units in eight blocks of the CPU engine, a vocabulary in several chunks |
 /// | `blocks-dropout`, `blocks-average`, `blocks-adamw` | hidden units in several blocks, with plain steps and with others |
+/// | `few-logits`, `many-logits` | each thread of the CPU engine takes the softmax of all examples, of several chunks; threads share them out, of one |
 /// | `whole-dropout`, `whole-momentum` | embeddings of two numbers and of one: the CPU engine takes whole contexts as inputs |
 /// | `few-words` | embeddings of two numbers, but too many examples for each word for that |
 /// | `everything` | tied, direct, AdamW, decay, dropout, clipping and average at once |
@@ -115,6 +116,8 @@ pub fn built_in_cases() -> Vec<Case> {
             recipe: Recipe { dropout_embedding: 0.2, dropout_hidden: 0.4, ..decay },
             ..case("whole-dropout", shape(29, 5, 2, 70, false), 21, 29, Init::Scaled)
         },
+        case("few-logits", shape(150, 3, 9, 100, false), 9, 150, Init::Scaled),
+        case("many-logits", shape(27, 3, 10, 200, false), 150, 27, Init::Scaled),
         case("few-words", shape(5, 3, 2, 100, false), 21, 5, Init::Scaled),
         Case {
             recipe: Recipe { optimizer: Optimizer::Momentum, dropout_embedding: 0.2, ..decay },

@@ -1,15 +1,12 @@
 //! What a step computes for a batch: in buffers that the threads share, and in each thread's own.
 
-use std::ops::Range;
-
 use bytemuck::cast_slice_mut;
 
 use super::by_word;
+use super::draw::Drawn;
 use super::lanes::{LANES, Lanes};
 use super::network::Layout;
-use super::pairs::Pairs;
 use super::threads::{Shared, aligned};
-use crate::text::Corpus;
 
 /// What the threads share. A pass writes its own rows or columns; what it reads was written before a barrier.
 pub(super) struct Activations {
@@ -98,11 +95,8 @@ impl Activations {
 
 /// What a thread has for itself.
 pub(super) struct Scratch {
-    /// Token ids of the contexts by position, [n, B].
-    pub(super) contexts: Vec<u32>,
-    /// [B].
-    pub(super) targets: Vec<u32>,
-    pub(super) pairs: Pairs,
+    /// The examples of the step.
+    pub(super) drawn: Drawn,
     /// The input of each pair, [pairs, position stride], filled up with zeros.
     pub(super) input: Vec<Lanes>,
     /// What each pair adds to some of the hidden units, or gets back from them (but for whole contexts), [pairs, columns].
@@ -129,9 +123,7 @@ impl Scratch {
         let direct = if shape.direct { layout.direct_stride() } else { 0 };
         let across = by_word::across(layout, batch);
         Scratch {
-            contexts: Vec::with_capacity(batch * shape.context),
-            targets: Vec::with_capacity(batch),
-            pairs: Pairs::new(layout.positions, shape.vocabulary),
+            drawn: Drawn::new(layout, batch),
             input: lines(pairs * position_stride),
             terms: lines(pairs * columns),
             panel: lines(
@@ -143,40 +135,6 @@ impl Scratch {
             logits: lines(if layout.parts > 1 { across.unwrap_or(batch) * chunk } else { 0 }),
             softmax: lines(across.map_or(0, |across| 2 * across)),
             ones: vec![1.0; pairs],
-        }
-    }
-}
-
-impl Scratch {
-    /// Finds the pairs of the contexts; where `separate` is set, every place is one.
-    #[inline(always)]
-    pub(super) fn find_pairs(&mut self, layout: Layout, separate: bool) {
-        if layout.is_whole() {
-            self.pairs.set_whole(self.targets.len());
-        } else {
-            self.pairs.set(&self.contexts, separate);
-        }
-    }
-
-    /// Contexts and targets of some examples of a corpus.
-    pub(super) fn set_examples(&mut self, corpus: &Corpus, examples: Range<usize>) {
-        self.set_places(corpus, examples.map(|example| corpus.position(example) as u32));
-    }
-
-    /// The same by the places of the targets among the tokens.
-    #[inline(always)]
-    pub(super) fn set_places(&mut self, corpus: &Corpus, places: impl Iterator<Item = u32>) {
-        self.targets.clear();
-        self.targets.extend(places);
-        // Token by token, because a call to copy three numbers costs more.
-        let (tokens, context, batch) = (corpus.tokens(), corpus.context(), self.targets.len());
-        self.contexts.resize(context * batch, 0);
-        for (lane, target) in self.targets.iter_mut().enumerate() {
-            let place = *target as usize;
-            for (position, &token) in tokens[place - context..place].iter().enumerate() {
-                self.contexts[position * batch + lane] = token;
-            }
-            *target = tokens[place];
         }
     }
 }

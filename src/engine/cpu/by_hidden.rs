@@ -11,9 +11,10 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
 use super::clock::{Pass, Timer};
+use super::draw::Drawn;
 use super::gradients::Purpose;
 use super::hidden::PairSums;
-use super::home::{Columns, Home};
+use super::home::{Columns, Home, Whole};
 use super::lanes::{InstructionSet, LANES};
 use super::network::Layout;
 use super::panel::Panel;
@@ -82,6 +83,7 @@ pub(super) unsafe fn logits_forward<I: InstructionSet>(
 pub(super) unsafe fn backward<I: InstructionSet>(
     layout: Layout,
     home: &Home,
+    whole: &Whole,
     scratch: &mut Scratch,
     activations: &Activations,
     share: &Share,
@@ -92,7 +94,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
     let batch = activations.batch;
     let Home { hidden, output, units, d_units, .. } = *home;
     let (width, counted) = (d_units.width, share.counted(layout));
-    let Scratch { pairs, terms, panel, .. } = scratch;
+    let Scratch { drawn: Drawn { pairs, .. }, terms, panel, .. } = scratch;
     let (terms, panel): (&mut [f32], &mut [f32]) = (cast_slice_mut(terms), cast_slice_mut(panel));
     // SAFETY: these columns are this thread's own, of parameters too.
     unsafe {
@@ -108,7 +110,7 @@ pub(super) unsafe fn backward<I: InstructionSet>(
         };
         for chunk in 0..chunks {
             let rows = layout.rows_of(chunk);
-            let logits = activations.logits.read_numbers(chunk * batch * stride..(chunk + 1) * batch * stride);
+            let logits = whole.logits.read_numbers(chunk * batch * stride..(chunk + 1) * batch * stride);
             I::call(Product {
                 left: Left::Rows { values: logits.into(), stride },
                 rows: batch,
@@ -202,6 +204,7 @@ unsafe fn d_of_pairs<'a>(
 pub(super) unsafe fn weights<I: InstructionSet>(
     layout: Layout,
     to: &Home,
+    whole: &Whole,
     scratch: &Scratch,
     activations: &Activations,
     share: &Share,
@@ -210,7 +213,7 @@ pub(super) unsafe fn weights<I: InstructionSet>(
     let Layout { positions, position_inputs, position_stride, chunk: stride, chunks, .. } = layout;
     let batch = activations.batch;
     let (Share { columns, .. }, counted) = (share, 0..share.counted(layout));
-    let Scratch { pairs, input, terms, ones, .. } = scratch;
+    let Scratch { drawn: Drawn { pairs, .. }, input, terms, ones, .. } = scratch;
     let (input, terms): (&[f32], &[f32]) = (cast_slice(input), cast_slice(terms));
     // SAFETY: these columns are this thread's own.
     unsafe {
@@ -252,7 +255,7 @@ pub(super) unsafe fn weights<I: InstructionSet>(
         });
         for chunk in 0..chunks {
             let rows = layout.rows_of(chunk);
-            let logits = activations.logits.read_numbers(chunk * batch * stride..(chunk + 1) * batch * stride);
+            let logits = whole.logits.read_numbers(chunk * batch * stride..(chunk + 1) * batch * stride);
             I::call(Product {
                 left: Left::Columns { values: logits.into(), stride },
                 rows: rows.len(),

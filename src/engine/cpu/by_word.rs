@@ -10,6 +10,7 @@ use bytemuck::cast_slice_mut;
 
 use super::activations::{Activations, Scratch};
 use super::clock::{Pass, Timer};
+use super::draw::Drawn;
 use super::functions::exp;
 use super::gradients::{Batch, Purpose};
 use super::lanes::{InstructionSet, Job, LANES};
@@ -49,7 +50,7 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
     let layout = read.layout;
     let Layout { shape, hidden_stride, .. } = layout;
     let (batch, blocks) = (activations.batch, activations.batch.div_ceil(LANES));
-    let Scratch { panel, logits, softmax, targets, .. } = scratch;
+    let Scratch { drawn: Drawn { targets, .. }, panel, logits, softmax, .. } = scratch;
     let (hidden, logits): (&mut [f32], &mut [f32]) = (cast_slice_mut(panel), cast_slice_mut(logits));
     let (largest, sums) = cast_slice_mut::<_, f32>(softmax).split_at_mut(across);
     let rows = batch.next_multiple_of(8);
@@ -235,7 +236,7 @@ pub(super) unsafe fn output_rows<I: InstructionSet>(
     let Layout { hidden_stride, .. } = layout;
     let Batch { activations, scratch, scale, .. } = batch;
     let (count, own) = (activations.batch, layout.rows_of(chunk));
-    let Scratch { panel, targets, .. } = &mut **scratch;
+    let Scratch { drawn: Drawn { targets, .. }, panel, .. } = &mut **scratch;
     let factored: &mut [f32] = cast_slice_mut(panel);
     let change = purpose.change(
         #[inline(always)]

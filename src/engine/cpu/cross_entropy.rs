@@ -5,9 +5,11 @@ use std::ops::Range;
 
 use super::activations::{Activations, Scratch};
 use super::functions::{exp, ln};
+use super::home::Whole;
 use super::lanes::{InstructionSet, Job, LANES, Lanes};
 use super::network::Layout;
 use super::share::sum_of_blocks;
+use super::threads::Shared;
 use super::vector::{Vector, lanes};
 
 /// Logits, loss and the logits' gradient of some examples.
@@ -18,6 +20,7 @@ use super::vector::{Vector, lanes};
 #[allow(unsafe_code)]
 pub(super) unsafe fn softmax_cross_entropy<I: InstructionSet>(
     layout: Layout,
+    whole: &Whole,
     scratch: &Scratch,
     activations: &Activations,
     examples: Range<usize>,
@@ -29,14 +32,15 @@ pub(super) unsafe fn softmax_cross_entropy<I: InstructionSet>(
     // SAFETY: the caller's promise.
     let (terms, losses) = unsafe {
         let terms = activations.logits_blocks.read_numbers(0..blocks * chunks * batch * stride);
-        (terms, activations.losses.write_numbers(examples.clone()))
+        (terms, whole.losses.write_numbers(examples.clone()))
     };
     I::call(SoftmaxCrossEntropy {
         layout,
-        activations,
+        batch,
+        logits: whole.logits,
         terms,
         in_pairs,
-        targets: &scratch.targets,
+        targets: &scratch.drawn.targets,
         examples,
         scale,
         losses,
@@ -46,7 +50,9 @@ pub(super) unsafe fn softmax_cross_entropy<I: InstructionSet>(
 /// The sum of what the blocks add to the logits of some examples, its softmax, the loss and the gradient of the logits.
 struct SoftmaxCrossEntropy<'a> {
     layout: Layout,
-    activations: &'a Activations,
+    batch: usize,
+    /// [chunks, B, chunk].
+    logits: &'a Shared<Lanes>,
     /// [blocks, chunks, B, chunk].
     terms: &'a [f32],
     in_pairs: bool,
@@ -65,9 +71,9 @@ impl Job for SoftmaxCrossEntropy<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     fn run<I: InstructionSet>(self) {
-        let SoftmaxCrossEntropy { layout, activations, terms, in_pairs, targets, examples, scale, losses } = self;
+        let SoftmaxCrossEntropy { layout, batch, logits: all, terms, in_pairs, targets, examples, scale, losses } =
+            self;
         let Layout { chunk: stride, chunks, blocks, .. } = layout;
-        let batch = activations.batch;
         let block_stride = chunks * batch * stride;
         assert!(examples.end <= batch && examples.end <= targets.len() && blocks * block_stride <= terms.len());
         // Sixteen examples at a time, each step for all of them before the next: one example's largest logit, exponentials and
@@ -82,7 +88,7 @@ impl Job for SoftmaxCrossEntropy<'_> {
             unsafe {
                 let of_chunk = |chunk: usize| {
                     let (rows, place) = (layout.rows_of(chunk), (chunk * batch + first) * stride);
-                    let logits = activations.logits.write_numbers(place..place + count * stride).as_mut_ptr();
+                    let logits = all.write_numbers(place..place + count * stride).as_mut_ptr();
                     (place, logits, rows.start, rows.len(), rows.len().next_multiple_of(LANES))
                 };
                 for chunk in 0..chunks {

@@ -4,9 +4,10 @@ use bytemuck::cast_slice_mut;
 
 use super::activations::{Activations, Scratch};
 use super::clock::Timer;
+use super::draw::Drawn;
 use super::gradients::{Batch, gradients_of_batch};
 use super::hidden::{embedding_gather, hidden_forward, hidden_terms, hidden_units};
-use super::home::{Columns, Home};
+use super::home::{Columns, Home, Whole};
 use super::lanes::{InstructionSet, Job, LANES, Lanes, dispatch};
 use super::network::{Layout, Network, Read, numbers};
 use super::output::logits_forward;
@@ -81,8 +82,8 @@ impl Job for Forward<'_> {
         // SAFETY: nobody writes parameters while the engine is borrowed.
         let read = Read { layout, ..unsafe { Read::new(network) } };
         if all {
-            scratch.pairs.set_all();
-            embedding_gather(read, &mut scratch, &[]);
+            scratch.drawn.pairs.set_all();
+            embedding_gather(layout, read.embedding, &mut scratch, &[]);
             let weights = Columns::new(&network.hidden, hidden_stride, &columns);
             // SAFETY: as above.
             unsafe { hidden_terms::<I>(layout, weights, &mut scratch, 0) };
@@ -99,8 +100,8 @@ impl Job for Forward<'_> {
         for (number, out) in result.chunks_mut(block * width).enumerate() {
             let count = out.len() / width;
             let begin = first + number * block;
-            scratch.set_examples(corpus, begin..begin + count);
-            let Scratch { contexts, pairs, .. } = &mut scratch;
+            scratch.drawn.set_examples(corpus, begin..begin + count);
+            let Drawn { contexts, pairs, .. } = &mut scratch.drawn;
             let units = [&hidden, &nothing].map(|buffer| Columns::new(buffer, hidden_stride, &columns));
             let home = Home::with_units(network, units, &columns);
             // SAFETY: the hidden units are this thread's own.
@@ -112,7 +113,7 @@ impl Job for Forward<'_> {
                     }
                 } else {
                     pairs.set(contexts, false);
-                    embedding_gather(read, &mut scratch, &[]);
+                    embedding_gather(layout, read.embedding, &mut scratch, &[]);
                     if shape.hidden > 0 {
                         hidden_forward::<I>(layout, &home, &mut scratch, 0);
                     }
@@ -128,7 +129,7 @@ impl Job for Forward<'_> {
                     logits,
                     stride,
                     rows: layout.rows_of(chunk),
-                    targets: &scratch.targets,
+                    targets: &scratch.drawn.targets,
                     softmax: Softmax {
                         largest: &mut largest,
                         sums: &mut sums,
@@ -182,8 +183,8 @@ impl Job for Examine<'_> {
         let (layout, batch) = (network.layout, corpus.len());
         let Layout { shape, hidden_stride, chunk: stride, .. } = layout;
         let mut scratch = Scratch::new(layout, batch, activations.pairs, hidden_stride);
-        scratch.set_examples(corpus, 0..batch);
-        scratch.find_pairs(layout, false);
+        scratch.drawn.set_examples(corpus, 0..batch);
+        scratch.drawn.find_pairs(layout, false);
         let scale = 1.0 / batch as f32;
         let mut logits = vec![0.0; batch * shape.vocabulary];
         // SAFETY: this is the only thread.
@@ -191,7 +192,7 @@ impl Job for Examine<'_> {
             let read = Read::new(network);
             let share = Share::new(layout, (0, 1));
             let home = Home::common(network, activations, &share.columns);
-            embedding_gather(read, &mut scratch, &[]);
+            embedding_gather(layout, read.embedding, &mut scratch, &[]);
             if shape.hidden > 0 {
                 hidden_forward::<I>(layout, &home, &mut scratch, 0);
             }
@@ -207,9 +208,10 @@ impl Job for Examine<'_> {
             let barrier = Barrier::new(1);
             let nothing = Recipe::default();
             let masks = [nothing.input_mask(0), nothing.hidden_mask(0)];
-            let turn = Turn { network, activations, home, barrier: &barrier, masks, scale, whose: (0, 1) };
-            turn.examples::<I>(&mut scratch, &share, 0, &mut Timer::new(None));
-            let mut examined = Batch { activations, scratch: &mut scratch, home, share: &share, scale };
+            let whole = Whole::common(network, activations);
+            let turn = Turn { network, activations, home, whole, barrier: &barrier, masks, scale, whose: (0, 1) };
+            turn.examples::<I>(&mut scratch, &share, 0, &mut Timer::new(None), || ());
+            let mut examined = Batch { activations, scratch: &mut scratch, home, whole, share: &share, scale };
             gradients_of_batch::<I>(network, gradients, &mut examined, &barrier, (0, 1));
             let units = hidden.chunks_exact(hidden_stride).flat_map(|example| &example[..shape.hidden]);
             let loss = mean_of_batch(numbers(activations.losses.read()), batch);

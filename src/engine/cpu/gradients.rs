@@ -6,8 +6,9 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use super::activations::{Activations, Scratch};
 use super::by_hidden;
 use super::by_word;
+use super::draw::Drawn;
 use super::hidden::PairSums;
-use super::home::Home;
+use super::home::{Home, Whole};
 use super::lanes::{InstructionSet, Lanes};
 use super::network::{Layout, Network};
 use super::occurrences::Occurrences;
@@ -50,6 +51,8 @@ pub(super) struct Batch<'a> {
     pub(super) scratch: &'a mut Scratch,
     /// Where the thread has its share of the hidden units.
     pub(super) home: Home<'a>,
+    /// Where it has what it needs whole.
+    pub(super) whole: Whole<'a>,
     /// What it has of them.
     pub(super) share: &'a Share,
     /// The gradient is that of `scale` times the loss.
@@ -108,7 +111,7 @@ pub(super) unsafe fn weights_of_batch<I: InstructionSet>(
                     Purpose::Step { .. } => batch.home,
                     Purpose::Gradient => batch.home.with_weights_of(to, &share.columns),
                 };
-                by_hidden::weights::<I>(layout, &home, batch.scratch, batch.activations, share, purpose);
+                by_hidden::weights::<I>(layout, &home, &batch.whole, batch.scratch, batch.activations, share, purpose);
             }
             return;
         }
@@ -144,7 +147,7 @@ unsafe fn hidden_weights<I: InstructionSet>(
     (index, threads): (usize, usize),
 ) {
     let Layout { shape, hidden_stride, position_stride, .. } = to.layout;
-    let Scratch { pairs, input, .. } = &*batch.scratch;
+    let Scratch { drawn: Drawn { pairs, .. }, input, .. } = &*batch.scratch;
     let input: &[f32] = cast_slice(input);
     if shape.hidden == 0 {
         return;
@@ -238,7 +241,7 @@ unsafe fn output_rows<I: InstructionSet>(to: &Network, batch: &mut Batch, chunk:
     let (count, rows) = (activations.batch, layout.rows_of(chunk));
     // SAFETY: the caller's promise.
     unsafe {
-        let Scratch { logits, targets, .. } = &mut **scratch;
+        let Scratch { drawn: Drawn { targets, .. }, logits, .. } = &mut **scratch;
         if layout.parts > 1 {
             let apart = cast_slice_mut(logits);
             gradient_of_logits::<I>(layout, activations, targets, chunk, 0..count, *scale, Some(apart));
@@ -277,7 +280,7 @@ unsafe fn direct_rows<I: InstructionSet>(
     let layout = network.layout;
     let Layout { shape, position_stride, chunk: stride, .. } = layout;
     let Batch { activations, scratch, .. } = batch;
-    let Scratch { pairs, input, pair_logits, logits, .. } = &mut **scratch;
+    let Scratch { drawn: Drawn { pairs, .. }, input, pair_logits, logits, .. } = &mut **scratch;
     let (input, d_pairs): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(pair_logits));
     let (direct_stride, rows) = (layout.direct_stride(), layout.rows_of(chunk));
     let first = chunk == layout.chunks_of(number).start;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::activations::{Activations, Scratch};
+use super::draw::Drawn;
 use super::functions::tanh;
 use super::home::{Columns, Home};
 use super::lanes::{InstructionSet, Job, LANES};
@@ -18,22 +19,22 @@ use super::vector::Vector;
 /// The input of each pair of the batch, its embedding or all of its context's; with a mask, [B, n*d], every place is a pair
 /// of its own and is multiplied by it.
 #[inline(always)]
-pub(super) fn embedding_gather(read: Read, scratch: &mut Scratch, mask: &[f32]) {
-    let Layout { shape, embedding_stride, positions, position_inputs, position_stride, .. } = read.layout;
-    let Scratch { contexts, pairs, input, .. } = scratch;
+pub(super) fn embedding_gather(layout: Layout, embedding: &[f32], scratch: &mut Scratch, mask: &[f32]) {
+    let Layout { shape, embedding_stride, positions, position_inputs, position_stride, .. } = layout;
+    let Scratch { drawn: Drawn { contexts, pairs, .. }, input, .. } = scratch;
     let input: &mut [f32] = cast_slice_mut(input);
-    if read.layout.is_whole() {
+    if layout.is_whole() {
         let batch = pairs.len();
         for (position, tokens) in contexts.chunks_exact(batch).enumerate() {
             let inputs = input.chunks_exact_mut(position_stride);
             for (&token, input) in tokens.iter().zip(inputs) {
-                let row = &read.embedding[token as usize * embedding_stride..][..shape.embedding];
+                let row = &embedding[token as usize * embedding_stride..][..shape.embedding];
                 copy_few(row, &mut input[position * shape.embedding..][..shape.embedding]);
             }
         }
     } else {
         for (&token, input) in pairs.tokens.iter().zip(input.chunks_exact_mut(position_stride)) {
-            let row = &read.embedding[token as usize * embedding_stride..][..shape.embedding];
+            let row = &embedding[token as usize * embedding_stride..][..shape.embedding];
             copy_few(row, &mut input[..shape.embedding]);
         }
     }
@@ -97,7 +98,7 @@ pub(super) unsafe fn hidden_terms<I: InstructionSet>(
     first: usize,
 ) {
     let Layout { positions, position_inputs, position_stride, .. } = layout;
-    let Scratch { pairs, input, terms, .. } = scratch;
+    let Scratch { drawn: Drawn { pairs, .. }, input, terms, .. } = scratch;
     let (input, terms): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(terms));
     let Columns { width, stride, .. } = weights;
     for position in 0..positions {
@@ -126,7 +127,7 @@ pub(super) unsafe fn hidden_terms<I: InstructionSet>(
 #[allow(unsafe_code)]
 pub(super) unsafe fn hidden_units<I: InstructionSet>(layout: Layout, home: &Home, scratch: &Scratch, first: usize) {
     I::call(HiddenUnits {
-        pairs: &scratch.pairs,
+        pairs: &scratch.drawn.pairs,
         positions: layout.positions,
         terms: cast_slice(&scratch.terms),
         // SAFETY: the caller's promise.
@@ -223,7 +224,7 @@ pub(super) unsafe fn input_backward<I: InstructionSet>(
     own: Range<usize>,
 ) {
     let Layout { shape, hidden_stride, position_stride, .. } = read.layout;
-    let Scratch { pairs, panel, .. } = scratch;
+    let Scratch { drawn: Drawn { pairs, .. }, panel, .. } = scratch;
     let panel: &mut [f32] = cast_slice_mut(panel);
     let rows = |stride: usize| own.start * stride..own.end * stride;
     // SAFETY: the caller's promise.

@@ -34,7 +34,7 @@ impl Scratch {
             .map(Vec::len)
             .iter()
             .sum::<usize>();
-        let words = self.contexts.capacity() + self.targets.capacity() + self.ones.len();
+        let words = self.drawn.contexts.capacity() + self.drawn.targets.capacity() + self.ones.len();
         (lines * size_of::<super::lanes::Lanes>() + words * 4) as u64
     }
 }
@@ -62,7 +62,7 @@ impl Training {
             memory(MemoryKind::Activations, "scratch of the threads, each with its own", scratch),
             memory(
                 MemoryKind::Activations,
-                "what each thread has of the hidden units",
+                "weights, hidden units and logits that each thread has to itself",
                 self.own.iter().map(Own::bytes).sum(),
             ),
         ]);

@@ -65,7 +65,7 @@ use crew::{Crew, locked};
 use draw::Batches;
 use evaluate::{Examine, Wanted};
 use gradients::Batch;
-use home::{Home, Own};
+use home::{Home, Own, Whole};
 use lanes::{InstructionSet, Job, Level, dispatch};
 use network::{Network, numbers};
 use pace::Pace;
@@ -173,8 +173,10 @@ impl Engine for Cpu {
         let scratches = (0..threads).map(|_| Mutex::new(scratch())).collect();
         let carried = Carried::new(network, recipe);
         let alone = threads > 1 && layout.blocks > 0;
-        let with = [masks[1].is_on(), carried.steps_at_once()];
-        let own = |index| Own::new(layout, &Share::new(layout, (index, threads)), batch, with);
+        let weights = carried.steps_at_once();
+        // The mask of the input is common: threads meet at the end of a step before it is drawn again.
+        let wanted = home::Wanted { mask: masks[1].is_on(), weights, embedding: weights && !masks[0].is_on() };
+        let own = |index| Own::new(layout, &Share::new(layout, (index, threads)), batch, wanted);
         let own = (0..if alone { threads } else { 0 }).map(own).collect();
         self.training = Some(Training { corpus, plan, activations, scratches, own, masks, carried });
         Ok(())
@@ -290,41 +292,42 @@ impl Job for Worker<'_> {
         let (scale, whose) = (1.0 / batch as f32, (index, threads));
         let share = Share::new(network.layout, whose);
         let own = own.get(index).filter(|_| threads > 1);
-        let home = own.map_or_else(|| Home::common(network, activations, &share.columns), |own| own.home(network));
-        let turn = Turn { network, activations, home, barrier, masks: *masks, scale, whose };
+        let (home, whole) = match own {
+            Some(own) => (own.home(network), own.whole(network, activations)),
+            None => (Home::common(network, activations, &share.columns), Whole::common(network, activations)),
+        };
+        let turn = Turn { network, activations, home, whole, barrier, masks: *masks, scale, whose };
         if let Some(own) = own {
-            // SAFETY: these columns are this thread's own for all of the range.
+            // SAFETY: these columns are this thread's own for all of the range, and nobody writes the embeddings.
             unsafe { own.fetch(network) };
         }
-        barrier.arrive(index);
-        let mut batches = Batches::new::<I>(plan, corpus, first_step);
+        let mut batches = Batches::new::<I>(plan, corpus, network.layout, masks[0].is_on(), first_step);
         for (place, &rate) in rates.iter().enumerate() {
             let step = first_step + place as u64;
             // Not the first of a range, which waits for no step before it, where there is another one.
             let sampled = place % SAMPLED_STEPS == 1.min(rates.len() - 1);
             let mut timer = Timer::new(clock.as_deref_mut().filter(|_| sampled));
             // Every thread draws the whole batch: that costs less than to wait for one that does.
-            batches.take::<I>(scratch);
-            scratch.find_pairs(network.layout, masks[0].is_on());
-            timer.end(Pass::Draw);
-            // For the step before, or until all have their weights.
-            barrier.wait(index);
-            timer.end(Pass::Wait);
+            batches.take(&mut scratch.drawn);
             // SAFETY: all threads are here between the same barriers.
             unsafe {
-                turn.examples::<I>(scratch, &share, step, &mut timer);
-                let mut done = Batch { activations, scratch: &mut *scratch, home, share: &share, scale };
+                turn.examples::<I>(scratch, &share, step, &mut timer, || batches.prepare::<I>());
+                let mut done = Batch { activations, scratch: &mut *scratch, home, whole, share: &share, scale };
                 carried.update::<I>(network, &mut done, Factors { rate, step }, barrier, whose);
                 if let Some(losses) = &mut losses {
-                    losses[place] = mean_of_batch(numbers(activations.losses.read()), batch) as f32;
+                    losses[place] = mean_of_batch(numbers(whole.losses.read()), batch) as f32;
                 }
             }
-            barrier.arrive(index);
             timer.end(Pass::ParametersUpdate);
+            // With embeddings of its own a thread goes on: before it writes again what others read in this step, it meets them.
+            if !whole.has_embedding {
+                barrier.arrive_and_wait(index);
+                timer.end(Pass::Wait);
+            }
         }
         if let Some(own) = own {
-            // SAFETY: as above.
-            unsafe { own.give_back(network) };
+            // SAFETY: as above, and the first thread alone writes the embeddings.
+            unsafe { own.give_back(network, index == 0) };
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::activations::Scratch;
+use super::draw::Drawn;
 use super::gradients::Batch;
 use super::lanes::{InstructionSet, Job, LANES};
 use super::network::{Layout, MOST_WHOLE};
@@ -27,7 +27,7 @@ impl Job for Occurrences<'_, '_> {
     fn run<I: InstructionSet>(self) {
         let Occurrences { layout, batch: Batch { activations, scratch, share, .. }, own, rows, factor } = self;
         let Layout { shape, embedding_stride, positions, position_inputs, position_stride, parts, blocks, .. } = layout;
-        let Scratch { pairs, contexts, .. } = &**scratch;
+        let Drawn { pairs, contexts, .. } = &scratch.drawn;
         assert!(pairs.len() <= activations.pairs);
         // SAFETY: nobody writes them in this phase.
         let came_back = unsafe {

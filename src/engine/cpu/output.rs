@@ -12,6 +12,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use super::activations::{Activations, Scratch};
 use super::by_word::SumOfParts;
 use super::clock::{Pass, Timer};
+use super::draw::Drawn;
 use super::functions::{ln, tanh_slope};
 use super::lanes::{InstructionSet, Job, LANES, Lanes};
 use super::network::{Layout, MOST_PARTS, Read};
@@ -49,7 +50,7 @@ pub(super) fn logits_forward<I: InstructionSet>(
     logits: &mut [f32],
 ) {
     let Layout { shape, hidden_stride, position_stride, chunk: stride, .. } = read.layout;
-    let Scratch { pairs, input, panel, pair_logits, .. } = scratch;
+    let Scratch { drawn: Drawn { pairs, .. }, input, panel, pair_logits, .. } = scratch;
     let (input, panel): (&[f32], &mut [f32]) = (cast_slice(input), cast_slice_mut(panel));
     let pair_logits: &mut [f32] = cast_slice_mut(pair_logits);
     let rows = read.layout.rows_of(chunk);
@@ -180,7 +181,7 @@ pub(super) unsafe fn output_layer<I: InstructionSet>(
                 logits: &mut *logits,
                 stride,
                 rows: own.clone(),
-                targets: &scratch.targets[examples.clone()],
+                targets: &scratch.drawn.targets[examples.clone()],
                 softmax: Softmax { largest, sums, at_target, d_hidden },
                 hidden_stride,
                 references,

@@ -7,9 +7,9 @@ use super::clock::{Pass, Timer};
 use super::cross_entropy::softmax_cross_entropy;
 use super::dropout::DrawMask;
 use super::hidden::{embedding_gather, hidden_forward, input_backward};
-use super::home::{Columns, Home};
+use super::home::{Columns, Home, Whole};
 use super::lanes::InstructionSet;
-use super::network::{Network, Read};
+use super::network::{Network, Read, numbers};
 use super::output::{Finish, output_layer};
 use super::share::Share;
 use super::softmax::gradient_of_logits;
@@ -23,6 +23,8 @@ pub(super) struct Turn<'a> {
     pub(super) activations: &'a Activations,
     /// Where the thread has its share of the hidden units.
     pub(super) home: Home<'a>,
+    /// Where it has what it needs whole.
+    pub(super) whole: Whole<'a>,
     pub(super) barrier: &'a Barrier,
     /// The dropout of the input and of the hidden units.
     pub(super) masks: [Mask; 2],
@@ -34,7 +36,8 @@ pub(super) struct Turn<'a> {
 
 impl Turn<'_> {
     /// Forward and back for the batch in the scratch, up to what the weights' gradients are made of. Parameters are only
-    /// read; after it comes a barrier, but for a thread's own share where threads share out the hidden units.
+    /// read; after it comes a barrier, but for a thread's own share where threads share out the hidden units. `meanwhile` is
+    /// done while the others are waited for.
     ///
     /// # Safety
     /// All threads call it with the same network and activations between two barriers, and nobody else uses them.
@@ -46,8 +49,9 @@ impl Turn<'_> {
         share: &Share,
         step: u64,
         timer: &mut Timer,
+        meanwhile: impl FnOnce(),
     ) {
-        let Turn { network, activations, home, barrier, masks, scale, whose: (index, threads) } = *self;
+        let Turn { network, activations, home, whole, barrier, masks, scale, whose: (index, threads) } = *self;
         let layout = network.layout;
         let (shape, batch) = (layout.shape, activations.batch);
         let own = part(batch, index, threads);
@@ -56,15 +60,16 @@ impl Turn<'_> {
         // written before a barrier or by itself.
         unsafe {
             let read = Read::new(network);
+            let embedding = numbers(whole.embedding.read());
             if masks[0].is_on() {
                 let (result, width) = (&activations.input_mask, shape.input());
                 let (mask, examples, to) = (masks[0], own.clone(), Columns::new(result, width, &(0..width)));
                 I::call(DrawMask { mask, step, examples, first: 0, width, result: to });
                 barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
-                embedding_gather(read, scratch, result.read_numbers(0..batch * width));
+                embedding_gather(layout, embedding, scratch, result.read_numbers(0..batch * width));
             } else {
-                embedding_gather(read, scratch, &[]);
+                embedding_gather(layout, embedding, scratch, &[]);
             }
             timer.end(Pass::EmbeddingGather);
             if shape.hidden > 0 && !share.columns.is_empty() {
@@ -81,18 +86,27 @@ impl Turn<'_> {
                     by_hidden::logits_forward::<I>(layout, &home, scratch, activations, share);
                 }
                 timer.end(Pass::LogitsForward);
-                barrier.arrive_and_wait(index);
+                barrier.arrive(index);
+                meanwhile();
+                timer.end(Pass::Draw);
+                barrier.wait(index);
                 timer.end(Pass::Wait);
-                softmax_cross_entropy::<I>(layout, scratch, activations, own, share.in_pairs, scale);
+                let examples = if whole.has_logits { 0..batch } else { own };
+                softmax_cross_entropy::<I>(layout, &whole, scratch, activations, examples, share.in_pairs, scale);
                 timer.end(Pass::SoftmaxCrossEntropy);
-                barrier.arrive_and_wait(index);
-                timer.end(Pass::Wait);
+                if !whole.has_logits {
+                    barrier.arrive_and_wait(index);
+                    timer.end(Pass::Wait);
+                }
                 if !share.columns.is_empty() {
-                    by_hidden::backward::<I>(layout, &home, scratch, activations, share, share_kept, timer);
+                    by_hidden::backward::<I>(layout, &home, &whole, scratch, activations, share, share_kept, timer);
                 }
                 return;
             }
-            barrier.arrive_and_wait(index);
+            barrier.arrive(index);
+            meanwhile();
+            timer.end(Pass::Draw);
+            barrier.wait(index);
             timer.end(Pass::Wait);
             match activations.across {
                 Some(across) => {
@@ -104,7 +118,7 @@ impl Turn<'_> {
                 barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
             }
-            let (targets, hidden) = (&scratch.targets, (shape.hidden > 0).then_some(share_kept));
+            let (targets, hidden) = (&scratch.drawn.targets, (shape.hidden > 0).then_some(share_kept));
             I::call(Finish { read, activations, targets, examples: own.clone(), scale, hidden });
             if layout.parts == 1 {
                 for chunk in 0..layout.chunks {
@@ -115,7 +129,7 @@ impl Turn<'_> {
             barrier.arrive_and_wait(index);
             timer.end(Pass::Wait);
             if shape.hidden > 0 {
-                let own = part(scratch.pairs.len(), index, threads);
+                let own = part(scratch.drawn.pairs.len(), index, threads);
                 input_backward::<I>(read, scratch, activations, own);
             }
             timer.end(Pass::InputBackward);

@@ -145,8 +145,10 @@ impl Carried {
                     if in_parts {
                         barrier.wait(index);
                     }
-                    let own = part(network.layout.shape.vocabulary, index, threads);
-                    let rows = network.embedding.write_numbers(network.matrices()[0].numbers(index, threads));
+                    let whose = if batch.whole.has_embedding { (0, 1) } else { whose };
+                    let own = part(network.layout.shape.vocabulary, whose.0, whose.1);
+                    let rows = network.matrices()[0].numbers(whose.0, whose.1);
+                    let rows = batch.whole.embedding.write_numbers(rows);
                     if self.recipe.weight_decay > 0.0 {
                         let keeps = 1.0 - factors.rate * self.recipe.weight_decay;
                         rows.iter_mut().for_each(
