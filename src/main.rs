@@ -13,9 +13,10 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let code = error.exit_code() as u8;
             // A closed pipe is no reason to complain: the help was for whoever closed it.
-            let _ = error.print();
-            return ExitCode::from(error.exit_code() as u8);
+            let _ = cli::with_tip(error).print();
+            return ExitCode::from(code);
         }
     };
     // The first Ctrl-C asks the training loop to save and stop; the second ends the program as it is.

@@ -30,8 +30,11 @@ pub mod train;
 #[cfg(test)]
 mod trouble;
 
+use std::error::Error;
+use std::num::{ParseFloatError, ParseIntError};
 use std::sync::atomic::AtomicBool;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use crate::Result;
@@ -88,6 +91,21 @@ impl Cli {
     }
 }
 
+/// The error of a command line, with a word on what is expected where a number is none: the standard library says only
+/// "invalid digit found in string".
+pub fn with_tip(mut error: clap::Error) -> clap::Error {
+    let source = error.source();
+    let expected = if source.is_some_and(|source| source.is::<ParseIntError>()) {
+        "it must be a whole number, and not below 0, such as 200"
+    } else if source.is_some_and(|source| source.is::<ParseFloatError>()) {
+        "it must be a number, such as 0.5 or 1e-3"
+    } else {
+        return error;
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![expected.into()]));
+    error
+}
+
 /// Runs a command; returns its exit code.
 pub fn run(cli: Cli) -> Result<u8> {
     match cli.command {
@@ -122,5 +140,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_no_number_gets_a_tip() {
+        let message = |words: &[&str]| {
+            let error = Cli::try_parse_from(["gpu-mlp", "train"].iter().chain(words)).unwrap_err();
+            with_tip(error).to_string()
+        };
+        for value in ["-5", "many", "1.5", "", "99999999999999999999999"] {
+            let message = message(&["--hidden", value]);
+            assert!(message.contains("--hidden <N>") && message.contains("whole number"), "{message}");
+        }
+        let rate = message(&["--rate", "fast"]);
+        assert!(rate.contains("'fast'") && rate.contains("such as 0.5"), "{rate}");
+        assert!(!message(&["--seed", "-1"]).contains("tip"));
     }
 }
