@@ -12,9 +12,9 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use super::activations::{Activations, Scratch};
 use super::clock::{Pass, Timer};
 use super::draw::Drawn;
-use super::gradients::Purpose;
+use super::gradients::{Batch, Purpose};
 use super::hidden::PairSums;
-use super::home::{Columns, Home, Whole};
+use super::home::{Columns, Home};
 use super::lanes::{InstructionSet, LANES};
 use super::network::Layout;
 use super::panel::Panel;
@@ -82,19 +82,16 @@ pub(super) unsafe fn logits_forward<I: InstructionSet>(
 #[allow(unsafe_code)]
 pub(super) unsafe fn backward<I: InstructionSet>(
     layout: Layout,
-    home: &Home,
-    whole: &Whole,
-    scratch: &mut Scratch,
-    activations: &Activations,
-    share: &Share,
+    batch: &mut Batch,
     share_kept: f32,
     timer: &mut Timer,
 ) {
     let Layout { shape, positions, position_inputs, position_stride, chunk: stride, chunks, .. } = layout;
+    let Batch { activations, ref mut scratch, home, whole, share, .. } = *batch;
     let batch = activations.batch;
-    let Home { hidden, output, units, d_units, .. } = *home;
+    let Home { hidden, output, units, d_units, .. } = home;
     let (width, counted) = (d_units.width, share.counted(layout));
-    let Scratch { drawn: Drawn { pairs, .. }, terms, panel, .. } = scratch;
+    let Scratch { drawn: Drawn { pairs, .. }, terms, panel, .. } = &mut **scratch;
     let (terms, panel): (&mut [f32], &mut [f32]) = (cast_slice_mut(terms), cast_slice_mut(panel));
     // SAFETY: these columns are this thread's own, of parameters too.
     unsafe {
@@ -201,19 +198,12 @@ unsafe fn d_of_pairs<'a>(
 /// Each share has one thread, which came from [`backward`].
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(super) unsafe fn weights<I: InstructionSet>(
-    layout: Layout,
-    to: &Home,
-    whole: &Whole,
-    scratch: &Scratch,
-    activations: &Activations,
-    share: &Share,
-    purpose: Purpose,
-) {
+pub(super) unsafe fn weights<I: InstructionSet>(layout: Layout, to: &Home, batch: &Batch, purpose: Purpose) {
     let Layout { positions, position_inputs, position_stride, chunk: stride, chunks, .. } = layout;
+    let Batch { activations, scratch, whole, share, .. } = batch;
     let batch = activations.batch;
     let (Share { columns, .. }, counted) = (share, 0..share.counted(layout));
-    let Scratch { drawn: Drawn { pairs, .. }, input, terms, ones, .. } = scratch;
+    let Scratch { drawn: Drawn { pairs, .. }, input, terms, ones, .. } = &**scratch;
     let (input, terms): (&[f32], &[f32]) = (cast_slice(input), cast_slice(terms));
     // SAFETY: these columns are this thread's own.
     unsafe {

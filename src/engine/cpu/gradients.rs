@@ -111,7 +111,7 @@ pub(super) unsafe fn weights_of_batch<I: InstructionSet>(
                     Purpose::Step { .. } => batch.home,
                     Purpose::Gradient => batch.home.with_weights_of(to, &share.columns),
                 };
-                by_hidden::weights::<I>(layout, &home, &batch.whole, batch.scratch, batch.activations, share, purpose);
+                by_hidden::weights::<I>(layout, &home, batch, purpose);
             }
             return;
         }

@@ -6,6 +6,7 @@ use super::by_word;
 use super::clock::{Pass, Timer};
 use super::cross_entropy::softmax_cross_entropy;
 use super::dropout::DrawMask;
+use super::gradients::Batch;
 use super::hidden::{embedding_gather, hidden_forward, input_backward};
 use super::home::{Columns, Home, Whole};
 use super::lanes::InstructionSet;
@@ -99,7 +100,8 @@ impl Turn<'_> {
                     timer.end(Pass::Wait);
                 }
                 if !share.columns.is_empty() {
-                    by_hidden::backward::<I>(layout, &home, &whole, scratch, activations, share, share_kept, timer);
+                    let mut batch = Batch { activations, scratch, home, whole, share, scale };
+                    by_hidden::backward::<I>(layout, &mut batch, share_kept, timer);
                 }
                 return;
             }
