@@ -77,7 +77,7 @@ pub(super) unsafe fn logits_forward<I: InstructionSet>(
 /// gradient of the input.
 ///
 /// # Safety
-/// Each share has one thread; the logits' gradient was written before a barrier.
+/// Each share has one thread; the logits' gradient was written before a barrier, or by this thread.
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(super) unsafe fn backward<I: InstructionSet>(

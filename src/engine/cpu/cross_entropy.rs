@@ -15,7 +15,7 @@ use super::vector::{Vector, lanes};
 /// Logits, loss and the logits' gradient of some examples.
 ///
 /// # Safety
-/// These examples are this thread's own; what the blocks add was written before a barrier.
+/// These examples are this thread's own, or the logits and losses are; what the blocks add was written before a barrier.
 #[inline(always)]
 #[allow(unsafe_code)]
 pub(super) unsafe fn softmax_cross_entropy<I: InstructionSet>(

@@ -72,7 +72,7 @@ pub(super) struct Batches<'a> {
     /// Whether every place is a pair of its own.
     separate: bool,
     /// What is taken next.
-    ready: Drawn,
+    ready: &'a mut Drawn,
     /// The step whose examples are drawn next.
     next: u64,
     /// The examples of the step before that.
@@ -87,10 +87,11 @@ impl<'a> Batches<'a> {
         corpus: &'a Corpus,
         layout: Layout,
         separate: bool,
+        ready: &'a mut Drawn,
         first_step: u64,
     ) -> Self {
         let batch = plan.batch as usize;
-        let (ready, examples, places) = (Drawn::new(layout, batch), vec![0; batch], vec![0; batch]);
+        let (examples, places) = (vec![0; batch], vec![0; batch]);
         let mut batches = Batches { plan, corpus, layout, separate, ready, next: first_step, examples, places };
         batches.draw::<I>();
         batches.find();
@@ -102,7 +103,7 @@ impl<'a> Batches<'a> {
     /// Takes the examples of the next step; those of the step after it have to be prepared then.
     #[inline(always)]
     pub(super) fn take(&mut self, drawn: &mut Drawn) {
-        std::mem::swap(&mut self.ready, drawn);
+        std::mem::swap(self.ready, drawn);
     }
 
     /// Gets ready what is taken next.

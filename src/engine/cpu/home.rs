@@ -7,8 +7,8 @@
 //! several threads, each has its units to itself, and in plain steps their weights, too, which it copies back when the range
 //! is done.
 //!
-//! Where a batch has few logits, each thread takes the softmax of all of them, and in plain steps changes all embeddings, of
-//! which it has a copy. So threads meet twice a step, not four times, and between arriving and waiting there is work: the next
+//! Where a batch has few logits, each thread takes the softmax of all of them, and in plain steps without dropout of the input
+//! changes all embeddings, of which it has a copy. So threads meet twice a step, not four times, and between arriving and waiting there is work: the next
 //! draw and the weights. Steps a second of two threads, without and with it: the lecture's network 65,500 and 66,800 where the
 //! cores are near, 43,300 and 50,500 where they are far; `notebook` 135,000 and 142,000, 78,000 and 87,000.
 
@@ -20,10 +20,10 @@ use super::network::{Layout, Network};
 use super::share::Share;
 use super::threads::{Numbers, NumbersMut, Shared, aligned};
 
-/// Logits of a batch, with what fills them up, of which each thread takes the whole softmax, at most. Steps a second of the
-/// lecture's network with so many examples on two near cores, to those with the softmax and the embeddings shared out: 128
-/// (4,096 logits) 1.03, 256 0.86.
-const MOST_LOGITS: usize = 4096;
+/// Logits of a batch, with what fills them up, times threads, for which each thread takes the whole softmax, at most: what
+/// all of them do once more grows with both. Steps a second of the lecture's network with so many examples on two near cores,
+/// to those with the softmax and the embeddings shared out: 128 (4,096 logits) 1.03, 256 0.86.
+const MOST_LOGITS: usize = 2 * 4096;
 
 /// A share's columns of a buffer that has a column for each hidden unit.
 #[derive(Clone, Copy)]
@@ -133,9 +133,13 @@ impl<'a> Home<'a> {
 /// What is not divided by hidden units, and every thread needs whole: in the common buffers, or in buffers of its own.
 #[derive(Clone, Copy)]
 pub(super) struct Whole<'a> {
-    /// [V, d].
+    /// [V, embedding stride].
     pub(super) embedding: &'a Shared<Lanes>,
-    /// Whether these embeddings are the thread's own: it changes all of them, and nobody else reads them.
+    /// Whether these embeddings are the thread's own: it changes all of them, and nobody else reads them. Then threads do not
+    /// meet at the end of a step, and one may be in the next step while another changes its embeddings. It reads what
+    /// blocks add to the gradient of the input until it comes to the next meeting, that of the logits, and only after that
+    /// meeting are they written again; the parts of the logits, which are written before it, were read before the meeting
+    /// of the step that ended.
     pub(super) has_embedding: bool,
     /// The logits of all examples, then their gradient, [chunks, B, chunk].
     pub(super) logits: &'a Shared<Lanes>,
@@ -170,7 +174,7 @@ pub(super) struct Own {
     d_units: Shared<Lanes>,
     /// Empty without dropout of hidden units.
     mask: Shared<Lanes>,
-    /// [V, d]; empty where all threads share them.
+    /// [V, embedding stride]; empty where all threads share them.
     embedding: Shared<Lanes>,
     /// [chunks, B, chunk] and [B]; empty where threads share out the examples.
     logits: Shared<Lanes>,
@@ -179,7 +183,7 @@ pub(super) struct Own {
 
 /// What a thread is to have for itself.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct Needs {
     /// Room for the dropout of hidden units.
     pub(super) mask: bool,
     /// The weights of its hidden units.
@@ -190,18 +194,18 @@ pub(super) struct Wanted {
 
 #[allow(unsafe_code)]
 impl Own {
-    /// Room for the columns of a share and a batch.
-    pub(super) fn new(layout: Layout, share: &Share, batch: usize, wanted: Wanted) -> Self {
+    /// Room for the columns of a share and a batch, where there are so many threads.
+    pub(super) fn new(layout: Layout, share: &Share, (batch, threads): (usize, usize), needs: Needs) -> Self {
         let columns = share.columns.clone();
-        let rows = if wanted.weights { [layout.inputs(), 1, layout.output_rows()] } else { [0; 3] };
+        let rows = if needs.weights { [layout.inputs(), 1, layout.output_rows()] } else { [0; 3] };
         let room = |rows: usize| aligned(rows * columns.len());
         let [hidden, hidden_bias, output] = rows.map(room);
-        let mask = room(if wanted.mask { batch } else { 0 });
+        let mask = room(if needs.mask { batch } else { 0 });
         let (units, d_units) = (room(batch), room(batch));
         let logits = layout.chunks * batch * layout.chunk;
-        let few = logits <= MOST_LOGITS;
-        let whole = |wanted: bool, numbers: usize| aligned(if few && wanted { numbers } else { 0 });
-        let embedding = whole(wanted.embedding, layout.output_rows() * layout.embedding_stride);
+        let few = logits * threads <= MOST_LOGITS;
+        let whole = |needed: bool, numbers: usize| aligned(if few && needed { numbers } else { 0 });
+        let embedding = whole(needs.embedding, layout.output_rows() * layout.embedding_stride);
         let (logits, losses) = (whole(true, logits), whole(true, batch));
         Own { columns, rows, hidden, hidden_bias, output, units, d_units, mask, embedding, logits, losses }
     }

@@ -1,12 +1,16 @@
 //! How much memory a training holds.
 
 use std::borrow::Cow;
+use std::sync::Mutex;
 
 use super::Training;
 use super::activations::Scratch;
 use super::crew::locked;
+use super::draw::Drawn;
 use super::home::Own;
+use super::lanes::Lanes;
 use super::network::Network;
+use super::pairs::Pairs;
 use super::threads::Shared;
 use crate::engine::cost::{Memory, MemoryKind};
 
@@ -28,14 +32,22 @@ impl Own {
     }
 }
 
+impl Drawn {
+    fn bytes(&self) -> u64 {
+        let Pairs { tokens, of_example, firsts, examples, met, .. } = &self.pairs;
+        let words: usize =
+            [&self.contexts, &self.targets, tokens, of_example, firsts, examples].map(Vec::capacity).iter().sum();
+        (words * size_of::<u32>() + size_of_val(&met[..])) as u64
+    }
+}
+
 impl Scratch {
     fn bytes(&self) -> u64 {
         let lines = [&self.input, &self.terms, &self.panel, &self.pair_logits, &self.logits, &self.softmax]
             .map(Vec::len)
             .iter()
             .sum::<usize>();
-        let words = self.drawn.contexts.capacity() + self.drawn.targets.capacity() + self.ones.len();
-        (lines * size_of::<super::lanes::Lanes>() + words * 4) as u64
+        (lines * size_of::<Lanes>() + size_of_val(&self.ones[..])) as u64 + self.drawn.bytes()
     }
 }
 
@@ -45,7 +57,11 @@ impl Training {
         let a = &self.activations;
         let logits = [&a.logits_blocks, &a.logits, &a.references, &a.largest, &a.sums, &a.at_target, &a.normalizers];
         let way_back = [&a.d_hidden_parts, &a.d_hidden, &a.d_hidden_pairs, &a.d_input, &a.d_input_parts];
-        let scratch = self.scratches.iter().map(|scratch| locked(scratch).bytes()).sum();
+        let of_thread = |thread: &Mutex<(Scratch, Drawn)>| {
+            let (scratch, ready) = &*locked(thread);
+            scratch.bytes() + ready.bytes()
+        };
+        let scratch = self.scratches.iter().map(of_thread).sum();
         // Of a stream every token is a target, and no list is held.
         let places = if let Cow::Borrowed(list) = self.corpus.targets() { size_of_val(list) as u64 } else { 0 };
         let memory = |kind, name: &str, bytes| Memory { kind, name: name.to_owned(), bytes };

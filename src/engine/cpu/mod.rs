@@ -62,10 +62,10 @@ use crate::text::{BatchPlan, Corpus};
 use activations::{Activations, Scratch};
 use clock::{Clock, Pass, SAMPLED_STEPS, Timer};
 use crew::{Crew, locked};
-use draw::Batches;
+use draw::{Batches, Drawn};
 use evaluate::{Examine, Wanted};
 use gradients::Batch;
-use home::{Home, Own, Whole};
+use home::{Home, Needs, Own, Whole};
 use lanes::{InstructionSet, Job, Level, dispatch};
 use network::{Network, numbers};
 use pace::Pace;
@@ -89,8 +89,9 @@ struct Training {
     corpus: Arc<Corpus>,
     plan: BatchPlan,
     activations: Activations,
-    /// What each thread has for itself; kept, so that a range of steps begins without new memory.
-    scratches: Vec<Mutex<Scratch>>,
+    /// What each thread has for itself, and the examples of its next step; kept, so that a range of steps begins without new
+    /// memory.
+    scratches: Vec<Mutex<(Scratch, Drawn)>>,
     /// Each thread's share of the hidden units, where it has them to itself.
     own: Vec<Own>,
     /// The dropout of the input and of the hidden units.
@@ -133,9 +134,9 @@ impl Cpu {
         let leader = Mutex::new(Some((losses, &mut self.clock)));
         let work = |index: usize| {
             let leader = if index == 0 { locked(&leader).take() } else { None };
-            let scratch = &mut *locked(&training.scratches[index]);
+            let (scratch, ready) = &mut *locked(&training.scratches[index]);
             let steps = Steps { network, training, barrier: &barrier, first_step, rates, index, threads };
-            dispatch(level, Worker { steps, scratch, leader });
+            dispatch(level, Worker { steps, scratch, ready, leader });
         };
         if threads == 1 { work(0) } else { self.crew.run(work) }
     }
@@ -168,15 +169,16 @@ impl Engine for Cpu {
         let layout = network.layout;
         let activations = Activations::new(layout, batch, masks.map(|mask| mask.is_on()));
         // Each has room for all hidden units: a range of steps may fall to one thread.
-        let scratch = || Scratch::new(layout, batch, activations.pairs, layout.hidden_stride);
+        let scratch =
+            || (Scratch::new(layout, batch, activations.pairs, layout.hidden_stride), Drawn::new(layout, batch));
         let threads = self.crew.threads();
         let scratches = (0..threads).map(|_| Mutex::new(scratch())).collect();
         let carried = Carried::new(network, recipe);
         let alone = threads > 1 && layout.blocks > 0;
         let weights = carried.steps_at_once();
         // The mask of the input is common: threads meet at the end of a step before it is drawn again.
-        let wanted = home::Wanted { mask: masks[1].is_on(), weights, embedding: weights && !masks[0].is_on() };
-        let own = |index| Own::new(layout, &Share::new(layout, (index, threads)), batch, wanted);
+        let needs = Needs { mask: masks[1].is_on(), weights, embedding: weights && !masks[0].is_on() };
+        let own = |index| Own::new(layout, &Share::new(layout, (index, threads)), (batch, threads), needs);
         let own = (0..if alone { threads } else { 0 }).map(own).collect();
         self.training = Some(Training { corpus, plan, activations, scratches, own, masks, carried });
         Ok(())
@@ -273,6 +275,7 @@ struct Steps<'a> {
 struct Worker<'a> {
     steps: Steps<'a>,
     scratch: &'a mut Scratch,
+    ready: &'a mut Drawn,
     /// The first thread sums the losses and keeps the time.
     leader: Option<(&'a mut [f32], &'a mut Clock)>,
 }
@@ -301,7 +304,7 @@ impl Job for Worker<'_> {
             // SAFETY: these columns are this thread's own for all of the range, and nobody writes the embeddings.
             unsafe { own.fetch(network) };
         }
-        let mut batches = Batches::new::<I>(plan, corpus, network.layout, masks[0].is_on(), first_step);
+        let mut batches = Batches::new::<I>(plan, corpus, network.layout, masks[0].is_on(), self.ready, first_step);
         for (place, &rate) in rates.iter().enumerate() {
             let step = first_step + place as u64;
             // Not the first of a range, which waits for no step before it, where there is another one.
@@ -309,7 +312,7 @@ impl Job for Worker<'_> {
             let mut timer = Timer::new(clock.as_deref_mut().filter(|_| sampled));
             // Every thread draws the whole batch: that costs less than to wait for one that does.
             batches.take(&mut scratch.drawn);
-            // SAFETY: all threads are here between the same barriers.
+            // SAFETY: all threads take the same step, or one the next where [`Whole::has_embedding`] allows it.
             unsafe {
                 turn.examples::<I>(scratch, &share, step, &mut timer, || batches.prepare::<I>());
                 let mut done = Batch { activations, scratch: &mut *scratch, home, whole, share: &share, scale };

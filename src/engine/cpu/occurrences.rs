@@ -29,7 +29,7 @@ impl Job for Occurrences<'_, '_> {
         let Layout { shape, embedding_stride, positions, position_inputs, position_stride, parts, blocks, .. } = layout;
         let Drawn { pairs, contexts, .. } = &scratch.drawn;
         assert!(pairs.len() <= activations.pairs);
-        // SAFETY: nobody writes them in this phase.
+        // SAFETY: nobody writes them until all threads have come to the next meeting.
         let came_back = unsafe {
             let (whole, parts) = match blocks {
                 0 => (shape.hidden.min(1), if shape.direct { parts } else { 0 }),

@@ -23,7 +23,7 @@ pub(super) struct Pairs {
     /// The examples of each pair in their order, [B * n].
     pub(super) examples: Vec<u32>,
     /// For each position and token, when it was met last and its pair then, [n, V].
-    met: Vec<[u32; 2]>,
+    pub(super) met: Vec<[u32; 2]>,
     now: u32,
 }
 

@@ -41,7 +41,8 @@ impl Turn<'_> {
     /// done while the others are waited for.
     ///
     /// # Safety
-    /// All threads call it with the same network and activations between two barriers, and nobody else uses them.
+    /// All threads call it with the same network and activations between two barriers, or as [`Whole::has_embedding`] allows,
+    /// and nobody else uses them.
     #[inline(always)]
     #[allow(unsafe_code)]
     pub(super) unsafe fn examples<I: InstructionSet>(
@@ -60,7 +61,6 @@ impl Turn<'_> {
         // SAFETY: between the barriers each thread writes what `part` or its share gives to it alone, and what it reads was
         // written before a barrier or by itself.
         unsafe {
-            let read = Read::new(network);
             let embedding = numbers(whole.embedding.read());
             if masks[0].is_on() {
                 let (result, width) = (&activations.input_mask, shape.input());
@@ -110,6 +110,7 @@ impl Turn<'_> {
             timer.end(Pass::Draw);
             barrier.wait(index);
             timer.end(Pass::Wait);
+            let read = Read::new(network);
             match activations.across {
                 Some(across) => {
                     by_word::output_layer::<I>(read, scratch, activations, across, timer, (index, threads));

@@ -1,5 +1,5 @@
 //! Phase 2: every parameter is changed by the update rule.
-//! Parallel over rows, each row with one owner.
+//! Parallel over rows or columns, each with one owner; of embeddings each thread may have a copy, which all change alike.
 //!
 //! Plain gradient steps change the weights where the gradient is summed, in registers. The other rules, tied embeddings
 //! and clipping write the gradient down first: it costs 4 bytes a parameter, and little time beside the products.
@@ -114,8 +114,8 @@ impl Carried {
     /// The update of a step for the rows of thread `index` of `threads`.
     ///
     /// # Safety
-    /// All threads call it with the same buffers, after [`super::step::Turn::examples`] and before another barrier, and nobody
-    /// else uses them meanwhile.
+    /// All threads call it with the same buffers, after [`super::step::Turn::examples`] and before another barrier, or as
+    /// [`super::home::Whole::has_embedding`] allows, and nobody else uses them meanwhile.
     #[inline(always)]
     #[allow(unsafe_code)]
     pub(super) unsafe fn update<I: InstructionSet>(
