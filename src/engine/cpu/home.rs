@@ -8,9 +8,10 @@
 //! is done.
 //!
 //! Where a batch has few logits, each thread takes the softmax of all of them, and in plain steps without dropout of the input
-//! changes all embeddings, of which it has a copy. So threads meet twice a step, not four times, and between arriving and waiting there is work: the next
-//! draw and the weights. Steps a second of two threads, without and with it: the lecture's network 65,500 and 66,800 where the
-//! cores are near, 43,300 and 50,500 where they are far; `notebook` 135,000 and 142,000, 78,000 and 87,000.
+//! it changes all embeddings, of which it has a copy. So threads meet twice a step, not four times, and between arriving and
+//! waiting there is work: the next draw, and the weights. Steps a second of two threads, without and with it: the lecture's
+//! network 65,500 and 66,800 where the cores are near, 43,300 and 50,500 where they are far; `notebook` 135,000 and 142,000,
+//! 78,000 and 87,000.
 
 use std::ops::Range;
 
@@ -135,11 +136,12 @@ impl<'a> Home<'a> {
 pub(super) struct Whole<'a> {
     /// [V, embedding stride].
     pub(super) embedding: &'a Shared<Lanes>,
-    /// Whether these embeddings are the thread's own: it changes all of them, and nobody else reads them. Then threads do not
-    /// meet at the end of a step, and one may be in the next step while another changes its embeddings. It reads what
-    /// blocks add to the gradient of the input until it comes to the next meeting, that of the logits, and only after that
-    /// meeting are they written again; the parts of the logits, which are written before it, were read before the meeting
-    /// of the step that ended.
+    /// Whether these embeddings are the thread's own: it changes all of them, and nobody else reads them.
+    ///
+    /// Then threads do not meet at the end of a step, and one may be in the next step already while another still changes its
+    /// embeddings from the parts of the input's gradient. Those are written again only after the next step's meeting for the
+    /// logits, to which the other comes when it has done with them. What is written before that meeting, the parts of the
+    /// logits, was last read before the meeting for the input's gradient, where both have been.
     pub(super) has_embedding: bool,
     /// The logits of all examples, then their gradient, [chunks, B, chunk].
     pub(super) logits: &'a Shared<Lanes>,

@@ -145,9 +145,9 @@ impl Carried {
                     if in_parts {
                         barrier.wait(index);
                     }
-                    let whose = if batch.whole.has_embedding { (0, 1) } else { whose };
-                    let own = part(network.layout.shape.vocabulary, whose.0, whose.1);
-                    let rows = network.matrices()[0].numbers(whose.0, whose.1);
+                    let (index, threads) = if batch.whole.has_embedding { (0, 1) } else { whose };
+                    let own = part(network.layout.shape.vocabulary, index, threads);
+                    let rows = network.matrices()[0].numbers(index, threads);
                     let rows = batch.whole.embedding.write_numbers(rows);
                     if self.recipe.weight_decay > 0.0 {
                         let keeps = 1.0 - factors.rate * self.recipe.weight_decay;
