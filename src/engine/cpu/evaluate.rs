@@ -209,9 +209,9 @@ impl Job for Examine<'_> {
             let nothing = Recipe::default();
             let masks = [nothing.input_mask(0), nothing.hidden_mask(0)];
             let whole = Whole::common(network, activations);
-            let turn = Turn { network, activations, home, whole, barrier: &barrier, masks, scale, whose: (0, 1) };
-            turn.examples::<I>(&mut scratch, &share, 0, &mut Timer::new(None), || ());
+            let turn = Turn { network, barrier: &barrier, masks, whose: (0, 1) };
             let mut examined = Batch { activations, scratch: &mut scratch, home, whole, share: &share, scale };
+            turn.examples::<I>(&mut examined, 0, &mut Timer::new(None), || ());
             gradients_of_batch::<I>(network, gradients, &mut examined, &barrier, (0, 1));
             let units = hidden.chunks_exact(hidden_stride).flat_map(|example| &example[..shape.hidden]);
             let loss = mean_of_batch(numbers(activations.losses.read()), batch);

@@ -45,7 +45,7 @@ impl<'a> Purpose<'a> {
     }
 }
 
-/// A batch after its examples were worked on.
+/// A batch, and where a thread works on it.
 pub(super) struct Batch<'a> {
     pub(super) activations: &'a Activations,
     pub(super) scratch: &'a mut Scratch,

@@ -288,7 +288,6 @@ impl Job for Worker<'_> {
     fn run<I: InstructionSet>(self) {
         let Steps { network, training, barrier, first_step, rates, index, threads } = self.steps;
         let Training { corpus, plan, activations, own, masks, carried, .. } = training;
-        let scratch = self.scratch;
         let (mut losses, mut clock) = self.leader.unzip();
         let _guard = barrier.guard();
         let batch = plan.batch as usize;
@@ -299,24 +298,24 @@ impl Job for Worker<'_> {
             Some(own) => (own.home(network), own.whole(network, activations)),
             None => (Home::common(network, activations, &share.columns), Whole::common(network, activations)),
         };
-        let turn = Turn { network, activations, home, whole, barrier, masks: *masks, scale, whose };
+        let turn = Turn { network, barrier, masks: *masks, whose };
         if let Some(own) = own {
             // SAFETY: these columns are this thread's own for all of the range, and nobody writes the embeddings.
             unsafe { own.fetch(network) };
         }
         let mut batches = Batches::new::<I>(plan, corpus, network.layout, masks[0].is_on(), self.ready, first_step);
+        let mut current = Batch { activations, scratch: self.scratch, home, whole, share: &share, scale };
         for (place, &rate) in rates.iter().enumerate() {
             let step = first_step + place as u64;
             // Not the first of a range, which waits for no step before it, where there is another one.
             let sampled = place % SAMPLED_STEPS == 1.min(rates.len() - 1);
             let mut timer = Timer::new(clock.as_deref_mut().filter(|_| sampled));
             // Every thread draws the whole batch: that costs less than to wait for one that does.
-            batches.take(&mut scratch.drawn);
+            batches.take(&mut current.scratch.drawn);
             // SAFETY: all threads take the same step, or one the next where [`Whole::has_embedding`] allows it.
             unsafe {
-                turn.examples::<I>(scratch, &share, step, &mut timer, || batches.prepare::<I>());
-                let mut done = Batch { activations, scratch: &mut *scratch, home, whole, share: &share, scale };
-                carried.update::<I>(network, &mut done, Factors { rate, step }, barrier, whose);
+                turn.examples::<I>(&mut current, step, &mut timer, || batches.prepare::<I>());
+                carried.update::<I>(network, &mut current, Factors { rate, step }, barrier, whose);
                 if let Some(losses) = &mut losses {
                     losses[place] = mean_of_batch(numbers(whole.losses.read()), batch) as f32;
                 }

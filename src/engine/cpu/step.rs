@@ -1,6 +1,5 @@
 //! One thread's part of a step, from the tokens of the batch to the gradients before the weights.
 
-use super::activations::{Activations, Scratch};
 use super::by_hidden;
 use super::by_word;
 use super::clock::{Pass, Timer};
@@ -8,11 +7,10 @@ use super::cross_entropy::softmax_cross_entropy;
 use super::dropout::DrawMask;
 use super::gradients::Batch;
 use super::hidden::{embedding_gather, hidden_forward, input_backward};
-use super::home::{Columns, Home, Whole};
+use super::home::Columns;
 use super::lanes::InstructionSet;
 use super::network::{Network, Read, numbers};
 use super::output::{Finish, output_layer};
-use super::share::Share;
 use super::softmax::gradient_of_logits;
 use super::threads::{Barrier, part};
 use crate::engine::Mask;
@@ -21,42 +19,36 @@ use crate::engine::Mask;
 #[derive(Clone, Copy)]
 pub(super) struct Turn<'a> {
     pub(super) network: &'a Network,
-    pub(super) activations: &'a Activations,
-    /// Where the thread has its share of the hidden units.
-    pub(super) home: Home<'a>,
-    /// Where it has what it needs whole.
-    pub(super) whole: Whole<'a>,
     pub(super) barrier: &'a Barrier,
     /// The dropout of the input and of the hidden units.
     pub(super) masks: [Mask; 2],
-    /// The gradient is that of `scale` times the sum of the losses.
-    pub(super) scale: f32,
     /// This thread, and all.
     pub(super) whose: (usize, usize),
 }
 
 impl Turn<'_> {
-    /// Forward and back for the batch in the scratch, up to what the weights' gradients are made of. Parameters are only
-    /// read; after it comes a barrier, but for a thread's own share where threads share out the hidden units. `meanwhile` is
-    /// done while the others are waited for.
+    /// Forward and back for the batch drawn, up to what the weights' gradients are made of. Parameters are only read; after
+    /// it comes a barrier, but for a thread's own share where threads share out the hidden units. `meanwhile` is done while
+    /// the others are waited for.
     ///
     /// # Safety
-    /// All threads call it with the same network and activations between two barriers, or as [`Whole::has_embedding`] allows,
-    /// and nobody else uses them.
+    /// All threads call it with the same network and activations between two barriers, or as
+    /// [`super::home::Whole::has_embedding`] allows, and nobody else uses them.
     #[inline(always)]
     #[allow(unsafe_code)]
     pub(super) unsafe fn examples<I: InstructionSet>(
         &self,
-        scratch: &mut Scratch,
-        share: &Share,
+        batch: &mut Batch,
         step: u64,
         timer: &mut Timer,
         meanwhile: impl FnOnce(),
     ) {
-        let Turn { network, activations, home, whole, barrier, masks, scale, whose: (index, threads) } = *self;
+        let Turn { network, barrier, masks, whose: (index, threads) } = *self;
+        let Batch { activations, home, whole, share, scale, .. } = *batch;
         let layout = network.layout;
-        let (shape, batch) = (layout.shape, activations.batch);
-        let own = part(batch, index, threads);
+        let (shape, count) = (layout.shape, activations.batch);
+        let own = part(count, index, threads);
+        let scratch = &mut *batch.scratch;
         let share_kept = 1.0 / masks[1].kept;
         // SAFETY: between the barriers each thread writes what `part` or its share gives to it alone, and what it reads was
         // written before a barrier or by itself.
@@ -68,7 +60,7 @@ impl Turn<'_> {
                 I::call(DrawMask { mask, step, examples, first: 0, width, result: to });
                 barrier.arrive_and_wait(index);
                 timer.end(Pass::Wait);
-                embedding_gather(layout, embedding, scratch, result.read_numbers(0..batch * width));
+                embedding_gather(layout, embedding, scratch, result.read_numbers(0..count * width));
             } else {
                 embedding_gather(layout, embedding, scratch, &[]);
             }
@@ -76,7 +68,7 @@ impl Turn<'_> {
             if shape.hidden > 0 && !share.columns.is_empty() {
                 let first = share.columns.start;
                 if let Some(result) = home.mask {
-                    let (mask, examples, width) = (masks[1], 0..batch, shape.hidden);
+                    let (mask, examples, width) = (masks[1], 0..count, shape.hidden);
                     I::call(DrawMask { mask, step, examples, first, width, result });
                 }
                 hidden_forward::<I>(layout, &home, scratch, first);
@@ -92,7 +84,7 @@ impl Turn<'_> {
                 timer.end(Pass::Draw);
                 barrier.wait(index);
                 timer.end(Pass::Wait);
-                let examples = if whole.has_logits { 0..batch } else { own };
+                let examples = if whole.has_logits { 0..count } else { own };
                 softmax_cross_entropy::<I>(layout, &whole, scratch, activations, examples, share.in_pairs, scale);
                 timer.end(Pass::SoftmaxCrossEntropy);
                 if !whole.has_logits {
@@ -100,8 +92,7 @@ impl Turn<'_> {
                     timer.end(Pass::Wait);
                 }
                 if !share.columns.is_empty() {
-                    let mut batch = Batch { activations, scratch, home, whole, share, scale };
-                    by_hidden::backward::<I>(layout, &mut batch, share_kept, timer);
+                    by_hidden::backward::<I>(layout, batch, share_kept, timer);
                 }
                 return;
             }
