@@ -1,14 +1,24 @@
 // The first phase of a step in one dispatch, a workgroup an example: draws the example, computes its hidden units,
 // logits and loss, and the gradients back to the input. Parameters are only read.
 // Expects shared/random.wgsl, shared/batch.wgsl and shared/small.wgsl before it.
+//
+// Whoever waits for a GPU's memory waits for hundreds of operations. So parameters, which no example decides, are asked for
+// first, some for each invocation and phase: they come while the example is drawn. Loads are written out line by line, for
+// a loop may wait in every round. Only a larger network loads the rest when it needs it.
 
 // Rows in fours; a row of hidden units by so many rounds of its lanes.
 override INPUT_QUADS: u32 = INPUT_STRIDE / 4u;
 override HIDDEN_QUADS: u32 = HIDDEN_STRIDE / 4u;
 override HIDDEN_ROUNDS: u32 = (HIDDEN_QUADS + LANES - 1u) / LANES;
 override INPUT_ROUNDS: u32 = (INPUT_QUADS + LANES - 1u) / LANES;
-// Outputs that are summed at a time, each by LANES invocations: logits, or fours of gradients of the input.
+// Outputs that are summed at a time, each by LANES invocations.
 override OUTPUTS: u32 = WORKGROUP / LANES;
+
+// Numbers and fours of numbers that are loaded at a time.
+const QUADS = {quads}u;
+const NUMBERS = 4u * {groups}u;
+// Times that, of gradients of the input, between two barriers.
+const TURNS = 4u;
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
@@ -24,10 +34,49 @@ var<workgroup> hidden: array<f32, HIDDEN_STRIDE>; // by number: to write one of 
 var<workgroup> d_sum: array<f32, HIDDEN_STRIDE>;
 var<workgroup> logits: array<f32, VOCABULARY>;       // later their gradients
 var<workgroup> exponentials: array<f32, VOCABULARY>;
-var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
+var<workgroup> partial: array<f32, TURNS * WORKGROUP>;
 
 fn parameter(at: u32) -> f32 {
     return parameters[at / 4u][at % 4u];
+}
+
+// Fours of a row of `count` fours, from the `first` on, each `step` after the other; those beyond are the last.
+fn quads_of(row: u32, first: u32, step: u32, count: u32) -> array<vec4<f32>, QUADS> {
+    return array<vec4<f32>, QUADS>(
+        parameters[row / 4u + min(first + {q}u * step, count - 1u)],
+    );
+}
+
+// Numbers of a column of `count` rows: four rows from the `first` on, four that begin `jump` later, and so on.
+fn numbers_of(column: u32, first: u32, jump: u32, stride: u32, count: u32) -> array<f32, NUMBERS> {
+    return array<f32, NUMBERS>(
+        parameter(column + min(first + {r/4}u * jump + {r%4}u, count - 1u) * stride),
+    );
+}
+
+// What a hidden unit has of the input, of a word's logit one lane has, of the gradient of a hidden unit it has of the
+// logits, and of the gradient of the input one lane has: from the `first` four or number on, or from the `first` round on.
+fn unit_from(unit: u32, first: u32) -> array<vec4<f32>, QUADS> {
+    return quads_of(HIDDEN_WEIGHT + unit * INPUT_STRIDE, first, 1u, INPUT_QUADS);
+}
+
+fn word_from(word: u32, lane: u32, first: u32) -> array<vec4<f32>, QUADS> {
+    return quads_of(OUTPUT_WEIGHT + word * HIDDEN_STRIDE, lane + first * LANES, LANES, HIDDEN_QUADS);
+}
+
+fn unit_back_from(unit: u32, first: u32) -> array<f32, NUMBERS> {
+    return numbers_of(OUTPUT_WEIGHT + unit, first, 4u, HIDDEN_STRIDE, VOCABULARY);
+}
+
+fn column_back_from(column: u32, lane: u32, first: u32) -> array<f32, NUMBERS> {
+    return numbers_of(HIDDEN_WEIGHT + column, 4u * (lane + first * LANES), 4u * LANES, INPUT_STRIDE, HIDDEN);
+}
+
+// Number `i` of the input of the example whose target is at `place`.
+fn input_of(place: u32, i: u32) -> f32 {
+    let inside = min(i, INPUT - 1u);
+    let token = tokens[place - CONTEXT + inside / EMBEDDING];
+    return select(0.0, parameter(token * EMBEDDING + inside % EMBEDDING), i < INPUT);
 }
 
 fn hidden_of(quad: u32) -> vec4<f32> {
@@ -39,17 +88,80 @@ fn add_products(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 {
     return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
 }
 
-// The sum of the parts that the invocations of output `output` of this round left.
-fn sum_of_lanes(output: u32) -> vec4<f32> {
-    var sum = vec4<f32>();
-    for (var lane = 0u; lane < LANES; lane++) {
-        sum += partial[output * LANES + lane];
+// The four sums below go on with so many of their terms.
+fn add_to_unit(sum: f32, weights: array<vec4<f32>, QUADS>, first: u32) -> f32 {
+    var total = sum;
+    // repeat {q}
+    if first + {q}u < INPUT_QUADS {
+        total = add_products(total, weights[{q}], input[first + {q}u]);
     }
-    return sum;
+    // end
+    return total;
+}
+
+fn add_to_word(sum: f32, weights: array<vec4<f32>, QUADS>, lane: u32, first: u32) -> f32 {
+    var total = sum;
+    // repeat {q}
+    if first + {q}u < HIDDEN_ROUNDS {
+        let quad = lane + (first + {q}u) * LANES;
+        let inside = select(vec4<f32>(), weights[{q}], quad < HIDDEN_QUADS);
+        total = add_products(total, inside, hidden_of(min(quad, HIDDEN_QUADS - 1u)));
+    }
+    // end
+    return total;
+}
+
+fn add_back_to_unit(sum: f32, weights: array<f32, NUMBERS>, first: u32) -> f32 {
+    var total = sum;
+    // repeat {r}
+    if first + {r}u < VOCABULARY {
+        total += weights[{r}] * logits[first + {r}u];
+    }
+    // end
+    return total;
+}
+
+fn add_back_to_column(sum: f32, weights: array<f32, NUMBERS>, lane: u32, first: u32) -> f32 {
+    var total = sum;
+    // repeat {r}
+    if first + {r/4}u < HIDDEN_ROUNDS {
+        let j = 4u * (lane + (first + {r/4}u) * LANES) + {r%4}u;
+        total += weights[{r}] * select(0.0, d_sum[min(j, HIDDEN - 1u)], j < HIDDEN);
+    }
+    // end
+    return total;
+}
+
+fn largest_logit(largest: f32, first: u32) -> f32 {
+    var result = largest;
+    result = max(result, logits[min(first + {r}u, VOCABULARY - 1u)]);
+    return result;
+}
+
+fn add_exponentials(sum: f32, first: u32) -> f32 {
+    var total = sum;
+    // repeat {r}
+    if first + {r}u < VOCABULARY {
+        total += exponentials[first + {r}u];
+    }
+    // end
+    return total;
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    // Neighbours have the lanes of a word and the columns of a lane: they read what lies side by side.
+    let word_lane = local % LANES;
+    let column_lane = local / OUTPUTS;
+    let own_unit = min(local, HIDDEN - 1u);
+    let own_word = min(local / LANES, VOCABULARY - 1u);
+    var unit_bias = parameter(HIDDEN_BIAS + own_unit);
+    var to_unit = unit_from(own_unit, 0u);
+    var word_bias = parameter(OUTPUT_BIAS + min(local, VOCABULARY - 1u));
+    var to_word = word_from(own_word, word_lane, 0u);
+    var back_to_unit = unit_back_from(own_unit, 0u);
+    var back_to_column = column_back_from(min(local % OUTPUTS, INPUT_STRIDE - 1u), column_lane, 0u);
+
     let example = workgroup.x;
     let record = example * RECORD;
     let position = cursor.next;
@@ -59,28 +171,28 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     let place = places[example_of_lane(plan, position, example)];
     let target_token = tokens[place];
 
-    for (var i = local; i < CONTEXT; i += WORKGROUP) {
+    // The last invocations, for the first ones wait for their part of the input.
+    for (var i = WORKGROUP - 1u - local; i < CONTEXT; i += WORKGROUP) {
         contexts[example * CONTEXT + i] = tokens[place - CONTEXT + i];
     }
     for (var quad = local; quad < INPUT_QUADS; quad += WORKGROUP) {
-        var x = vec4<f32>();
-        for (var k = 0u; k < 4u; k++) {
-            let i = min(4u * quad + k, INPUT - 1u);
-            let token = tokens[place - CONTEXT + i / EMBEDDING];
-            x[k] = select(0.0, parameter(token * EMBEDDING + i % EMBEDDING), 4u * quad + k < INPUT);
-        }
+        let x = vec4<f32>(
+            input_of(place, 4u * quad + {k}u),
+        );
         input[quad] = x;
-        for (var k = 0u; k < 4u; k++) {
-            activations[record + 4u * quad + k] = x[k];
-        }
+        activations[record + 4u * quad + {k}u] = x.{k.};
     }
     workgroupBarrier();
 
     for (var j = local; j < HIDDEN_STRIDE; j += WORKGROUP) {
-        let row = (HIDDEN_WEIGHT + min(j, HIDDEN - 1u) * INPUT_STRIDE) / 4u;
-        var sum = parameter(HIDDEN_BIAS + min(j, HIDDEN - 1u));
-        for (var quad = 0u; quad < INPUT_QUADS; quad++) {
-            sum = add_products(sum, parameters[row + quad], input[quad]);
+        let unit = min(j, HIDDEN - 1u);
+        if j != local {
+            unit_bias = parameter(HIDDEN_BIAS + unit);
+            to_unit = unit_from(unit, 0u);
+        }
+        var sum = add_to_unit(unit_bias, to_unit, 0u);
+        for (var first = QUADS; first < INPUT_QUADS; first += QUADS) {
+            sum = add_to_unit(sum, unit_from(unit, first), first);
         }
         // Some drivers make NaN of large arguments; beyond 15 the float32 result is 1 anyway.
         let value = select(0.0, tanh(clamp(sum, -15.0, 15.0)), j < HIDDEN);
@@ -89,28 +201,32 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     }
     workgroupBarrier();
 
-    let output = local / LANES;
-    let lane = local % LANES;
-    for (var first = 0u; first < VOCABULARY; first += OUTPUTS) {
-        var sum = 0.0;
-        let v = min(first + output, VOCABULARY - 1u);
-        for (var round = 0u; round < HIDDEN_ROUNDS; round++) {
-            let quad = min(lane + round * LANES, HIDDEN_QUADS - 1u);
-            let w = parameters[(OUTPUT_WEIGHT + v * HIDDEN_STRIDE) / 4u + quad];
-            sum = add_products(sum, select(vec4<f32>(), w, lane + round * LANES < HIDDEN_QUADS), hidden_of(quad));
+    for (var words = 0u; words < VOCABULARY; words += OUTPUTS) {
+        let v = min(words + local / LANES, VOCABULARY - 1u);
+        let summed = words + local;
+        if words > 0u {
+            word_bias = parameter(OUTPUT_BIAS + min(summed, VOCABULARY - 1u));
+            to_word = word_from(v, word_lane, 0u);
+        }
+        var sum = add_to_word(0.0, to_word, word_lane, 0u);
+        for (var first = QUADS; first < HIDDEN_ROUNDS; first += QUADS) {
+            sum = add_to_word(sum, word_from(v, word_lane, first), word_lane, first);
         }
         if DIRECT {
             for (var round = 0u; round < INPUT_ROUNDS; round++) {
-                let quad = min(lane + round * LANES, INPUT_QUADS - 1u);
+                let quad = min(word_lane + round * LANES, INPUT_QUADS - 1u);
                 let w = parameters[(DIRECT_WEIGHT + v * INPUT_STRIDE) / 4u + quad];
-                sum = add_products(sum, select(vec4<f32>(), w, lane + round * LANES < INPUT_QUADS), input[quad]);
+                sum = add_products(sum, select(vec4<f32>(), w, word_lane + round * LANES < INPUT_QUADS), input[quad]);
             }
         }
-        partial[local] = vec4<f32>(sum);
+        partial[local] = sum;
         workgroupBarrier();
-        let summed = first + local;
         if local < OUTPUTS && summed < VOCABULARY {
-            let logit = parameter(OUTPUT_BIAS + summed) + sum_of_lanes(local).x;
+            var total = 0.0;
+            for (var lane = 0u; lane < LANES; lane++) {
+                total += partial[local * LANES + lane];
+            }
+            let logit = word_bias + total;
             logits[summed] = logit;
             activations[record + RECORD_LOGITS + summed] = logit;
         }
@@ -118,18 +234,18 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     }
 
     // Every invocation finds the largest logit and the sum for itself: for a small V that is quicker than a barrier.
-    var largest = logits[0];
-    for (var v = 1u; v < VOCABULARY; v++) {
-        largest = max(largest, logits[v]);
+    var largest = largest_logit(logits[0], 0u);
+    for (var first = NUMBERS; first < VOCABULARY; first += NUMBERS) {
+        largest = largest_logit(largest, first);
     }
     let target_logit = logits[target_token];
     for (var v = local; v < VOCABULARY; v += WORKGROUP) {
         exponentials[v] = exp(logits[v] - largest);
     }
     workgroupBarrier();
-    var sum_of_exponentials = 0.0;
-    for (var v = 0u; v < VOCABULARY; v++) {
-        sum_of_exponentials += exponentials[v];
+    var sum_of_exponentials = add_exponentials(0.0, 0u);
+    for (var first = NUMBERS; first < VOCABULARY; first += NUMBERS) {
+        sum_of_exponentials = add_exponentials(sum_of_exponentials, first);
     }
     if local == 0u {
         activations[record + RECORD_LOSS] = (largest - target_logit) + log(sum_of_exponentials);
@@ -143,9 +259,13 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     workgroupBarrier();
 
     for (var j = local; j < HIDDEN_STRIDE; j += WORKGROUP) {
-        var d_hidden = 0.0;
-        for (var v = 0u; v < VOCABULARY; v++) {
-            d_hidden += parameter(OUTPUT_WEIGHT + v * HIDDEN_STRIDE + j) * logits[v];
+        let unit = min(j, HIDDEN - 1u);
+        if j != local {
+            back_to_unit = unit_back_from(unit, 0u);
+        }
+        var d_hidden = add_back_to_unit(0.0, back_to_unit, 0u);
+        for (var first = NUMBERS; first < VOCABULARY; first += NUMBERS) {
+            d_hidden = add_back_to_unit(d_hidden, unit_back_from(unit, first), first);
         }
         let value = hidden[j];
         let gradient = select(0.0, d_hidden * (1.0 - value * value), j < HIDDEN);
@@ -154,34 +274,35 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     }
     workgroupBarrier();
 
-    for (var first = 0u; first < INPUT_QUADS; first += OUTPUTS) {
-        var sum = vec4<f32>();
-        let four = min(first + output, INPUT_QUADS - 1u);
-        for (var round = 0u; round < HIDDEN_ROUNDS; round++) {
-            let quad = lane + round * LANES;
-            for (var k = 0u; k < 4u; k++) {
-                let j = min(4u * quad + k, HIDDEN - 1u);
-                let w = parameters[(HIDDEN_WEIGHT + j * INPUT_STRIDE) / 4u + four];
-                sum += w * select(0.0, d_sum[j], 4u * quad + k < HIDDEN);
+    for (var columns = 0u; columns < INPUT_STRIDE; columns += TURNS * OUTPUTS) {
+        for (var turn = 0u; turn < TURNS && columns + turn * OUTPUTS < INPUT_STRIDE; turn++) {
+            let column = min(columns + turn * OUTPUTS + local % OUTPUTS, INPUT_STRIDE - 1u);
+            if columns + turn > 0u {
+                back_to_column = column_back_from(column, column_lane, 0u);
             }
-        }
-        if DIRECT {
-            for (var quad = lane; 4u * quad < VOCABULARY; quad += LANES) {
-                for (var k = 0u; k < 4u; k++) {
-                    let v = min(4u * quad + k, VOCABULARY - 1u);
-                    let w = parameters[(DIRECT_WEIGHT + v * INPUT_STRIDE) / 4u + four];
-                    sum += w * select(0.0, logits[v], 4u * quad + k < VOCABULARY);
+            var sum = add_back_to_column(0.0, back_to_column, column_lane, 0u);
+            for (var first = NUMBERS / 4u; first < HIDDEN_ROUNDS; first += NUMBERS / 4u) {
+                sum = add_back_to_column(sum, column_back_from(column, column_lane, first), column_lane, first);
+            }
+            if DIRECT {
+                for (var quad = column_lane; 4u * quad < VOCABULARY; quad += LANES) {
+                    for (var k = 0u; k < 4u; k++) {
+                        let v = min(4u * quad + k, VOCABULARY - 1u);
+                        let w = parameter(DIRECT_WEIGHT + v * INPUT_STRIDE + column);
+                        sum += w * select(0.0, logits[v], 4u * quad + k < VOCABULARY);
+                    }
                 }
             }
+            partial[turn * WORKGROUP + local] = sum;
         }
-        partial[local] = sum;
         workgroupBarrier();
-        let summed = first + local;
-        if local < OUTPUTS && summed < INPUT_QUADS {
-            let gradients = sum_of_lanes(local);
-            for (var k = 0u; k < 4u; k++) {
-                activations[record + RECORD_D_INPUT + 4u * summed + k] = gradients[k];
+        let summed = columns + local;
+        if local < TURNS * OUTPUTS && summed < INPUT_STRIDE {
+            var total = 0.0;
+            for (var lane = 0u; lane < LANES; lane++) {
+                total += partial[local / OUTPUTS * WORKGROUP + lane * OUTPUTS + local % OUTPUTS];
             }
+            activations[record + RECORD_D_INPUT + summed] = total;
         }
         workgroupBarrier();
     }

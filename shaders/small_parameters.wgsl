@@ -1,9 +1,15 @@
 // The second phase of a step in one dispatch, an invocation a parameter: sums the parameter's gradient over the batch
 // in the examples' order and updates it at once. One more workgroup writes the mean loss and moves the cursor on.
 // Expects shared/random.wgsl, shared/batch.wgsl and shared/small.wgsl before it.
+//
+// As in small_examples.wgsl, many numbers are asked for at once, each by a line of its own.
 
-// B once more: a loop whose rounds are known loads ahead.
+// B once more: the places of all examples are then known.
 override BATCH: u32 = 32u;
+override OCCURRENCES: u32 = BATCH * CONTEXT;
+
+// Numbers that are loaded at a time.
+const NUMBERS = 4u * {groups}u;
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> contexts: array<u32>;           // [B, n]
@@ -13,11 +19,23 @@ override BATCH: u32 = 32u;
 @group(0) @binding(5) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(6) var<storage, read_write> losses: array<f32>;       // by slot
 
+// One number of the record, of the examples from the `first` on; those beyond the batch are its last.
+fn numbers_of(at: u32, first: u32) -> array<f32, NUMBERS> {
+    return array<f32, NUMBERS>(
+        activations[min(first + {r}u, BATCH - 1u) * RECORD + at],
+    );
+}
+
 // The sum over the batch of one number of the record: a bias's gradient.
 fn sum_over_batch(at: u32) -> f32 {
     var sum = 0.0;
-    for (var example = 0u; example < BATCH; example++) {
-        sum += activations[example * RECORD + at];
+    for (var first = 0u; first < BATCH; first += NUMBERS) {
+        let numbers = numbers_of(at, first);
+        // repeat {r}
+        if first + {r}u < BATCH {
+            sum += numbers[{r}];
+        }
+        // end
     }
     return sum;
 }
@@ -25,21 +43,36 @@ fn sum_over_batch(at: u32) -> f32 {
 // The sum over the batch of the product of two numbers of the record: a weight's gradient.
 fn sum_of_products(gradient: u32, activation: u32) -> f32 {
     var sum = 0.0;
-    for (var example = 0u; example < BATCH; example++) {
-        sum += activations[example * RECORD + gradient] * activations[example * RECORD + activation];
+    for (var first = 0u; first < BATCH; first += NUMBERS) {
+        let gradients = numbers_of(gradient, first);
+        let numbers = numbers_of(activation, first);
+        // repeat {r}
+        if first + {r}u < BATCH {
+            sum += gradients[{r}] * numbers[{r}];
+        }
+        // end
     }
     return sum;
 }
 
-// The sum over the occurrences of a token in the batch of number `k` of their gradients.
+// Number `k` of the gradient of an occurrence of a token.
+fn d_input_of(occurrence: u32, k: u32) -> f32 {
+    let inside = min(occurrence, OCCURRENCES - 1u);
+    return activations[inside / CONTEXT * RECORD + RECORD_D_INPUT + inside % CONTEXT * EMBEDDING + k];
+}
+
+// The sum over the occurrences of a token in the batch of number `k` of their gradients. Every number is loaded, so that
+// no load waits for a comparison.
 fn sum_over_occurrences(token: u32, k: u32) -> f32 {
     var sum = 0.0;
-    for (var example = 0u; example < BATCH; example++) {
-        for (var place = 0u; place < CONTEXT; place++) {
-            // Every number is loaded, so that no load waits for a comparison.
-            let d_input = activations[example * RECORD + RECORD_D_INPUT + place * EMBEDDING + k];
-            sum += select(0.0, d_input, contexts[example * CONTEXT + place] == token);
-        }
+    for (var first = 0u; first < OCCURRENCES; first += NUMBERS) {
+        let found = array<u32, NUMBERS>(
+            contexts[min(first + {r}u, OCCURRENCES - 1u)],
+        );
+        let gradients = array<f32, NUMBERS>(
+            d_input_of(first + {r}u, k),
+        );
+        sum += select(0.0, gradients[{r}], first + {r}u < OCCURRENCES && found[{r}] == token);
     }
     return sum;
 }

@@ -337,7 +337,7 @@ pub const SMALL_EXAMPLES: Kernel = Kernel {
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_examples"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
     constants: SMALL_SIZES,
-    unrolled: false,
+    unrolled: true,
 };
 
 /// The same, `PARTS` invocations four examples.
@@ -355,7 +355,7 @@ pub const SMALL_PARAMETERS: Kernel = Kernel {
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_parameters"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
     constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH"],
-    unrolled: false,
+    unrolled: true,
 };
 
 /// The same, an invocation a tile of parameters.

@@ -131,6 +131,8 @@ impl Variant {
 const WIDE: usize = 256;
 /// Those of its second dispatch: few, so that there are workgroups for all cores of a GPU.
 const SPREAD: usize = 64;
+/// Numbers, and fours of numbers, that its invocations ask the memory for at once: all of an invocation's for makemore.
+const AHEAD: [(&str, usize); 2] = [("ROWS", 32), ("QUADS", 8)];
 /// Invocations in a workgroup of the others: for a CPU those of one vector register.
 const NARROW: usize = 8;
 /// Examples of an invocation where they are computed across: the twin of EXAMPLES in `shared/small_across.wgsl`.
@@ -244,9 +246,9 @@ impl Small<'_> {
         let workgroups = |invocations: usize, workgroup: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
         let (first, examples, second, update) = match variant {
             Variant::Wide => (
-                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &[]))?,
+                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &AHEAD))?,
                 [batch as u32, 1, 1],
-                device.pipeline(&kernels::SMALL_PARAMETERS, &sizes(SPREAD, &[("BATCH", batch)]))?,
+                device.pipeline(&kernels::SMALL_PARAMETERS, &sizes(SPREAD, &[("BATCH", batch), AHEAD[0]]))?,
                 // One workgroup more than the parameters need: it has the loss and the cursor.
                 workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
             ),

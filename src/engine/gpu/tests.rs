@@ -316,9 +316,11 @@ fn a_run_is_the_same_in_pieces_and_follows_the_reference() {
 fn variants_of_the_small_path_give_the_same_bits() {
     let tiny = Shape { vocabulary: 5, context: 1, embedding: 3, hidden: 1, ..ODD };
     let few = Shape { vocabulary: 11, context: 2, embedding: 3, hidden: 5, direct: true, tied: false };
+    // More of everything than an invocation of the wide variant asks for at a time, and than a workgroup has at once.
+    let large = Shape { vocabulary: 70, context: 7, embedding: 20, hidden: 300, direct: false, tied: false };
+    let cases = [(ODD, 13), (few, 37), (few, 100), (tiny, 1), (LECTURE, 32), (DIRECT, 37), (large, 41)];
     // Of the first four, every device takes several steps at a time.
-    for (place, (shape, batch)) in (0..).zip([(ODD, 13), (few, 37), (few, 100), (tiny, 1), (LECTURE, 32), (DIRECT, 37)])
-    {
+    for (place, (shape, batch)) in (0..).zip(cases) {
         let run = |variant: Variant| {
             let mut gpu = engine(Path::Small, true)?;
             gpu.device.choose(&small::key(shape, batch as usize), &variant.name());
