@@ -4,9 +4,11 @@
 
 // k's in the workgroup's memory, a multiple of 4 and at most 32.
 override DEPTH: u32 = 16u;
-// Rows and columns of a workgroup, in fours: multiples of 8.
+// Rows and columns of a workgroup, in fours, and the room for them in its memory: multiples of 8.
 override ROW_FOURS: u32 = 16u;
 override COLUMN_FOURS: u32 = 16u;
+override ROW_ROOM: u32 = (ROW_FOURS + 7u) / 8u * 8u;
+override COLUMN_ROOM: u32 = (COLUMN_FOURS + 7u) / 8u * 8u;
 // Blocks of four k's by four rows, and by four columns, of which an invocation brings at most one each.
 override ROW_BLOCKS: u32 = DEPTH / 4u * ROW_FOURS;
 override COLUMN_BLOCKS: u32 = DEPTH / 4u * COLUMN_FOURS;
@@ -14,8 +16,8 @@ override COLUMN_BLOCKS: u32 = DEPTH / 4u * COLUMN_FOURS;
 override SWIZZLE: u32 = 32u / DEPTH;
 
 // Four rows of a k beside each other, ROW_FOURS times, for each k; and the same of columns.
-var<workgroup> left_slab: array<vec4<f32>, DEPTH * ROW_FOURS>;
-var<workgroup> right_slab: array<vec4<f32>, DEPTH * COLUMN_FOURS>;
+var<workgroup> left_slab: array<vec4<f32>, DEPTH * ROW_ROOM>;
+var<workgroup> right_slab: array<vec4<f32>, DEPTH * COLUMN_ROOM>;
 
 // Which four of rows or columns, and which four k's, a block has; neighbours load what lies beside each other, which is along k
 // where a row in memory goes along k.
@@ -46,8 +48,8 @@ fn make_product(tile: vec3<u32>, local: u32) {
     let right_block = block_of(local, COLUMN_FOURS, LAYOUT == RIGHT_TRANSPOSED);
     let left_row = (tile.y * ROW_FOURS + left_block.x) * 4u;
     let right_column = (tile.x * COLUMN_FOURS + right_block.x) * 4u;
-    let left_slot = left_block.y * 4u * ROW_FOURS + (left_block.x ^ (left_block.y * SWIZZLE));
-    let right_slot = right_block.y * 4u * COLUMN_FOURS + (right_block.x ^ (right_block.y * SWIZZLE));
+    let left_slot = left_block.y * 4u * ROW_ROOM + (left_block.x ^ (left_block.y * SWIZZLE));
+    let right_slot = right_block.y * 4u * COLUMN_ROOM + (right_block.x ^ (right_block.y * SWIZZLE));
     // Where the lines of a block begin that go along k; or the one place of a block in the line of each k.
     let left_line{k} = product.left_first / 4u + min(left_row + {k}u, last_row) * left_stride;
     let left_place = product.left_first / 4u + min(left_row, last_row) / 4u;
@@ -63,17 +65,17 @@ fn make_product(tile: vec3<u32>, local: u32) {
         if slab > first {
             if local < ROW_BLOCKS {
                 if LAYOUT == LEFT_TRANSPOSED {
-                    left_slab[left_slot + {k}u * ROW_FOURS] = select(vec4<f32>(), x{k}, left_k + {k}u < end);
+                    left_slab[left_slot + {k}u * ROW_ROOM] = select(vec4<f32>(), x{k}, left_k + {k}u < end);
                 } else {
                     let turned{k} = vec4<f32>(x0.{k.}, x1.{k.}, x2.{k.}, x3.{k.});
-                    left_slab[left_slot + {k}u * ROW_FOURS] = select(vec4<f32>(), turned{k}, left_k + {k}u < end);
+                    left_slab[left_slot + {k}u * ROW_ROOM] = select(vec4<f32>(), turned{k}, left_k + {k}u < end);
                 }
             }
             if local < COLUMN_BLOCKS {
                 if LAYOUT == RIGHT_TRANSPOSED {
-                    right_slab[right_slot + {k}u * COLUMN_FOURS] = vec4<f32>(y0.{k.}, y1.{k.}, y2.{k.}, y3.{k.});
+                    right_slab[right_slot + {k}u * COLUMN_ROOM] = vec4<f32>(y0.{k.}, y1.{k.}, y2.{k.}, y3.{k.});
                 } else {
-                    right_slab[right_slot + {k}u * COLUMN_FOURS] = y{k};
+                    right_slab[right_slot + {k}u * COLUMN_ROOM] = y{k};
                 }
             }
             left_k += DEPTH;
@@ -98,11 +100,11 @@ fn make_product(tile: vec3<u32>, local: u32) {
         }
         if slab > first {
             for (var four = 0u; four < DEPTH / 4u; four++) {
-                let left_at{g} = four * 4u * ROW_FOURS + (({g}u * DOWN + down) ^ (four * SWIZZLE));
-                let right_at{q} = four * 4u * COLUMN_FOURS + (({q}u * ACROSS + across) ^ (four * SWIZZLE));
+                let left_at{g} = four * 4u * ROW_ROOM + (({g}u * DOWN + down) ^ (four * SWIZZLE));
+                let right_at{q} = four * 4u * COLUMN_ROOM + (({q}u * ACROSS + across) ^ (four * SWIZZLE));
                 // repeat {k}
-                let a{g}_{k} = left_slab[left_at{g} + {k}u * ROW_FOURS];
-                let b{q}_{k} = right_slab[right_at{q} + {k}u * COLUMN_FOURS];
+                let a{g}_{k} = left_slab[left_at{g} + {k}u * ROW_ROOM];
+                let b{q}_{k} = right_slab[right_at{q} + {k}u * COLUMN_ROOM];
                 sum{r}_{q} += a{r/4}_{k}.{r.} * b{q}_{k};
                 // end
                 if ROW_SUMS && tile.x == 0u {
