@@ -128,9 +128,8 @@ impl Variant {
     /// Bytes of a workgroup's memory that it needs, with four numbers beside the tiles.
     pub(super) fn workgroup_bytes(&self) -> u32 {
         let room = |numbers: u32| numbers.next_multiple_of(32);
-        let tiles = |(across, depth)| {
-            depth * (room(self.rows * (self.invocations / across)) + room(4 * self.quads * across))
-        };
+        let tiles =
+            |(across, depth)| depth * (room(self.rows * (self.invocations / across)) + room(4 * self.quads * across));
         4 * (self.tiled.map_or(0, tiles) + 4)
     }
 
