@@ -1,12 +1,15 @@
 // The same as hidden_forward.wgsl to the bit, for a GPU: an invocation a unit of a few examples, whose input waits in the
-// workgroup's memory.
+// workgroup's memory. As in small_examples.wgsl, weights are asked for before the examples are drawn, many at once, each by a
+// line of its own: one with {s} stands for 32.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/draw.wgsl, shared/dropout.wgsl and shared/joined.wgsl
 // beside it.
 
 // Examples of a workgroup: the twin of WIDE_EXAMPLES in src/engine/gpu/general/joined.rs.
 const EXAMPLES = 2u;
-// Fours of numbers in an example's input; a loop whose rounds are known loads ahead.
+// Fours of numbers in an example's input.
 override INPUT_QUADS: u32 = 8u;
+// Fours of a unit's weights that are loaded at a time.
+const QUADS = 32u;
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<uniform> joined: Joined;
@@ -31,8 +34,37 @@ fn input_of(start: u32, column: u32) -> f32 {
     return select(0.0, parameters[place / 4u][place % 4u], column < joined.inputs);
 }
 
+fn bias_of(unit: u32) -> f32 {
+    let at = joined.hidden_bias + min(unit, joined.units - 1u);
+    return parameters[at / 4u][at % 4u];
+}
+
+// Weights of a unit from the `first` four on; beyond its last there is that one again.
+fn weights_of(unit: u32, first: u32) -> array<vec4<f32>, QUADS> {
+    let row = joined.hidden_weight / 4u + min(unit, joined.units - 1u) * INPUT_QUADS;
+    return array<vec4<f32>, QUADS>(
+        parameters[row + min(first + {s}u, INPUT_QUADS - 1u)],
+    );
+}
+
+fn add_products(sums: array<f32, EXAMPLES>, weights: array<vec4<f32>, QUADS>, first: u32) -> array<f32, EXAMPLES> {
+    var result = sums;
+    // repeat {s}
+    if first + {s}u < INPUT_QUADS {
+        let y = weights[{s}];
+        for (var e = 0u; e < EXAMPLES; e++) {
+            let x = inputs[e * INPUT_QUADS + first + {s}u];
+            result[e] = result[e] + x.x * y.x + x.y * y.y + x.z * y.z + x.w * y.w;
+        }
+    }
+    // end
+    return result;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn hidden_forward_wide(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    var weights = weights_of(local, 0u);
+    var bias = bias_of(local);
     let position = cursor.next;
     let first = workgroup.x * EXAMPLES;
     if first == 0u && local == 0u {
@@ -53,28 +85,26 @@ fn hidden_forward_wide(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
         inputs[i] = x;
         input[lane * INPUT_QUADS + i % INPUT_QUADS] = x;
     }
+    // The last invocations, for the first ones have to do with the input.
+    let examples = min(EXAMPLES, joined.batch - first);
+    for (var i = WORKGROUP - 1u - local; i < examples * plan.context; i += WORKGROUP) {
+        draw(position, first * plan.context + i);
+    }
     workgroupBarrier();
     for (var unit = local; unit < joined.hidden_stride; unit += WORKGROUP) {
-        let row = joined.hidden_weight / 4u + min(unit, joined.units - 1u) * INPUT_QUADS;
-        var sums = array<f32, EXAMPLES>();
-        for (var quad = 0u; quad < INPUT_QUADS; quad++) {
-            let y = parameters[row + quad];
-            for (var e = 0u; e < EXAMPLES; e++) {
-                let x = inputs[e * INPUT_QUADS + quad];
-                sums[e] = sums[e] + x.x * y.x + x.y * y.y + x.z * y.z + x.w * y.w;
-            }
+        if unit != local {
+            weights = weights_of(unit, 0u);
+            bias = bias_of(unit);
         }
-        let bias = parameters[(joined.hidden_bias + unit) / 4u][unit % 4u];
+        var sums = add_products(array<f32, EXAMPLES>(), weights, 0u);
+        for (var quad = QUADS; quad < INPUT_QUADS; quad += QUADS) {
+            sums = add_products(sums, weights_of(unit, quad), quad);
+        }
         for (var e = 0u; e < EXAMPLES; e++) {
             let lane = min(first + e, joined.batch - 1u);
             let kept = kept_of(hidden_dropout, position.step, lane, joined.units, unit);
             let value = kept * tanh(clamp(sums[e] + bias, -15.0, 15.0));
             hidden[lane * joined.hidden_stride + unit] = select(0.0, value, unit < joined.units);
         }
-    }
-    // Last, for nothing here waits for it.
-    let examples = min(EXAMPLES, joined.batch - first);
-    for (var i = local; i < examples * plan.context; i += WORKGROUP) {
-        draw(position, first * plan.context + i);
     }
 }

@@ -259,7 +259,7 @@ pub const HIDDEN_FORWARD_WIDE: Kernel = Kernel {
     ),
     bindings: HIDDEN_FORWARD.bindings,
     constants: &["WORKGROUP", "ORDER", "DROPS", "INPUT_QUADS"],
-    unrolled: false,
+    unrolled: true,
 };
 
 /// A kernel that makes a product and something else beside it, with both ways to make a product.
