@@ -2,7 +2,7 @@
 // hidden units from its parts, before tanh, and that of the input: column_sum, tanh_backward and a product. Everything comes out as of
 // those, to the bit.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the two ways to make it, shared/product_step.wgsl,
-// shared/joined.wgsl, shared/dropout.wgsl and shared/back_to_input.wgsl beside it.
+// shared/joined.wgsl, shared/dropout.wgsl, shared/back_to_input.wgsl and shared/back_to_input_wide.wgsl beside it.
 
 @group(0) @binding(0) var<uniform> product: Product;
 @group(0) @binding(1) var<uniform> joined: Joined;
@@ -17,6 +17,8 @@
 // H, [h, n d]. It is only read, but may lie in the buffer that `out` is of, and then both must be bound alike.
 @group(0) @binding(10) var<storage, read_write> hidden_weight: array<vec4<f32>>;
 
+var<workgroup> held: array<f32, HELD>;
+
 @compute @workgroup_size(ACROSS * DOWN)
 fn output_step(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -28,6 +30,12 @@ fn output_step(
         return;
     }
     let others = others_of(workgroup, workgroups, joined);
+    if WIDE {
+        for (var example = others.index; example < joined.batch; example += others.count) {
+            back_to_input_wide(example, local);
+        }
+        return;
+    }
     for (var first = others.index * TOGETHER; first < joined.batch; first += others.count * TOGETHER) {
         back_to_input(first, local);
     }

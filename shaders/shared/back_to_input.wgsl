@@ -2,22 +2,12 @@
 // Expects shared/joined.wgsl and shared/dropout.wgsl before it, and of its includer `joined`, `dropout`, `cursor`, `right` (the hidden
 // units), `parts`, `d_activations` and `hidden_weight`. A line with {k} stands for four: one for each example of a workgroup.
 
-// Examples of a workgroup, at most four; and the rounds of its loops where they are known: a GPU then loads ahead. 0 where they
-// are not: fours of an example's hidden units, and parts of the sums for those and for the input.
-override TOGETHER: u32 = 4u;
-override UNIT_QUADS: u32 = 0u;
-override HIDDEN_PARTS: u32 = 0u;
-override INPUT_PARTS: u32 = 0u;
+// Examples of a workgroup.
+const TOGETHER = 4u;
 
 // The sum of four numbers of so many parts, from the first part to the last.
-fn sum_of_parts(count: u32, first: u32, distance: u32, known: u32) -> vec4<f32> {
+fn sum_of_parts(count: u32, first: u32, distance: u32) -> vec4<f32> {
     var sum = vec4<f32>();
-    if known > 0u {
-        for (var part = 0u; part < known; part++) {
-            sum += parts[first + part * distance];
-        }
-        return sum;
-    }
     for (var at = first; at < first + count * distance; at += distance) {
         sum += parts[at];
     }
@@ -33,18 +23,17 @@ fn back_to_input(first: u32, local: u32) {
         let at = first * units + i;
         let kept = kept_of_four(dropout, cursor.current.step, at / units, joined.units, at % units * 4u);
         let value = right[at] / dropout.kept;
-        let d_hidden = sum_of_parts(joined.hidden_parts, at, joined.batch * units, HIDDEN_PARTS);
+        let d_hidden = sum_of_parts(joined.hidden_parts, at, joined.batch * units);
         d_activations[at] = d_hidden * (kept * (vec4<f32>(1.0) - value * value));
     }
     storageBarrier();
     let input_parts = joined.hidden_parts * joined.batch * units;
     // Beyond these the last example again.
-    let lane{k} = min(first + min({k}u, TOGETHER - 1u), joined.batch - 1u);
-    let begin = select(lane0 * units, 0u, UNIT_QUADS > 0u);
-    let end = begin + select(units, UNIT_QUADS, UNIT_QUADS > 0u);
+    let lane{k} = min(first + {k}u, joined.batch - 1u);
+    let begin = lane0 * units;
     for (var four = local; four < inputs; four += ACROSS * DOWN) {
         var sum{k} = vec4<f32>();
-        for (var at = begin; at < end; at++) {
+        for (var at = begin; at < begin + units; at++) {
             let last = joined.units - 1u;
             let unit = (at - begin) * 4u;
             let y0 = hidden_weight[unit * inputs + four];
@@ -59,7 +48,7 @@ fn back_to_input(first: u32, local: u32) {
         }
         let to = joined.d_input / 4u + four;
         let place{k} = input_parts + lane{k} * inputs + four;
-        let more{k} = sum_of_parts(joined.input_parts, place{k}, joined.batch * inputs, INPUT_PARTS);
+        let more{k} = sum_of_parts(joined.input_parts, place{k}, joined.batch * inputs);
         d_activations[to + lane{k} * inputs] = sum{k} + more{k};
     }
 }

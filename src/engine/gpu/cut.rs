@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use super::device::{Device, MOST_WORKGROUPS, WORKGROUP_BYTES};
-use super::general::EXAMPLES;
 use super::layout::{ALIGNMENT, Placed, padded};
 use super::product::{FEWEST_INVOCATIONS, SMALLEST_TILE};
 use crate::Result;
@@ -102,9 +101,11 @@ impl Device {
         }
     }
 
-    /// Examples that a workgroup takes back to the input beside a product, at most four: on a GPU one, which is done the sooner.
-    pub(super) fn examples_back(&self) -> usize {
-        if self.is_software() { EXAMPLES } else { 1 }
+    /// Whether a workgroup takes one example back to the input beside a product, and not a few: for a GPU, where it is done the sooner,
+    /// if there is room for so many numbers of an example beside the tiles of the product.
+    pub(super) fn goes_back_wide(&self, numbers: usize) -> bool {
+        let fits = 4 * numbers <= WORKGROUP_BYTES as usize / 2;
+        !self.is_software() && fits && self.limits().workgroup_storage_bytes >= 2 * WORKGROUP_BYTES
     }
 
     /// Tokens of a part of a long sum over the vocabulary: a GPU has more cores to make parts side by side. Sums depend on it in

@@ -312,10 +312,11 @@ pub static HIDDEN_GRADIENT_PARTS: Joined = joined!(
 pub static OUTPUT_STEP: Joined = joined!(
     "output_step",
     &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Read, Write, Write],
-    ["DROPS", "TOGETHER", "UNIT_QUADS", "HIDDEN_PARTS", "INPUT_PARTS"],
+    ["DROPS", "WIDE", "UNITS", "HIDDEN_PARTS", "INPUT_PARTS", "HELD"],
     "shared/product_step",
     "shared/dropout",
-    "shared/back_to_input"
+    "shared/back_to_input",
+    "shared/back_to_input_wide"
 );
 
 /// A plain step of the hidden weights, and of the embedding.

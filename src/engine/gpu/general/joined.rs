@@ -231,20 +231,25 @@ impl General<'_> {
 
     fn output_step(&self, between: &Between, destination: &Buffer) -> Result<Dispatch> {
         let span = self.span(OUTPUT_WEIGHT, OUTPUT_BIAS);
-        // Rounds of loops are written out by a software device, too, where that gains nothing and takes time.
-        let known = |rounds: u32| if self.device.is_software() { 0.0 } else { f64::from(rounds) };
-        let known = vec![
-            ("TOGETHER", self.device.examples_back() as f64),
-            ("UNIT_QUADS", known(between.sizes.hidden_stride / 4)),
-            ("HIDDEN_PARTS", known(between.sizes.hidden_parts)),
-            ("INPUT_PARTS", known(between.sizes.input_parts)),
-        ];
+        let Joined { hidden_stride, input_stride, hidden_parts, input_parts, .. } = between.sizes;
+        let held = hidden_stride + input_stride;
+        let wide = self.device.goes_back_wide(held as usize);
+        let mut constants = vec![drops(&self.masks[1]), ("WIDE", f64::from(u8::from(wide)))];
+        if wide {
+            let sizes = [
+                ("UNITS", hidden_stride),
+                ("HIDDEN_PARTS", hidden_parts),
+                ("INPUT_PARTS", input_parts),
+                ("HELD", held),
+            ];
+            constants.extend(sizes.map(|(name, size)| (name, f64::from(size))));
+        }
         let beside = Beside {
             kernel: &OUTPUT_STEP,
             sizes: between.sizes,
-            work: Work::Workgroups(self.feed.batch().div_ceil(self.device.examples_back())),
+            work: Work::Workgroups(self.feed.batch().div_ceil(if wide { 1 } else { EXAMPLES })),
             uniforms: vec![self.passes.dropout(&self.masks[1])?],
-            constants: [vec![drops(&self.masks[1])], known].concat(),
+            constants,
             shares: false,
         };
         let parts = [
@@ -357,8 +362,11 @@ mod tests {
             [(many, 70), (ODD, 13), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (tall, 33), (many, 300), (two, 2000)];
         // More inputs than it holds.
         let long = Shape { context: 40, embedding: 60, hidden: 5, ..ODD };
+        // More of both than an invocation asks for at a time.
+        let wide = Shape { context: 9, embedding: 18, hidden: 150, ..ODD };
         // By the rules for GPUs.
-        let on_gpus = [(many, 70), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (two, 2000), (broad, 35), (long, 11)];
+        let on_gpus =
+            [(many, 70), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (two, 2000), (broad, 35), (long, 11), (wide, 23)];
         let cases = cases.map(|case| (case, false)).into_iter().chain(on_gpus.map(|case| (case, true)));
         let products = VARIANTS.into_iter().cycle();
         for (((((shape, batch), hardware), product), recipe), order) in cases.zip(products).zip(recipes).zip(orders) {

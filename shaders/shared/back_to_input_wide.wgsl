@@ -1,0 +1,92 @@
+// The same as shared/back_to_input.wgsl to the bit, for a GPU: one example by the invocations of a workgroup, each of which has a
+// hidden unit and then a number of the input. As in small_examples.wgsl, many numbers are asked for at once, each by a line of
+// its own: one with {s} stands for 32.
+// Expects what shared/back_to_input.wgsl expects, and of its includer `held`, HELD numbers of a workgroup.
+
+// Whether this way is taken, and how many hidden units with what fills their row up, parts of the sums for those and for the
+// input, and numbers of an example there are.
+override WIDE: bool = false;
+override UNITS: u32 = 1u;
+override HIDDEN_PARTS: u32 = 1u;
+override INPUT_PARTS: u32 = 0u;
+override HELD: u32 = 4u;
+
+// Numbers that are loaded at a time.
+const NUMBERS = 32u;
+
+fn part_at(at: u32) -> f32 {
+    return parts[at / 4u][at % 4u];
+}
+
+fn hidden_weight_at(at: u32) -> f32 {
+    return hidden_weight[at / 4u][at % 4u];
+}
+
+// The sum of a number of so many parts, from the first part to the last.
+fn sum_of_numbers(count: u32, first: u32, distance: u32) -> f32 {
+    var sum = 0.0;
+    for (var part = 0u; part < count; part += NUMBERS) {
+        let numbers = array<f32, NUMBERS>(
+            part_at(first + min(part + {s}u, count - 1u) * distance),
+        );
+        // repeat {s}
+        if part + {s}u < count {
+            sum += numbers[{s}];
+        }
+        // end
+    }
+    return sum;
+}
+
+// Weights of a number of the input from the `first` unit on; beyond the last one there is that one again.
+fn weights_from(first: u32, column: u32) -> array<f32, NUMBERS> {
+    return array<f32, NUMBERS>(
+        hidden_weight_at(min(first + {s}u, joined.units - 1u) * joined.input_stride + column),
+    );
+}
+
+fn add_weights(sum: f32, weights: array<f32, NUMBERS>, first: u32) -> f32 {
+    var total = sum;
+    // repeat {s}
+    if first + {s}u < UNITS {
+        total += held[first + {s}u] * weights[{s}];
+    }
+    // end
+    return total;
+}
+
+fn held_at(four: u32) -> vec4<f32> {
+    return vec4<f32>(held[four * 4u], held[four * 4u + 1u], held[four * 4u + 2u], held[four * 4u + 3u]);
+}
+
+fn back_to_input_wide(example: u32, local: u32) {
+    let inputs = joined.input_stride;
+    var weights = weights_from(0u, min(local, inputs - 1u));
+    for (var unit = local; unit < UNITS; unit += ACROSS * DOWN) {
+        let at = example * UNITS + unit;
+        let kept = kept_of(dropout, cursor.current.step, example, joined.units, unit);
+        let value = right[at / 4u][at % 4u] / dropout.kept;
+        let d_hidden = sum_of_numbers(HIDDEN_PARTS, at, joined.batch * UNITS);
+        held[unit] = d_hidden * (kept * (1.0 - value * value));
+    }
+    workgroupBarrier();
+    let first_input = HIDDEN_PARTS * joined.batch * UNITS + example * inputs;
+    for (var column = local; column < inputs; column += ACROSS * DOWN) {
+        if column != local {
+            weights = weights_from(0u, column);
+        }
+        var sum = add_weights(0.0, weights, 0u);
+        for (var first = NUMBERS; first < UNITS; first += NUMBERS) {
+            sum = add_weights(sum, weights_from(first, column), first);
+        }
+        held[UNITS + column] = sum + sum_of_numbers(INPUT_PARTS, first_input + column, joined.batch * inputs);
+    }
+    workgroupBarrier();
+    for (var four = local; four < UNITS / 4u; four += ACROSS * DOWN) {
+        d_activations[example * UNITS / 4u + four] = held_at(four);
+    }
+    for (var four = local; four < inputs / 4u; four += ACROSS * DOWN) {
+        d_activations[(joined.d_input + example * inputs) / 4u + four] = held_at(UNITS / 4u + four);
+    }
+    workgroupBarrier();
+}
