@@ -1,5 +1,5 @@
 // The gradient of the embedding from the input's, or a plain step with it.
-// Expects shared/workgroup.wgsl and shared/scatter.wgsl beside it, and what that expects. SPREAD invocations four numbers of an
+// Expects shared/workgroup.wgsl, shared/rate.wgsl and shared/scatter.wgsl beside it, and what these expect. SPREAD invocations four numbers of an
 // occurrence.
 
 @group(0) @binding(0) var<uniform> sizes: Activations;
@@ -24,6 +24,7 @@ fn embedding_scatter(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    bring_rate();
     let invocations = workgroups.x * WORKGROUP;
     for (var first = workgroup.x * WORKGROUP; first < invocations_of_occurrences(); first += invocations) {
         scatter(first + local, local);

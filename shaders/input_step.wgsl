@@ -1,7 +1,7 @@
 // A plain step of the hidden weights and their bias, by a product; beside it, in workgroups of their own, that of the embedding.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the two ways to make it, shared/product_step.wgsl,
-// shared/joined.wgsl, shared/activations.wgsl, shared/table.wgsl, shared/dropout.wgsl, shared/links.wgsl and shared/scatter.wgsl
-// beside it.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the two ways to make it, shared/rate.wgsl,
+// shared/product_step.wgsl, shared/joined.wgsl, shared/activations.wgsl, shared/table.wgsl, shared/dropout.wgsl, shared/links.wgsl
+// and shared/scatter.wgsl beside it.
 
 @group(0) @binding(0) var<uniform> product: Product;
 @group(0) @binding(1) var<uniform> joined: Joined;
@@ -30,6 +30,7 @@ fn input_step(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    bring_rate();
     if makes_product(workgroup, joined) {
         make_product(tile_of(workgroup, joined), local);
         return;

@@ -1,8 +1,9 @@
 // A plain step of the output weights and their bias, by a product; beside it, in workgroups of their own, the gradient of the
 // hidden units from its parts, before tanh, and that of the input: column_sum, tanh_backward and a product. Everything comes out as of
 // those, to the bit.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the two ways to make it, shared/product_step.wgsl,
-// shared/joined.wgsl, shared/dropout.wgsl, shared/back_to_input.wgsl and shared/back_to_input_wide.wgsl beside it.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the two ways to make it, shared/rate.wgsl,
+// shared/product_step.wgsl, shared/joined.wgsl, shared/dropout.wgsl, shared/back_to_input.wgsl and shared/back_to_input_wide.wgsl
+// beside it.
 
 @group(0) @binding(0) var<uniform> product: Product;
 @group(0) @binding(1) var<uniform> joined: Joined;
@@ -25,6 +26,7 @@ fn output_step(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    bring_rate();
     if makes_product(workgroup, joined) {
         make_product(tile_of(workgroup, joined), local);
         return;

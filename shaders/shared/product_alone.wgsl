@@ -1,5 +1,6 @@
 // The bindings of a product that has a dispatch of its own, and what becomes of its sums.
-// Expects shared/random.wgsl, shared/batch.wgsl and shared/product.wgsl before it.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl and shared/rate.wgsl before it, and of its includer that it
+// begins with bring_rate.
 
 // What becomes of the sums: they are written, or added to what is there, or multiplied with the rate and subtracted.
 override RESULT: u32 = 0u;
@@ -24,7 +25,7 @@ fn result_of(before: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
     } else if RESULT == ADDED {
         return before + sums;
     }
-    return before - factors[cursor.current.slot].rate * sums;
+    return before - rate * sums;
 }
 
 // Four columns of a row.

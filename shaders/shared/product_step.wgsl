@@ -1,9 +1,9 @@
 // What becomes of a product that is a gradient: a plain step of the parameters, and of the bias with the sums of the rows.
-// Expects shared/random.wgsl, shared/batch.wgsl and shared/product.wgsl before it, and of its includer `product`, `factors`,
-// `cursor` and `out`, which holds both.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl and shared/rate.wgsl before it, and of its includer `product`
+// and `out`, which holds both, and that it begins with bring_rate.
 
 fn take_step(at: u32, gradient: vec4<f32>) {
-    out[at] -= factors[cursor.current.slot].rate * gradient;
+    out[at] -= rate * gradient;
 }
 
 fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {

@@ -1,9 +1,9 @@
 // What the occurrences of a token do to its row of the embedding, in a fixed order without atomics: the first one in a chunk of the
 // batch sums the gradients of all, in order or in shares, and takes a plain step with the sum, or adds it to the gradients.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/activations.wgsl, shared/table.wgsl, shared/dropout.wgsl and
-// shared/links.wgsl before it: rows of the activations = examples, columns = n d. And of its includer `sizes`, `table`, `dropout`,
-// `contexts`, `links`, `embedding`, `cursor`, `factors`, `shares` (four numbers of each invocation of a workgroup, if SPREAD is more than
-// 1), and a number of the input's gradient at some place.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/rate.wgsl, shared/activations.wgsl, shared/table.wgsl, shared/dropout.wgsl
+// and shared/links.wgsl before it: rows of the activations = examples, columns = n d. And of its includer `sizes`, `table`,
+// `dropout`, `contexts`, `links`, `embedding`, `cursor`, `shares` (four numbers of each invocation of a workgroup, if SPREAD is more
+// than 1), a number of the input's gradient at some place, and that it begins with bring_rate.
 
 // Whether the sum is added to what is there, and not multiplied with the rate and subtracted.
 override INTO_GRADIENTS: bool = false;
@@ -70,6 +70,8 @@ fn scatter(i: u32, local: u32) {
     // Beyond the last number it is summed again, and not stored.
     let k = min(vec4<u32>(four % fours * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(table.columns - 1u));
     let link = links[place];
+    // How many there are of the token, which is asked for beside the link.
+    let count = links[select(place, occurrences + place, SORTED)];
     let occurrence = select(place, link & NO_MORE, SORTED);
     // A token before the first row wraps around to a large number.
     let row = contexts[sizes.first * (sizes.columns / table.columns) + occurrence] - table.first;
@@ -77,7 +79,7 @@ fn scatter(i: u32, local: u32) {
     var sum = vec4<f32>();
     if wanted {
         if SORTED {
-            sum = sum_of_sorted(place, i % SPREAD, links[occurrences + place], k);
+            sum = sum_of_sorted(place, i % SPREAD, count, k);
         } else {
             sum = sum_of_linked(occurrence, link, k);
         }
@@ -94,7 +96,6 @@ fn scatter(i: u32, local: u32) {
     if !wanted || i % SPREAD > 0u {
         return;
     }
-    let rate = factors[cursor.current.slot].rate;
     let step_of_four = select(-rate, 1.0, INTO_GRADIENTS) * sum;
     let to = row * table.stride + k.x;
     // The smaller one of 4 and another number as the end of this loop crashes a compiler (Mesa 22.3, llvmpipe).

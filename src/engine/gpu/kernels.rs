@@ -93,6 +93,7 @@ pub const MATRIX_PRODUCT: Kernel = Kernel {
         "shared/random",
         "shared/batch",
         "shared/product",
+        "shared/rate",
         "shared/product_alone",
         "shared/product_in_registers",
         "matrix_product"
@@ -109,6 +110,7 @@ pub const MATRIX_PRODUCT_TILED: Kernel = Kernel {
         "shared/random",
         "shared/batch",
         "shared/product",
+        "shared/rate",
         "shared/product_alone",
         "shared/product_in_tiles",
         "matrix_product_tiled"
@@ -185,7 +187,14 @@ pub const EMBEDDING_LINKS: Kernel = Kernel {
 /// gradient.
 pub const EMBEDDING_SCATTER: Kernel = Kernel {
     name: "embedding_scatter",
-    source: activations!("shared/table", "shared/dropout", "shared/links", "shared/scatter", "embedding_scatter"),
+    source: activations!(
+        "shared/rate",
+        "shared/table",
+        "shared/dropout",
+        "shared/links",
+        "shared/scatter",
+        "embedding_scatter"
+    ),
     bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Read, Write],
     constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS", "SORTED", "SPREAD", "SHARES"],
     unrolled: false,
@@ -313,6 +322,7 @@ pub static OUTPUT_STEP: Joined = joined!(
     "output_step",
     &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Read, Write, Write],
     ["DROPS", "WIDE", "UNITS", "HIDDEN_PARTS", "INPUT_PARTS", "HELD"],
+    "shared/rate",
     "shared/product_step",
     "shared/dropout",
     "shared/back_to_input",
@@ -324,6 +334,7 @@ pub static INPUT_STEP: Joined = joined!(
     "input_step",
     &[Uniform, Uniform, Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Write, Read, Read],
     ["DROPS", "SORTED", "SPREAD", "SHARES"],
+    "shared/rate",
     "shared/product_step",
     "shared/activations",
     "shared/table",
