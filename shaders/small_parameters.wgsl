@@ -10,6 +10,8 @@ override OCCURRENCES: u32 = BATCH * CONTEXT;
 
 // Numbers that are loaded at a time.
 const NUMBERS = 4u * {groups}u;
+// Occurrences of tokens that are looked at at a time.
+const LOOKED_AT = 3u * NUMBERS;
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> contexts: array<u32>;           // [B, n]
@@ -18,6 +20,8 @@ const NUMBERS = 4u * {groups}u;
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(5) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(6) var<storage, read_write> losses: array<f32>;       // by slot
+
+var<workgroup> looked_at: array<u32, LOOKED_AT>; // their tokens
 
 // One number of the record, of the examples from the `first` on; those beyond the batch are its last.
 fn numbers_of(at: u32, first: u32) -> array<f32, NUMBERS> {
@@ -61,18 +65,35 @@ fn d_input_of(occurrence: u32, k: u32) -> f32 {
     return activations[inside / CONTEXT * RECORD + RECORD_D_INPUT + inside % CONTEXT * EMBEDDING + k];
 }
 
+fn d_inputs_from(first: u32, k: u32) -> array<f32, NUMBERS> {
+    return array<f32, NUMBERS>(
+        d_input_of(first + {r}u, k),
+    );
+}
+
+// Adds those of a token among the occurrences from the `first` on, the `place`th of those that are looked at.
+fn add_of_token(sum: f32, d_inputs: array<f32, NUMBERS>, token: u32, first: u32, place: u32) -> f32 {
+    var total = sum;
+    total += select(0.0, d_inputs[{r}], (first + {r}u < OCCURRENCES) & (looked_at[place + {r}u] == token));
+    return total;
+}
+
 // The sum over the occurrences of a token in the batch of number `k` of their gradients. Every number is loaded, so that
-// no load waits for a comparison.
-fn sum_over_occurrences(token: u32, k: u32) -> f32 {
+// no load waits for a comparison. All invocations of a workgroup must come here at once.
+fn sum_over_occurrences(token: u32, k: u32, local: u32) -> f32 {
     var sum = 0.0;
-    for (var first = 0u; first < OCCURRENCES; first += NUMBERS) {
-        let found = array<u32, NUMBERS>(
-            contexts[min(first + {r}u, OCCURRENCES - 1u)],
-        );
-        let gradients = array<f32, NUMBERS>(
-            d_input_of(first + {r}u, k),
-        );
-        sum += select(0.0, gradients[{r}], first + {r}u < OCCURRENCES && found[{r}] == token);
+    for (var first = 0u; first < OCCURRENCES; first += LOOKED_AT) {
+        let first_third = d_inputs_from(first, k);
+        let second_third = d_inputs_from(first + NUMBERS, k);
+        let last_third = d_inputs_from(first + 2u * NUMBERS, k);
+        for (var i = local; i < LOOKED_AT; i += WORKGROUP) {
+            looked_at[i] = contexts[min(first + i, OCCURRENCES - 1u)];
+        }
+        workgroupBarrier();
+        sum = add_of_token(sum, first_third, token, first, 0u);
+        sum = add_of_token(sum, second_third, token, first + NUMBERS, NUMBERS);
+        sum = add_of_token(sum, last_third, token, first + 2u * NUMBERS, 2u * NUMBERS);
+        workgroupBarrier();
     }
     return sum;
 }
@@ -97,11 +118,11 @@ fn small_parameters(
     // Between the rows of a weight and between tensors there may be numbers of no meaning.
     let parameter = invocation.x;
     var gradient = 0.0;
-    if parameter < HIDDEN_WEIGHT {
+    if workgroup.x * WORKGROUP < HIDDEN_WEIGHT {
+        gradient = sum_over_occurrences(parameter / EMBEDDING, parameter % EMBEDDING, local);
         if parameter >= VOCABULARY * EMBEDDING {
             return;
         }
-        gradient = sum_over_occurrences(parameter / EMBEDDING, parameter % EMBEDDING);
     } else if parameter < HIDDEN_BIAS {
         let index = parameter - HIDDEN_WEIGHT;
         if index >= HIDDEN * INPUT_STRIDE || index % INPUT_STRIDE >= INPUT {
