@@ -180,7 +180,7 @@ pub const EMBEDDING_LINKS: Kernel = Kernel {
     ),
     bindings: &[Uniform, Uniform, Read, Write],
     constants: &["WORKGROUP", "SORTED"],
-    unrolled: false,
+    unrolled: true,
 };
 
 /// The gradient or the update of the embedding, by the first occurrence of each token; `INTO_GRADIENTS` is 1 for the
