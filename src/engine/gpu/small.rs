@@ -131,8 +131,8 @@ impl Variant {
 const WIDE: usize = 256;
 /// Those of its second dispatch: few, so that there are workgroups for all cores of a GPU.
 const SPREAD: usize = 64;
-/// Numbers, and fours of numbers, that its invocations ask the memory for at once: all of an invocation's for makemore.
-const AHEAD: [(&str, usize); 2] = [("ROWS", 32), ("QUADS", 8)];
+/// Numbers, and fours of numbers, that its invocations ask the memory for at once, at most: all of an invocation's for makemore.
+const MOST_AHEAD: [usize; 2] = [32, 8];
 /// Invocations in a workgroup of the others: for a CPU those of one vector register.
 const NARROW: usize = 8;
 /// Examples of an invocation where they are computed across: the twin of EXAMPLES in `shared/small_across.wgsl`.
@@ -246,9 +246,9 @@ impl Small<'_> {
         let workgroups = |invocations: usize, workgroup: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
         let (first, examples, second, update) = match variant {
             Variant::Wide => (
-                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &AHEAD))?,
+                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &ahead(shape)))?,
                 [batch as u32, 1, 1],
-                device.pipeline(&kernels::SMALL_PARAMETERS, &sizes(SPREAD, &[("BATCH", batch), AHEAD[0]]))?,
+                device.pipeline(&kernels::SMALL_PARAMETERS, &sizes(SPREAD, &[("BATCH", batch), lines(batch)]))?,
                 // One workgroup more than the parameters need: it has the loss and the cursor.
                 workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
             ),
@@ -286,6 +286,19 @@ impl Small<'_> {
             logits: rows(record.logits, shape.vocabulary),
         })
     }
+}
+
+/// Lines of a kernel of [`Variant::Wide`] for so many numbers.
+fn lines(numbers: usize) -> (&'static str, usize) {
+    ("ROWS", padded(numbers).min(MOST_AHEAD[0]))
+}
+
+/// Lines of `small_examples.wgsl`: for the numbers of a column of either weight, and for the fours of a row, of the output's weight
+/// those of a lane.
+fn ahead(shape: Shape) -> [(&'static str, usize); 2] {
+    let rounds = shape.hidden.div_ceil(4 * LANES);
+    let quads = shape.input().div_ceil(4).max(rounds);
+    [lines(shape.vocabulary.max(4 * rounds)), ("QUADS", quads.min(MOST_AHEAD[1]))]
 }
 
 /// How [`Variant::Alone`] cuts its work.
