@@ -1,6 +1,6 @@
 // The gradient of the embedding from the input's, or a plain step with it.
-// Expects shared/workgroup.wgsl, shared/rate.wgsl and shared/scatter.wgsl beside it, and what these expect. SPREAD invocations four numbers of an
-// occurrence.
+// Expects shared/workgroup.wgsl, shared/rate.wgsl and shared/scatter.wgsl beside it, and what these expect. SPREAD invocations four
+// numbers of an occurrence.
 
 @group(0) @binding(0) var<uniform> sizes: Activations;
 @group(0) @binding(1) var<uniform> table: Table;

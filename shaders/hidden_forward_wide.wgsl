@@ -47,15 +47,16 @@ fn weights_of(unit: u32, first: u32) -> array<vec4<f32>, QUADS> {
     );
 }
 
+fn add_four(sum: f32, x: vec4<f32>, y: vec4<f32>) -> f32 {
+    return sum + x.x * y.x + x.y * y.y + x.z * y.z + x.w * y.w;
+}
+
 fn add_products(sums: array<f32, EXAMPLES>, weights: array<vec4<f32>, QUADS>, first: u32) -> array<f32, EXAMPLES> {
     var result = sums;
     // repeat {s}
     if first + {s}u < INPUT_QUADS {
-        let y = weights[{s}];
-        for (var e = 0u; e < EXAMPLES; e++) {
-            let x = inputs[e * INPUT_QUADS + first + {s}u];
-            result[e] = result[e] + x.x * y.x + x.y * y.y + x.z * y.z + x.w * y.w;
-        }
+        result[0] = add_four(result[0], inputs[first + {s}u], weights[{s}]);
+        result[1] = add_four(result[1], inputs[INPUT_QUADS + first + {s}u], weights[{s}]);
     }
     // end
     return result;

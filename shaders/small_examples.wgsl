@@ -4,7 +4,8 @@
 //
 // Whoever waits for a GPU's memory waits for hundreds of operations. So parameters, which no example decides, are asked for
 // first, some for each invocation and phase: they come while the example is drawn. Loads are written out line by line, for
-// a loop may wait in every round. Only a larger network loads the rest when it needs it.
+// a loop may wait in every round: a line with {q} stands for QUADS, one with {r} for NUMBERS, one with {k} for four. Only a larger
+// network loads the rest, and direct connections all of theirs, when they need it.
 
 // Rows in fours; a row of hidden units by so many rounds of its lanes.
 override INPUT_QUADS: u32 = INPUT_STRIDE / 4u;
@@ -17,7 +18,7 @@ override OUTPUTS: u32 = WORKGROUP / LANES;
 // Numbers and fours of numbers that are loaded at a time.
 const QUADS = {quads}u;
 const NUMBERS = 4u * {groups}u;
-// Times that, of gradients of the input, between two barriers.
+// Rounds of OUTPUTS gradients of the input between two barriers: the twin of TURNS in src/engine/gpu/small.rs.
 const TURNS = 4u;
 
 @group(0) @binding(0) var<uniform> plan: Plan;
@@ -47,27 +48,30 @@ fn quads_of(row: u32, first: u32, step: u32, count: u32) -> array<vec4<f32>, QUA
     );
 }
 
-// Numbers of a column of `count` rows: four rows from the `first` on, four that begin `jump` later, and so on.
+// Numbers of a column of `count` rows: four rows from the `first` on, four that begin `jump` later, and so on; those beyond
+// are the last.
 fn numbers_of(column: u32, first: u32, jump: u32, stride: u32, count: u32) -> array<f32, NUMBERS> {
     return array<f32, NUMBERS>(
         parameter(column + min(first + {r/4}u * jump + {r%4}u, count - 1u) * stride),
     );
 }
 
-// What a hidden unit has of the input, of a word's logit one lane has, of the gradient of a hidden unit it has of the
-// logits, and of the gradient of the input one lane has: from the `first` four or number on, or from the `first` round on.
+// Weights from the input to a hidden unit, from the `first` four on.
 fn unit_from(unit: u32, first: u32) -> array<vec4<f32>, QUADS> {
     return quads_of(HIDDEN_WEIGHT + unit * INPUT_STRIDE, first, 1u, INPUT_QUADS);
 }
 
+// Weights from a lane's hidden units to a word's logit, from the `first` round of the lane on.
 fn word_from(word: u32, lane: u32, first: u32) -> array<vec4<f32>, QUADS> {
     return quads_of(OUTPUT_WEIGHT + word * HIDDEN_STRIDE, lane + first * LANES, LANES, HIDDEN_QUADS);
 }
 
+// Weights from the words back to a hidden unit, from the `first` word on.
 fn unit_back_from(unit: u32, first: u32) -> array<f32, NUMBERS> {
     return numbers_of(OUTPUT_WEIGHT + unit, first, 4u, HIDDEN_STRIDE, VOCABULARY);
 }
 
+// Weights from a lane's hidden units back to a number of the input, from the `first` round of the lane on.
 fn column_back_from(column: u32, lane: u32, first: u32) -> array<f32, NUMBERS> {
     return numbers_of(HIDDEN_WEIGHT + column, 4u * (lane + first * LANES), 4u * LANES, INPUT_STRIDE, HIDDEN);
 }
@@ -88,7 +92,7 @@ fn add_products(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 {
     return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
 }
 
-// The four sums below go on with so many of their terms.
+// The next four go on with sums by such weights, which begin at `first`.
 fn add_to_unit(sum: f32, weights: array<vec4<f32>, QUADS>, first: u32) -> f32 {
     var total = sum;
     // repeat {q}

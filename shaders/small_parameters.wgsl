@@ -2,7 +2,7 @@
 // in the examples' order and updates it at once. One more workgroup writes the mean loss and moves the cursor on.
 // Expects shared/random.wgsl, shared/batch.wgsl and shared/small.wgsl before it.
 //
-// As in small_examples.wgsl, many numbers are asked for at once, each by a line of its own.
+// As in small_examples.wgsl, many numbers are asked for at once, each by a line of its own: one with {r} stands for NUMBERS.
 
 // B once more: the places of all examples are then known.
 override BATCH: u32 = 32u;
@@ -115,7 +115,8 @@ fn small_parameters(
         return;
     }
 
-    // Between the rows of a weight and between tensors there may be numbers of no meaning.
+    // Tensors begin at multiples of WORKGROUP, so that a workgroup lies in one. Between the rows of a weight and between tensors
+    // there may be numbers of no meaning.
     let parameter = invocation.x;
     var gradient = 0.0;
     if workgroup.x * WORKGROUP < HIDDEN_WEIGHT {

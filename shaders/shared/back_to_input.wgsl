@@ -1,8 +1,8 @@
 // From the parts of the hidden units' gradient to the gradient before tanh, and to that of the input.
-// Expects shared/joined.wgsl and shared/dropout.wgsl before it, and of its includer `joined`, `dropout`, `cursor`, `right` (the hidden
-// units), `parts`, `d_activations` and `hidden_weight`. A line with {k} stands for four: one for each example of a workgroup.
+// Expects shared/joined.wgsl and shared/dropout.wgsl before it, and of its includer `joined`, `dropout`, `cursor`, `right` (the
+// hidden units), `parts`, `d_activations` and `hidden_weight`. A line with {k} stands for four: one for each example of a workgroup.
 
-// Examples of a workgroup.
+// Examples of a workgroup: the twin of EXAMPLES in src/engine/gpu/general/joined.rs.
 const TOGETHER = 4u;
 
 // The sum of four numbers of so many parts, from the first part to the last.

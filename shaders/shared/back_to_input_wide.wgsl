@@ -3,13 +3,14 @@
 // its own: one with {s} stands for 32.
 // Expects what shared/back_to_input.wgsl expects, and of its includer `held`, HELD numbers of a workgroup.
 
-// Whether this way is taken, and how many hidden units with what fills their row up, parts of the sums for those and for the
-// input, and numbers of an example there are.
+// Whether this way is taken; where it is not, the other constants do not matter.
 override WIDE: bool = false;
-override UNITS: u32 = 1u;
+// An example's hidden units with what fills their row up, and all the numbers of it that are held.
+override HIDDEN_STRIDE: u32 = 4u;
+override HELD: u32 = 4u;
+// Parts of the sums for the hidden units, and for the input.
 override HIDDEN_PARTS: u32 = 1u;
 override INPUT_PARTS: u32 = 0u;
-override HELD: u32 = 4u;
 
 // Numbers that are loaded at a time.
 const NUMBERS = 32u;
@@ -48,7 +49,7 @@ fn weights_from(first: u32, column: u32) -> array<f32, NUMBERS> {
 fn add_weights(sum: f32, weights: array<f32, NUMBERS>, first: u32) -> f32 {
     var total = sum;
     // repeat {s}
-    if first + {s}u < UNITS {
+    if first + {s}u < HIDDEN_STRIDE {
         total += held[first + {s}u] * weights[{s}];
     }
     // end
@@ -62,31 +63,31 @@ fn held_at(four: u32) -> vec4<f32> {
 fn back_to_input_wide(example: u32, local: u32) {
     let inputs = joined.input_stride;
     var weights = weights_from(0u, min(local, inputs - 1u));
-    for (var unit = local; unit < UNITS; unit += ACROSS * DOWN) {
-        let at = example * UNITS + unit;
+    for (var unit = local; unit < HIDDEN_STRIDE; unit += ACROSS * DOWN) {
+        let at = example * HIDDEN_STRIDE + unit;
         let kept = kept_of(dropout, cursor.current.step, example, joined.units, unit);
         let value = right[at / 4u][at % 4u] / dropout.kept;
-        let d_hidden = sum_of_numbers(HIDDEN_PARTS, at, joined.batch * UNITS);
+        let d_hidden = sum_of_numbers(HIDDEN_PARTS, at, joined.batch * HIDDEN_STRIDE);
         held[unit] = d_hidden * (kept * (1.0 - value * value));
     }
     workgroupBarrier();
-    let first_input = HIDDEN_PARTS * joined.batch * UNITS + example * inputs;
+    let first_input = HIDDEN_PARTS * joined.batch * HIDDEN_STRIDE + example * inputs;
     for (var column = local; column < inputs; column += ACROSS * DOWN) {
         if column != local {
             weights = weights_from(0u, column);
         }
         var sum = add_weights(0.0, weights, 0u);
-        for (var first = NUMBERS; first < UNITS; first += NUMBERS) {
+        for (var first = NUMBERS; first < HIDDEN_STRIDE; first += NUMBERS) {
             sum = add_weights(sum, weights_from(first, column), first);
         }
-        held[UNITS + column] = sum + sum_of_numbers(INPUT_PARTS, first_input + column, joined.batch * inputs);
+        held[HIDDEN_STRIDE + column] = sum + sum_of_numbers(INPUT_PARTS, first_input + column, joined.batch * inputs);
     }
     workgroupBarrier();
-    for (var four = local; four < UNITS / 4u; four += ACROSS * DOWN) {
-        d_activations[example * UNITS / 4u + four] = held_at(four);
+    for (var four = local; four < HIDDEN_STRIDE / 4u; four += ACROSS * DOWN) {
+        d_activations[example * HIDDEN_STRIDE / 4u + four] = held_at(four);
     }
     for (var four = local; four < inputs / 4u; four += ACROSS * DOWN) {
-        d_activations[(joined.d_input + example * inputs) / 4u + four] = held_at(UNITS / 4u + four);
+        d_activations[(joined.d_input + example * inputs) / 4u + four] = held_at(HIDDEN_STRIDE / 4u + four);
     }
     workgroupBarrier();
 }

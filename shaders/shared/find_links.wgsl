@@ -1,5 +1,6 @@
 // Which occurrences of tokens are of the same token: each knows the next one, and whether it is the first; or they are sorted.
-// Expects shared/links.wgsl before it, and of its includer `contexts`, the tokens in fours, and `links`.
+// Expects shared/links.wgsl before it, and of its includer `contexts`, the tokens in fours, and `links`. A line with {k} stands for
+// four.
 
 // Links one of the occurrences from `begin` on to `end`; others are counted from the first of them.
 fn link(begin: u32, end: u32, occurrence: u32) {

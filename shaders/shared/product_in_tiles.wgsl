@@ -4,7 +4,7 @@
 
 // k's in the workgroup's memory, a multiple of 4 and at most 32.
 override DEPTH: u32 = 16u;
-// Rows and columns of a workgroup, in fours, and the room for them in its memory: multiples of 8.
+// Rows and columns of a workgroup, in fours, and the room for them in its memory: multiples of 8, within which SWIZZLE moves them.
 override ROW_FOURS: u32 = 16u;
 override COLUMN_FOURS: u32 = 16u;
 override ROW_ROOM: u32 = (ROW_FOURS + 7u) / 8u * 8u;
@@ -15,7 +15,7 @@ override COLUMN_BLOCKS: u32 = DEPTH / 4u * COLUMN_FOURS;
 // How far the fours of a k are moved for each four k's, so that what is written at once lies in different banks of memory.
 override SWIZZLE: u32 = 32u / DEPTH;
 
-// Four rows of a k beside each other, ROW_FOURS times, for each k; and the same of columns.
+// Four rows of a k beside each other, ROW_FOURS times, with places for ROW_ROOM, for each k; and the same of columns.
 var<workgroup> left_slab: array<vec4<f32>, DEPTH * ROW_ROOM>;
 var<workgroup> right_slab: array<vec4<f32>, DEPTH * COLUMN_ROOM>;
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::device::{Device, MOST_WORKGROUPS, WORKGROUP_BYTES};
 use super::layout::{ALIGNMENT, Placed, padded};
-use super::product::{FEWEST_INVOCATIONS, SMALLEST_TILE};
+use super::product::{FEWEST_INVOCATIONS, SMALLEST_TILE, Variant};
 use crate::Result;
 use crate::model::Shape;
 
@@ -101,11 +101,11 @@ impl Device {
         }
     }
 
-    /// Whether a workgroup takes one example back to the input beside a product, and not a few: for a GPU, where it is done the sooner,
-    /// if there is room for so many numbers of an example beside the tiles of the product.
-    pub(super) fn goes_back_wide(&self, numbers: usize) -> bool {
-        let fits = 4 * numbers <= WORKGROUP_BYTES as usize / 2;
-        !self.is_software() && fits && self.limits().workgroup_storage_bytes >= 2 * WORKGROUP_BYTES
+    /// Whether a workgroup takes one example back to the input beside a product, and not a few: for a GPU, where it is done the
+    /// sooner, if there is room for so many numbers of an example beside the tiles of any product.
+    pub(super) fn goes_back_wide(&self, numbers: u32) -> bool {
+        let needed = Variant::most_workgroup_bytes() + 4 * numbers;
+        !self.is_software() && needed <= self.limits().workgroup_storage_bytes
     }
 
     /// Tokens of a part of a long sum over the vocabulary: a GPU has more cores to make parts side by side. Sums depend on it in

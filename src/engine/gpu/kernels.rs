@@ -25,7 +25,7 @@ pub struct Kernel {
     pub source: &'static str,
     /// Its buffers.
     pub bindings: &'static [Access],
-    /// The `override` constants that whoever makes a pipeline must give.
+    /// The `override` constants that whoever makes a pipeline gives, all or those that matter.
     pub constants: &'static [&'static str],
     /// Whether lines of the source stand for several (`unroll.rs`); ROWS and QUADS are 4 where they are not
     /// given.
@@ -321,7 +321,7 @@ pub static HIDDEN_GRADIENT_PARTS: Joined = joined!(
 pub static OUTPUT_STEP: Joined = joined!(
     "output_step",
     &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Read, Write, Write],
-    ["DROPS", "WIDE", "UNITS", "HIDDEN_PARTS", "INPUT_PARTS", "HELD"],
+    ["DROPS", "WIDE", "HIDDEN_STRIDE", "HELD", "HIDDEN_PARTS", "INPUT_PARTS"],
     "shared/rate",
     "shared/product_step",
     "shared/dropout",

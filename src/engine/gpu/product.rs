@@ -44,9 +44,10 @@ const fn tiled(name: &'static str, rows: u32, quads: u32, [across, down]: [u32; 
 /// 35, 35, 39, 38 for `tiled-128x128`, 46, 39, 39, 23 for `tiled-64x64`, 51, 54, 55, 10 for `tiled-32x32`, and 116 for the logits by
 /// `registers-8x8`. Eleven others (tiles of 32 to 128 by 32 to 128, 4x4 to 16x8 numbers an invocation) gained 1 at most.
 ///
-/// `tiled-72x128` and `tiled-128x104` are counted, and not yet measured on a GPU. Of the 140 workgroups that `tiled-128x128` makes of
-/// the output weights there, 8 of the H100's 132 cores get two each, 256 rows, while all wait for them; of 249 with 72 rows no core
-/// gets more than two, 144 rows. And 100 columns, a common number of hidden units, are 19 % less work in 104 than in 128.
+/// `tiled-72x128` and `tiled-128x104` were chosen by counting and are not measured on a GPU yet. 100 columns, a common number of
+/// hidden units, are 19 % less work in 104 than in 128. And what a size loses by cores that get one workgroup more than others
+/// depends on V: of 17,907 output weights `tiled-128x128` makes 140 workgroups, two of them for 8 of the H100's 132 cores, 256 rows,
+/// where with 72 rows no core gets more than two, 144 rows; of 16,383 it makes 128, one for each.
 pub const VARIANTS: [Variant; 8] = [
     registers("registers-8x8", 8, 2, 64),
     registers("registers-8x16", 8, 4, 8),
@@ -131,6 +132,11 @@ impl Variant {
         let tiles =
             |(across, depth)| depth * (room(self.rows * (self.invocations / across)) + room(4 * self.quads * across));
         4 * (self.tiled.map_or(0, tiles) + 4)
+    }
+
+    /// The most of a workgroup's memory that any way needs.
+    pub(super) fn most_workgroup_bytes() -> u32 {
+        VARIANTS.iter().map(Variant::workgroup_bytes).max().unwrap_or_default()
     }
 
     /// The kernel that makes a product this way, and something else beside it.

@@ -5,7 +5,7 @@ use super::choice;
 use super::device::{Buffer, Device, WORKGROUP_BYTES};
 use super::feed::{Feed, RING};
 use super::kernels;
-use super::layout::{Layout, Record, padded};
+use super::layout::{ALIGNMENT, Layout, Record, padded};
 use super::step::{Readable, Rows, Several, Step};
 use super::tuning;
 use crate::Result;
@@ -91,9 +91,10 @@ fn rounds_of_tiles(shape: Shape, batch: usize) -> usize {
     batch * (6 + 4 * shape.context) + 4 * batch * shape.context + batch * shape.context.div_ceil(8)
 }
 
-/// Bytes that a workgroup of the widest variant needs.
+/// Bytes that a workgroup of the widest variant needs, with TURNS sums of each invocation: the twin of `small_examples.wgsl`.
 pub(super) fn needed_bytes(shape: Shape) -> usize {
-    4 * (padded(shape.input()) + 2 * padded(shape.hidden) + 2 * shape.vocabulary + 4 * WIDE)
+    const TURNS: usize = 4;
+    4 * (padded(shape.input()) + 2 * padded(shape.hidden) + 2 * shape.vocabulary + TURNS * WIDE)
 }
 
 /// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
@@ -129,8 +130,9 @@ impl Variant {
 
 /// Invocations in a workgroup of [`Variant::Wide`].
 const WIDE: usize = 256;
-/// Those of its second dispatch: few, so that there are workgroups for all cores of a GPU.
+/// Those of its second dispatch: few, so that there are workgroups for all cores of a GPU, and each lies within one tensor.
 const SPREAD: usize = 64;
+const _: () = assert!(ALIGNMENT.is_multiple_of(SPREAD));
 /// Numbers, and fours of numbers, that its invocations ask the memory for at once, at most: all of an invocation's for makemore.
 const MOST_AHEAD: [usize; 2] = [32, 8];
 /// Invocations in a workgroup of the others: for a CPU those of one vector register.

@@ -1,6 +1,6 @@
 //! Lines of a shader that stand for several: tiles in registers need every number named, and drivers do not unroll loops
 //! over arrays of that size (on lavapipe a product of 16 x 20 numbers an invocation makes 2.4 GFLOP/s with loops, and 24
-//! with the lines written out).
+//! with the lines written out), and a GPU may wait for memory in each round of a loop.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,9 @@ const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
 /// The text for tiles of `rows` rows (a multiple of 4) and `quads` times four columns.
 ///
 /// A line that names `{r}` comes once for each row, one with `{g}` for each four rows, one with `{q}` for each four columns,
-/// one with `{k}` four times, one with `{s}` thirty-two times; so do all lines together from `// repeat {q}` to `// end`. `{r/4}` is the row's four, `{r%4}`
-/// its place there and `{r.}` that place as a vector's component; `{groups}` and `{quads}` are how many there are.
+/// one with `{k}` four times, one with `{s}` thirty-two times; so do all lines together from `// repeat {q}` to `// end`.
+/// `{r/4}` is the row's four, `{r%4}` its place there and `{r.}` that place as a vector's component; `{groups}` and `{quads}`
+/// are how many there are.
 pub(super) fn unrolled(source: &'static str, rows: u32, quads: u32) -> Cow<'static, str> {
     let counts = [4, 32, rows, rows / 4, quads];
     let source = source.replace("{groups}", &(rows / 4).to_string()).replace("{quads}", &quads.to_string());

@@ -27,7 +27,8 @@ use crate::engine::gpu::uniforms::{Joined, Product};
 use crate::model::Shape;
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 
-/// Examples that a workgroup takes from the draw to the hidden units on a software device, and at most back to the input.
+/// Examples that a workgroup takes from the draw to the hidden units on a software device, and back to the input where it does
+/// not take one: the twin of TOGETHER in `shared/back_to_input.wgsl`.
 pub(in crate::engine::gpu) const EXAMPLES: usize = 4;
 /// Those that it takes to the hidden units on a GPU: the twin of EXAMPLES in `hidden_forward_wide.wgsl`.
 pub(in crate::engine::gpu) const WIDE_EXAMPLES: usize = 2;
@@ -233,11 +234,11 @@ impl General<'_> {
         let span = self.span(OUTPUT_WEIGHT, OUTPUT_BIAS);
         let Joined { hidden_stride, input_stride, hidden_parts, input_parts, .. } = between.sizes;
         let held = hidden_stride + input_stride;
-        let wide = self.device.goes_back_wide(held as usize);
+        let wide = self.device.goes_back_wide(held);
         let mut constants = vec![drops(&self.masks[1]), ("WIDE", f64::from(u8::from(wide)))];
         if wide {
             let sizes = [
-                ("UNITS", hidden_stride),
+                ("HIDDEN_STRIDE", hidden_stride),
                 ("HIDDEN_PARTS", hidden_parts),
                 ("INPUT_PARTS", input_parts),
                 ("HELD", held),
@@ -364,9 +365,20 @@ mod tests {
         let long = Shape { context: 40, embedding: 60, hidden: 5, ..ODD };
         // More of both than an invocation asks for at a time.
         let wide = Shape { context: 9, embedding: 18, hidden: 150, ..ODD };
+        // More parts of sums as well.
+        let parts = Shape { vocabulary: 9000, context: 1, embedding: 3, hidden: 5, direct: true, tied: false };
         // By the rules for GPUs.
-        let on_gpus =
-            [(many, 70), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (two, 2000), (broad, 35), (long, 11), (wide, 23)];
+        let on_gpus = [
+            (many, 70),
+            (LECTURE, 32),
+            (DIRECT, 37),
+            (tiny, 1),
+            (two, 2000),
+            (broad, 35),
+            (long, 11),
+            (wide, 23),
+            (parts, 5),
+        ];
         let cases = cases.map(|case| (case, false)).into_iter().chain(on_gpus.map(|case| (case, true)));
         let products = VARIANTS.into_iter().cycle();
         for (((((shape, batch), hardware), product), recipe), order) in cases.zip(products).zip(recipes).zip(orders) {
