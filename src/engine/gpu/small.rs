@@ -100,8 +100,10 @@ pub(super) fn needed_bytes(shape: Shape) -> usize {
 /// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variant {
-    /// A workgroup an example, then an invocation a parameter: as many invocations as there can be, for a GPU.
-    Wide,
+    /// A workgroup an example, then an invocation a parameter: as many invocations as there can be, for a GPU. Each asks the memory
+    /// for so many numbers at once, at most: with 32 for all of its own of makemore, which takes 208 registers of RADV's compiler, and
+    /// with 8 for some, in 80, for a GPU that has fewer.
+    Wide(usize),
     /// So many invocations for every four examples, then one for a tile of parameters: few invocations that read little,
     /// for a device that computes on the CPU (Mesa's llvmpipe on two cores, makemore: 2,600 steps a second in two
     /// parts, 2,000 in four, 300 with the wide one). More parts are more workgroups, for more cores.
@@ -115,13 +117,19 @@ pub(super) enum Variant {
 
 impl Variant {
     /// Those that are tried; the first is taken where it does not matter.
-    pub(super) const ALL: [Variant; 5] =
-        [Variant::Wide, Variant::Across(2), Variant::Across(4), Variant::Alone(8), Variant::Alone(256)];
+    pub(super) const ALL: [Variant; 6] = [
+        Variant::Wide(32),
+        Variant::Wide(8),
+        Variant::Across(2),
+        Variant::Across(4),
+        Variant::Alone(8),
+        Variant::Alone(256),
+    ];
 
     /// The name under which a choice is kept.
     pub(super) fn name(self) -> String {
         match self {
-            Variant::Wide => "wide".to_owned(),
+            Variant::Wide(ahead) => format!("wide {ahead}"),
             Variant::Across(parts) => format!("across {parts}"),
             Variant::Alone(invocations) => format!("alone {invocations}"),
         }
@@ -133,8 +141,6 @@ const WIDE: usize = 256;
 /// Those of its second dispatch: few, so that there are workgroups for all cores of a GPU, and each lies within one tensor.
 const SPREAD: usize = 64;
 const _: () = assert!(ALIGNMENT.is_multiple_of(SPREAD));
-/// Numbers, and fours of numbers, that its invocations ask the memory for at once, at most: all of an invocation's for makemore.
-const MOST_AHEAD: [usize; 2] = [32, 8];
 /// Invocations in a workgroup of the others: for a CPU those of one vector register.
 const NARROW: usize = 8;
 /// Examples of an invocation where they are computed across: the twin of EXAMPLES in `shared/small_across.wgsl`.
@@ -247,10 +253,11 @@ impl Small<'_> {
         };
         let workgroups = |invocations: usize, workgroup: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
         let (first, examples, second, update) = match variant {
-            Variant::Wide => (
-                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &ahead(shape)))?,
+            Variant::Wide(ahead) => (
+                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &lines_of_examples(shape, ahead)))?,
                 [batch as u32, 1, 1],
-                device.pipeline(&kernels::SMALL_PARAMETERS, &sizes(SPREAD, &[("BATCH", batch), lines(batch)]))?,
+                device
+                    .pipeline(&kernels::SMALL_PARAMETERS, &sizes(SPREAD, &[("BATCH", batch), lines(batch, ahead)]))?,
                 // One workgroup more than the parameters need: it has the loss and the cursor.
                 workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
             ),
@@ -291,16 +298,16 @@ impl Small<'_> {
 }
 
 /// Lines of a kernel of [`Variant::Wide`] for so many numbers.
-fn lines(numbers: usize) -> (&'static str, usize) {
-    ("ROWS", padded(numbers).min(MOST_AHEAD[0]))
+fn lines(numbers: usize, ahead: usize) -> (&'static str, usize) {
+    ("ROWS", padded(numbers).min(ahead))
 }
 
 /// Lines of `small_examples.wgsl`: for the numbers of a column of either weight, and for the fours of a row, of the output's weight
 /// those of a lane.
-fn ahead(shape: Shape) -> [(&'static str, usize); 2] {
+fn lines_of_examples(shape: Shape, ahead: usize) -> [(&'static str, usize); 2] {
     let rounds = shape.hidden.div_ceil(4 * LANES);
     let quads = shape.input().div_ceil(4).max(rounds);
-    [lines(shape.vocabulary.max(4 * rounds)), ("QUADS", quads.min(MOST_AHEAD[1]))]
+    [lines(shape.vocabulary.max(4 * rounds), ahead), ("QUADS", quads.min(ahead / 4))]
 }
 
 /// How [`Variant::Alone`] cuts its work.
