@@ -186,8 +186,14 @@ impl Small<'_> {
         recording.copy(self.parameters, &scratch, 0, len);
         self.device.time(recording)?;
         let trial = Small { parameters: &scratch, destination: &scratch, ..*self };
-        let few = self.together() == 1;
-        let variants = Variant::ALL.into_iter().filter(|variant| !(few && matches!(variant, Variant::Alone(_))));
+        let (few, on_software) = (self.together() == 1, self.device.is_software());
+        let is_tried = |variant: &Variant| match variant {
+            Variant::Alone(_) => !few,
+            // Registers are no matter there, and its compiler takes seconds.
+            Variant::Wide(8) => !on_software,
+            _ => true,
+        };
+        let variants = Variant::ALL.into_iter().filter(is_tried);
         let fastest = tuning::fastest(variants, |variant| trial.seconds(variant))?;
         self.device.choose(&key, &fastest.name());
         Ok(fastest)
