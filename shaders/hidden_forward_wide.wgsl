@@ -1,8 +1,8 @@
 // The same as hidden_forward.wgsl to the bit, for a GPU: an invocation a unit of a few examples, whose input waits in the
 // workgroup's memory. As in small_examples.wgsl, weights are asked for before the examples are drawn, many at once, each by a
 // line of its own: one with {s} stands for 32.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/draw.wgsl, shared/dropout.wgsl and shared/joined.wgsl
-// beside it.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/draw.wgsl, shared/dropout.wgsl, shared/joined.wgsl
+// and shared/add_products.wgsl beside it.
 
 // Examples of a workgroup: the twin of WIDE_EXAMPLES in src/engine/gpu/general/joined.rs.
 const EXAMPLES = 2u;
@@ -47,16 +47,12 @@ fn weights_of(unit: u32, first: u32) -> array<vec4<f32>, QUADS> {
     );
 }
 
-fn add_four(sum: f32, x: vec4<f32>, y: vec4<f32>) -> f32 {
-    return sum + x.x * y.x + x.y * y.y + x.z * y.z + x.w * y.w;
-}
-
-fn add_products(sums: array<f32, EXAMPLES>, weights: array<vec4<f32>, QUADS>, first: u32) -> array<f32, EXAMPLES> {
+fn add_to_units(sums: array<f32, EXAMPLES>, weights: array<vec4<f32>, QUADS>, first: u32) -> array<f32, EXAMPLES> {
     var result = sums;
     // repeat {s}
     if first + {s}u < INPUT_QUADS {
-        result[0] = add_four(result[0], inputs[first + {s}u], weights[{s}]);
-        result[1] = add_four(result[1], inputs[INPUT_QUADS + first + {s}u], weights[{s}]);
+        result[0] = add_products(result[0], inputs[first + {s}u], weights[{s}]);
+        result[1] = add_products(result[1], inputs[INPUT_QUADS + first + {s}u], weights[{s}]);
     }
     // end
     return result;
@@ -97,9 +93,9 @@ fn hidden_forward_wide(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(loc
             weights = weights_of(unit, 0u);
             bias = bias_of(unit);
         }
-        var sums = add_products(array<f32, EXAMPLES>(), weights, 0u);
+        var sums = add_to_units(array<f32, EXAMPLES>(), weights, 0u);
         for (var quad = QUADS; quad < INPUT_QUADS; quad += QUADS) {
-            sums = add_products(sums, weights_of(unit, quad), quad);
+            sums = add_to_units(sums, weights_of(unit, quad), quad);
         }
         for (var e = 0u; e < EXAMPLES; e++) {
             let lane = min(first + e, joined.batch - 1u);

@@ -1,6 +1,6 @@
 // The first phase of a step in one dispatch, a workgroup an example: draws the example, computes its hidden units,
 // logits and loss, and the gradients back to the input. Parameters are only read.
-// Expects shared/random.wgsl, shared/batch.wgsl and shared/small.wgsl before it.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/small.wgsl and shared/add_products.wgsl before it.
 //
 // Whoever waits for a GPU's memory waits for hundreds of operations. So parameters, which no example decides, are asked for
 // first, some for each invocation and phase: they come while the example is drawn. Loads are written out line by line, for
@@ -85,11 +85,6 @@ fn input_of(place: u32, i: u32) -> f32 {
 
 fn hidden_of(quad: u32) -> vec4<f32> {
     return vec4<f32>(hidden[4u * quad], hidden[4u * quad + 1u], hidden[4u * quad + 2u], hidden[4u * quad + 3u]);
-}
-
-// `sum` and four more products, one after the other.
-fn add_products(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 {
-    return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
 }
 
 // The next four go on with sums by such weights, which begin at `first`.

@@ -264,6 +264,7 @@ pub const HIDDEN_FORWARD_WIDE: Kernel = Kernel {
         "shared/draw",
         "shared/dropout",
         "shared/joined",
+        "shared/add_products",
         "hidden_forward_wide"
     ),
     bindings: HIDDEN_FORWARD.bindings,
@@ -346,7 +347,7 @@ pub static INPUT_STEP: Joined = joined!(
 /// The small path's first dispatch, a workgroup an example.
 pub const SMALL_EXAMPLES: Kernel = Kernel {
     name: "small_examples",
-    source: wgsl!("shared/random", "shared/batch", "shared/small", "small_examples"),
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/add_products", "small_examples"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
     constants: SMALL_SIZES,
     unrolled: true,

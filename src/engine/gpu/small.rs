@@ -119,7 +119,7 @@ impl Variant {
     /// Those that are tried; the first is taken where it does not matter.
     pub(super) const ALL: [Variant; 6] = [
         Variant::Wide(32),
-        Variant::Wide(8),
+        Variant::Wide(FEW_AHEAD),
         Variant::Across(2),
         Variant::Across(4),
         Variant::Alone(8),
@@ -136,6 +136,8 @@ impl Variant {
     }
 }
 
+/// Numbers that [`Variant::Wide`] asks for at once on a GPU with few registers.
+const FEW_AHEAD: usize = 8;
 /// Invocations in a workgroup of [`Variant::Wide`].
 const WIDE: usize = 256;
 /// Those of its second dispatch: few, so that there are workgroups for all cores of a GPU, and each lies within one tensor.
@@ -190,7 +192,7 @@ impl Small<'_> {
         let is_tried = |variant: &Variant| match variant {
             Variant::Alone(_) => !few,
             // Registers are no matter there, and its compiler takes seconds.
-            Variant::Wide(8) => !on_software,
+            Variant::Wide(FEW_AHEAD) => !on_software,
             _ => true,
         };
         let variants = Variant::ALL.into_iter().filter(is_tried);

@@ -361,8 +361,8 @@ mod tests {
         let broad = Shape { context: 8, embedding: 16, hidden: 270, ..ODD };
         let cases =
             [(many, 70), (ODD, 13), (LECTURE, 32), (DIRECT, 37), (tiny, 1), (tall, 33), (many, 300), (two, 2000)];
-        // More inputs than it holds.
-        let long = Shape { context: 40, embedding: 60, hidden: 5, ..ODD };
+        // More inputs than it holds, there and back.
+        let long = Shape { context: 40, embedding: 110, hidden: 5, ..ODD };
         // More of both than an invocation asks for at a time.
         let wide = Shape { context: 9, embedding: 18, hidden: 150, ..ODD };
         // More parts of sums as well.
