@@ -325,7 +325,7 @@ impl Engine for Gpu {
             self.pace.begin();
             let mut queued = 0;
             while queued < rates.len() {
-                let steps = self.pace.steps().next_multiple_of(step.together()).min(rates.len() - queued);
+                let steps = self.pace.next().next_multiple_of(step.together()).min(rates.len() - queued);
                 let mut recording = self.device.record();
                 step.record(&mut recording, "steps", steps);
                 if let Some(finished) = self.device.submit(recording, steps)? {
