@@ -24,10 +24,11 @@ const TURNS = 4u;
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 @group(0) @binding(2) var<storage, read> places: array<u32>;                  // of the targets in the stream, [examples]
-@group(0) @binding(3) var<storage, read> parameters: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> parameters: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n]
 @group(0) @binding(6) var<storage, read_write> activations: array<f32>;       // [B, RECORD]
+@group(0) @binding(7) var<storage, read> hidden_columns: array<f32>;          // H once more, [n d, h], with rows filled up
 
 // What fills rows up is zero.
 var<workgroup> input: array<vec4<f32>, INPUT_QUADS>;
@@ -56,9 +57,11 @@ fn numbers_of(column: u32, first: u32, jump: u32, stride: u32, count: u32) -> ar
     );
 }
 
-// Weights from the input to a hidden unit, from the `first` four on.
-fn unit_from(unit: u32, first: u32) -> array<vec4<f32>, QUADS> {
-    return quads_of(HIDDEN_WEIGHT + unit * INPUT_STRIDE, first, 1u, INPUT_QUADS);
+// Weights from the input to a hidden unit, from the `first` number on.
+fn unit_from(unit: u32, first: u32) -> array<f32, NUMBERS> {
+    return array<f32, NUMBERS>(
+        hidden_columns[min(first + {r}u, INPUT_STRIDE - 1u) * HIDDEN_STRIDE + unit],
+    );
 }
 
 // Weights from a lane's hidden units to a word's logit, from the `first` round of the lane on.
@@ -88,11 +91,11 @@ fn hidden_of(quad: u32) -> vec4<f32> {
 }
 
 // The next four go on with sums by such weights, which begin at `first`.
-fn add_to_unit(sum: f32, weights: array<vec4<f32>, QUADS>, first: u32) -> f32 {
+fn add_to_unit(sum: f32, weights: array<f32, NUMBERS>, first: u32) -> f32 {
     var total = sum;
-    // repeat {q}
-    if first + {q}u < INPUT_QUADS {
-        total = add_products(total, weights[{q}], input[first + {q}u]);
+    // repeat {r}
+    if first + {r}u < INPUT_STRIDE {
+        total += weights[{r}] * input[first / 4u + {r/4}u].{r.};
     }
     // end
     return total;
@@ -154,21 +157,20 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     let column_lane = local / OUTPUTS;
     let own_unit = min(local, HIDDEN - 1u);
     let own_word = min(local / LANES, VOCABULARY - 1u);
-    var unit_bias = parameter(HIDDEN_BIAS + own_unit);
-    var to_unit = unit_from(own_unit, 0u);
-    var word_bias = parameter(OUTPUT_BIAS + min(local, VOCABULARY - 1u));
-    var to_word = word_from(own_word, word_lane, 0u);
-    var back_to_unit = unit_back_from(own_unit, 0u);
-    var back_to_column = column_back_from(min(local % OUTPUTS, INPUT_STRIDE - 1u), column_lane, 0u);
-
     let example = workgroup.x;
     let record = example * RECORD;
     let position = cursor.next;
+    var unit_bias = parameter(HIDDEN_BIAS + own_unit);
+    var to_unit = unit_from(own_unit, 0u);
+    let place = places[example_of_lane(plan, position, example)];
+    var word_bias = parameter(OUTPUT_BIAS + min(local, VOCABULARY - 1u));
+    var to_word = word_from(own_word, word_lane, 0u);
+    let target_token = tokens[place];
+    var back_to_unit = unit_back_from(own_unit, 0u);
+    var back_to_column = column_back_from(min(local % OUTPUTS, INPUT_STRIDE - 1u), column_lane, 0u);
     if example == 0u && local == 0u {
         cursor.current = position;
     }
-    let place = places[example_of_lane(plan, position, example)];
-    let target_token = tokens[place];
 
     // The last invocations, for the first ones wait for their part of the input.
     for (var i = WORKGROUP - 1u - local; i < CONTEXT; i += WORKGROUP) {
@@ -190,7 +192,7 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
             to_unit = unit_from(unit, 0u);
         }
         var sum = add_to_unit(unit_bias, to_unit, 0u);
-        for (var first = QUADS; first < INPUT_QUADS; first += QUADS) {
+        for (var first = NUMBERS; first < INPUT_STRIDE; first += NUMBERS) {
             sum = add_to_unit(sum, unit_from(unit, first), first);
         }
         // Some drivers make NaN of large arguments; beyond 15 the float32 result is 1 anyway.

@@ -6,27 +6,36 @@
 
 // B once more: the places of all examples are then known.
 override BATCH: u32 = 32u;
-override OCCURRENCES: u32 = BATCH * CONTEXT;
+
+// Examples of which the gradients of the input and the tokens are held at a time.
+override HELD: u32 = 1u;
+override HELD_QUADS: u32 = HELD * INPUT_STRIDE / 4u;
 
 // Numbers that are loaded at a time.
 const NUMBERS = 4u * {groups}u;
-// Occurrences of tokens that are looked at at a time.
-const LOOKED_AT = 3u * NUMBERS;
+// Examples whose occurrences are looked at at a time.
+const LOOKED_AT = {groups}u;
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> contexts: array<u32>;           // [B, n]
-@group(0) @binding(2) var<storage, read> activations: array<f32>;        // [B, RECORD]
+@group(0) @binding(2) var<storage, read> activations: array<vec4<f32>>;  // [B, RECORD]
 @group(0) @binding(3) var<storage, read> factors: array<Factors>;        // by slot
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(5) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(6) var<storage, read_write> losses: array<f32>;       // by slot
+@group(0) @binding(7) var<storage, read_write> hidden_columns: array<f32>; // H once more, [n d, h], with rows filled up
 
-var<workgroup> looked_at: array<u32, LOOKED_AT>; // their tokens
+var<workgroup> held: array<vec4<f32>, HELD_QUADS>;
+var<workgroup> held_tokens: array<u32, HELD * CONTEXT>;
+
+fn activation(at: u32) -> f32 {
+    return activations[at / 4u][at % 4u];
+}
 
 // One number of the record, of the examples from the `first` on; those beyond the batch are its last.
 fn numbers_of(at: u32, first: u32) -> array<f32, NUMBERS> {
     return array<f32, NUMBERS>(
-        activations[min(first + {r}u, BATCH - 1u) * RECORD + at],
+        activation(min(first + {r}u, BATCH - 1u) * RECORD + at),
     );
 }
 
@@ -59,40 +68,43 @@ fn sum_of_products(gradient: u32, activation: u32) -> f32 {
     return sum;
 }
 
-// Number `k` of the gradient of an occurrence of a token.
-fn d_input_of(occurrence: u32, k: u32) -> f32 {
-    let inside = min(occurrence, OCCURRENCES - 1u);
-    return activations[inside / CONTEXT * RECORD + RECORD_D_INPUT + inside % CONTEXT * EMBEDDING + k];
+// Four numbers of the input's gradients of the examples from the `first` on, as they are held; beyond the last there are its own.
+fn d_input_of(first: u32, quad: u32) -> vec4<f32> {
+    let example = min(first + quad / (INPUT_STRIDE / 4u), BATCH - 1u);
+    return activations[(example * RECORD + RECORD_D_INPUT) / 4u + quad % (INPUT_STRIDE / 4u)];
 }
 
-fn d_inputs_from(first: u32, k: u32) -> array<f32, NUMBERS> {
-    return array<f32, NUMBERS>(
-        d_input_of(first + {r}u, k),
-    );
-}
-
-// Adds those of a token among the occurrences from the `first` on, the `place`th of those that are looked at.
-fn add_of_token(sum: f32, d_inputs: array<f32, NUMBERS>, token: u32, first: u32, place: u32) -> f32 {
+// Adds number `k` of the gradients of a token among those of an example that is held, if it is `inside` the batch.
+fn add_of_token(sum: f32, token: u32, k: u32, example: u32, inside: bool) -> f32 {
     var total = sum;
-    total += select(0.0, d_inputs[{r}], (first + {r}u < OCCURRENCES) & (looked_at[place + {r}u] == token));
+    for (var place = 0u; place < CONTEXT; place++) {
+        let at = example * INPUT_STRIDE + place * EMBEDDING + k;
+        total += select(0.0, held[at / 4u][at % 4u], inside & (held_tokens[example * CONTEXT + place] == token));
+    }
     return total;
 }
 
-// The sum over the occurrences of a token in the batch of number `k` of their gradients. Every number is loaded, so that
-// no load waits for a comparison. All invocations of a workgroup must come here at once.
+// The sum over the occurrences of a token in the batch of number `k` of their gradients, which all invocations of the workgroup bring
+// into its memory: they must come here at once. Loaded by each invocation for itself, they come one by one from an H200, whose
+// compiler puts a load where its number is used.
 fn sum_over_occurrences(token: u32, k: u32, local: u32) -> f32 {
     var sum = 0.0;
-    for (var first = 0u; first < OCCURRENCES; first += LOOKED_AT) {
-        let first_third = d_inputs_from(first, k);
-        let second_third = d_inputs_from(first + NUMBERS, k);
-        let last_third = d_inputs_from(first + 2u * NUMBERS, k);
-        for (var i = local; i < LOOKED_AT; i += WORKGROUP) {
-            looked_at[i] = contexts[min(first + i, OCCURRENCES - 1u)];
+    for (var first = 0u; first < BATCH; first += HELD) {
+        for (var quad = local; quad < HELD_QUADS; quad += 4u * WORKGROUP) {
+            let d_input{k} = d_input_of(first, quad + {k}u * WORKGROUP);
+            // repeat {k}
+            if quad + {k}u * WORKGROUP < HELD_QUADS {
+                held[quad + {k}u * WORKGROUP] = d_input{k};
+            }
+            // end
+        }
+        for (var i = local; i < HELD * CONTEXT; i += WORKGROUP) {
+            held_tokens[i] = contexts[min(first * CONTEXT + i, BATCH * CONTEXT - 1u)];
         }
         workgroupBarrier();
-        sum = add_of_token(sum, first_third, token, first, 0u);
-        sum = add_of_token(sum, second_third, token, first + NUMBERS, NUMBERS);
-        sum = add_of_token(sum, last_third, token, first + 2u * NUMBERS, 2u * NUMBERS);
+        for (var example = 0u; example < HELD; example += LOOKED_AT) {
+            sum = add_of_token(sum, token, k, min(example + {g}u, HELD - 1u), example + {g}u < min(HELD, BATCH - first));
+        }
         workgroupBarrier();
     }
     return sum;
@@ -106,7 +118,8 @@ fn small_parameters(
     @builtin(local_invocation_index) local: u32,
 ) {
     let current = cursor.current;
-    let rate = factors[current.slot].rate;
+    let parameter = invocation.x;
+    let before = parameters[parameter];
     if workgroup.x == workgroups.x - 1u {
         if local == 0u {
             losses[current.slot] = sum_over_batch(RECORD_LOSS) / f32(plan.batch);
@@ -117,7 +130,6 @@ fn small_parameters(
 
     // Tensors begin at multiples of WORKGROUP, so that a workgroup lies in one. Between the rows of a weight and between tensors
     // there may be numbers of no meaning.
-    let parameter = invocation.x;
     var gradient = 0.0;
     if workgroup.x * WORKGROUP < HIDDEN_WEIGHT {
         gradient = sum_over_occurrences(parameter / EMBEDDING, parameter % EMBEDDING, local);
@@ -156,5 +168,10 @@ fn small_parameters(
         }
         gradient = sum_of_products(RECORD_D_LOGITS + index / INPUT_STRIDE, index % INPUT_STRIDE);
     }
-    parameters[parameter] -= rate * gradient;
+    let after = before - factors[current.slot].rate * gradient;
+    parameters[parameter] = after;
+    if parameter >= HIDDEN_WEIGHT && parameter < HIDDEN_BIAS {
+        let index = parameter - HIDDEN_WEIGHT;
+        hidden_columns[index % INPUT_STRIDE * HIDDEN_STRIDE + index / INPUT_STRIDE] = after;
+    }
 }

@@ -267,6 +267,7 @@ pub(super) fn step(
     let Shape { hidden, vocabulary, .. } = model.shape;
     let rows = |buffer: Buffer, columns| Rows { buffer, first: 0, stride: padded(columns), columns };
     Ok(Step {
+        before: None,
         dispatches,
         joined,
         products: general.passes.products_made(),

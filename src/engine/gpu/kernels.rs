@@ -344,11 +344,20 @@ pub static INPUT_STEP: Joined = joined!(
     "shared/scatter"
 );
 
+/// The hidden weights column by column.
+pub const SMALL_COLUMNS: Kernel = Kernel {
+    name: "small_columns",
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "small_columns"),
+    bindings: &[Read, Write],
+    constants: SMALL_SIZES,
+    unrolled: false,
+};
+
 /// The small path's first dispatch, a workgroup an example.
 pub const SMALL_EXAMPLES: Kernel = Kernel {
     name: "small_examples",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/add_products", "small_examples"),
-    bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
+    bindings: &[Uniform, Read, Read, Write, Write, Write, Write, Read],
     constants: SMALL_SIZES,
     unrolled: true,
 };
@@ -357,7 +366,7 @@ pub const SMALL_EXAMPLES: Kernel = Kernel {
 pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
     name: "small_examples_across",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_across", "small_examples_across"),
-    bindings: SMALL_EXAMPLES.bindings,
+    bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
     constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS"],
     unrolled: false,
 };
@@ -366,8 +375,8 @@ pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
 pub const SMALL_PARAMETERS: Kernel = Kernel {
     name: "small_parameters",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_parameters"),
-    bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
-    constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH"],
+    bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Write],
+    constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH", "HELD"],
     unrolled: true,
 };
 
@@ -375,7 +384,7 @@ pub const SMALL_PARAMETERS: Kernel = Kernel {
 pub const SMALL_PARAMETERS_TILED: Kernel = Kernel {
     name: "small_parameters_tiled",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_tiled", "small_parameters_tiled"),
-    bindings: SMALL_PARAMETERS.bindings,
+    bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
     constants: SMALL_SIZES,
     unrolled: false,
 };
@@ -415,7 +424,7 @@ pub const PEAK_MEMORY: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 29] = [
+pub const KERNELS: [&Kernel; 30] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -438,6 +447,7 @@ pub const KERNELS: [&Kernel; 29] = [
     &OUTPUT_STEP.in_tiles,
     &INPUT_STEP.in_registers,
     &INPUT_STEP.in_tiles,
+    &SMALL_COLUMNS,
     &SMALL_EXAMPLES,
     &SMALL_EXAMPLES_ACROSS,
     &SMALL_PARAMETERS,

@@ -397,6 +397,7 @@ impl Engine for Gpu {
         let (mut hidden, mut logits, mut done) = (Vec::new(), Vec::new(), 0);
         for &Readable { ready, examples } in &step.readable {
             let mut recording = self.device.record();
+            recording.pass("before", step.before.as_slice(), 1);
             recording.pass("forward", &step.dispatches[done..ready], 1);
             self.device.submit(recording, 0)?;
             hidden.extend(step.hidden.read(&mut self.device, examples)?);

@@ -260,15 +260,24 @@ impl Small<'_> {
             sizes.iter().chain(others).map(|&(name, value)| (name, value as f64)).collect::<Vec<_>>()
         };
         let workgroups = |invocations: usize, workgroup: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
+        let columns = device.tensor("columns of hidden weights", padded(shape.input()) * padded(shape.hidden))?;
+        let mut before = None;
         let (first, examples, second, update) = match variant {
-            Variant::Wide(ahead) => (
-                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &lines_of_examples(shape, ahead)))?,
-                [batch as u32, 1, 1],
-                device
-                    .pipeline(&kernels::SMALL_PARAMETERS, &sizes(SPREAD, &[("BATCH", batch), lines(batch, ahead)]))?,
-                // One workgroup more than the parameters need: it has the loss and the cursor.
-                workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
-            ),
+            Variant::Wide(ahead) => {
+                let pipeline = device.pipeline(&kernels::SMALL_COLUMNS, &sizes(SPREAD, &[]))?;
+                let parts = [parameters, &columns].map(Buffer::all);
+                before = Some(device.dispatch(&pipeline, &parts, workgroups(columns.words, SPREAD))?);
+                (
+                    device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &lines_of_examples(shape, ahead)))?,
+                    [batch as u32, 1, 1],
+                    device.pipeline(
+                        &kernels::SMALL_PARAMETERS,
+                        &sizes(SPREAD, &[("BATCH", batch), ("HELD", held(shape, batch)), lines(batch, ahead)]),
+                    )?,
+                    // One workgroup more than the parameters need: it has the loss and the cursor.
+                    workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
+                )
+            }
             // Of steps that are taken together, the last few are taken one by one.
             Variant::Across(_) | Variant::Alone(_) => {
                 let parts = if let Variant::Across(parts) = variant { parts as usize } else { 2 };
@@ -281,10 +290,11 @@ impl Small<'_> {
             }
         };
         let Feed { plan, tokens, places, cursor, factors, losses, .. } = feed;
-        let bound = [plan, tokens, places, parameters, cursor, &contexts, &activations];
-        let draw = device.dispatch(&first, &bound.map(Buffer::all), examples)?;
-        let bound = [plan, &contexts, &activations, factors, cursor, destination, losses];
-        let update = device.dispatch(&second, &bound.map(Buffer::all), update)?;
+        let own_columns = before.as_ref().map(|_| &columns);
+        let bound = [plan, tokens, places, parameters, cursor, &contexts, &activations].into_iter().chain(own_columns);
+        let draw = device.dispatch(&first, &bound.map(Buffer::all).collect::<Vec<_>>(), examples)?;
+        let bound = [plan, &contexts, &activations, factors, cursor, destination, losses].into_iter().chain(own_columns);
+        let update = device.dispatch(&second, &bound.map(Buffer::all).collect::<Vec<_>>(), update)?;
         let several = |Alone { workgroup, parts }| {
             let steps = self.together();
             let others = [("PARTS", parts), ("STEPS", steps)];
@@ -294,6 +304,7 @@ impl Small<'_> {
         };
         let rows = |first, columns| Rows { buffer: activations.clone(), first, stride: record.len, columns };
         Ok(Step {
+            before,
             dispatches: vec![draw, update],
             joined: false,
             products: Vec::new(),
@@ -314,8 +325,14 @@ fn lines(numbers: usize, ahead: usize) -> (&'static str, usize) {
 /// those of a lane.
 fn lines_of_examples(shape: Shape, ahead: usize) -> [(&'static str, usize); 2] {
     let rounds = shape.hidden.div_ceil(4 * LANES);
-    let quads = shape.input().div_ceil(4).max(rounds);
-    [lines(shape.vocabulary.max(4 * rounds), ahead), ("QUADS", quads.min(ahead / 4))]
+    [lines(shape.vocabulary.max(4 * rounds).max(shape.input()), ahead), ("QUADS", rounds.min(ahead / 4))]
+}
+
+/// Examples whose gradients of the input a workgroup of `small_parameters.wgsl` holds at a time.
+fn held(shape: Shape, batch: usize) -> usize {
+    /// Numbers: 4 KiB.
+    const NUMBERS: usize = 1024;
+    (NUMBERS / padded(shape.input())).clamp(1, batch)
 }
 
 /// How [`Variant::Alone`] cuts its work.

@@ -7,6 +7,8 @@ use crate::Result;
 
 /// One training step on the device.
 pub(super) struct Step {
+    /// To be recorded once before steps whose parameters came from elsewhere.
+    pub(super) before: Option<Dispatch>,
     /// In order; to be recorded once for each step.
     pub(super) dispatches: Vec<Dispatch>,
     /// Whether passes of the general path share dispatches.
@@ -51,6 +53,7 @@ impl Step {
 
     /// Records so many steps.
     pub(super) fn record(&self, recording: &mut Recording, label: &str, steps: usize) {
+        recording.pass(label, self.before.as_slice(), 1);
         recording.pass(label, self.of_together(), steps / self.together());
         recording.pass(label, &self.dispatches, steps % self.together());
     }
