@@ -14,6 +14,9 @@ override HIDDEN_ROUNDS: u32 = (HIDDEN_QUADS + LANES - 1u) / LANES;
 override INPUT_ROUNDS: u32 = (INPUT_QUADS + LANES - 1u) / LANES;
 // Outputs that are summed at a time, each by LANES invocations.
 override OUTPUTS: u32 = WORKGROUP / LANES;
+// From one lane to the next of the parts of such sums: four more than there are, so that neighbours write to different banks of memory.
+override LANE_STRIDE: u32 = OUTPUTS + 4u;
+override PARTIAL: u32 = LANES * LANE_STRIDE;
 
 // Numbers and fours of numbers that are loaded at a time.
 const QUADS = {quads}u;
@@ -28,7 +31,7 @@ const TURNS = 4u;
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n]
 @group(0) @binding(6) var<storage, read_write> activations: array<f32>;       // [B, RECORD]
-@group(0) @binding(7) var<storage, read> hidden_columns: array<f32>;          // H once more, [n d, h], with rows filled up
+@group(0) @binding(7) var<storage, read_write> hidden_columns: array<vec4<f32>>; // H once more, [n d, h], with rows filled up
 
 // What fills rows up is zero.
 var<workgroup> input: array<vec4<f32>, INPUT_QUADS>;
@@ -36,47 +39,40 @@ var<workgroup> hidden: array<f32, HIDDEN_STRIDE>; // by number: to write one of 
 var<workgroup> d_sum: array<f32, HIDDEN_STRIDE>;
 var<workgroup> logits: array<f32, VOCABULARY>;       // later their gradients
 var<workgroup> exponentials: array<f32, VOCABULARY>;
-var<workgroup> partial: array<f32, TURNS * WORKGROUP>;
+var<workgroup> partial: array<f32, TURNS * PARTIAL>; // by lane, and then by output
 
 fn parameter(at: u32) -> f32 {
     return parameters[at / 4u][at % 4u];
 }
 
-// Fours of a row of `count` fours, from the `first` on, each `step` after the other; those beyond are the last.
-fn quads_of(row: u32, first: u32, step: u32, count: u32) -> array<vec4<f32>, QUADS> {
-    return array<vec4<f32>, QUADS>(
-        parameters[row / 4u + min(first + {q}u * step, count - 1u)],
-    );
-}
-
-// Numbers of a column of `count` rows: four rows from the `first` on, four that begin `jump` later, and so on; those beyond
-// are the last.
-fn numbers_of(column: u32, first: u32, jump: u32, stride: u32, count: u32) -> array<f32, NUMBERS> {
-    return array<f32, NUMBERS>(
-        parameter(column + min(first + {r/4}u * jump + {r%4}u, count - 1u) * stride),
-    );
-}
-
 // Weights from the input to a hidden unit, from the `first` number on.
 fn unit_from(unit: u32, first: u32) -> array<f32, NUMBERS> {
     return array<f32, NUMBERS>(
-        hidden_columns[min(first + {r}u, INPUT_STRIDE - 1u) * HIDDEN_STRIDE + unit],
+        hidden_columns[min(first + {r}u, INPUT_STRIDE - 1u) * HIDDEN_QUADS + unit / 4u][unit % 4u],
     );
 }
 
 // Weights from a lane's hidden units to a word's logit, from the `first` round of the lane on.
 fn word_from(word: u32, lane: u32, first: u32) -> array<vec4<f32>, QUADS> {
-    return quads_of(OUTPUT_WEIGHT + word * HIDDEN_STRIDE, lane + first * LANES, LANES, HIDDEN_QUADS);
+    let row = (OUTPUT_WEIGHT + word * HIDDEN_STRIDE) / 4u;
+    return array<vec4<f32>, QUADS>(
+        parameters[row + min(lane + (first + {q}u) * LANES, HIDDEN_QUADS - 1u)],
+    );
 }
 
 // Weights from the words back to a hidden unit, from the `first` word on.
 fn unit_back_from(unit: u32, first: u32) -> array<f32, NUMBERS> {
-    return numbers_of(OUTPUT_WEIGHT + unit, first, 4u, HIDDEN_STRIDE, VOCABULARY);
+    return array<f32, NUMBERS>(
+        parameter(OUTPUT_WEIGHT + unit + min(first + {r}u, VOCABULARY - 1u) * HIDDEN_STRIDE),
+    );
 }
 
 // Weights from a lane's hidden units back to a number of the input, from the `first` round of the lane on.
-fn column_back_from(column: u32, lane: u32, first: u32) -> array<f32, NUMBERS> {
-    return numbers_of(HIDDEN_WEIGHT + column, 4u * (lane + first * LANES), 4u * LANES, INPUT_STRIDE, HIDDEN);
+fn column_back_from(column: u32, lane: u32, first: u32) -> array<vec4<f32>, QUADS> {
+    let row = column * HIDDEN_QUADS;
+    return array<vec4<f32>, QUADS>(
+        hidden_columns[row + min(lane + (first + {q}u) * LANES, HIDDEN_QUADS - 1u)],
+    );
 }
 
 // Number `i` of the input of the example whose target is at `place`.
@@ -88,6 +84,10 @@ fn input_of(place: u32, i: u32) -> f32 {
 
 fn hidden_of(quad: u32) -> vec4<f32> {
     return vec4<f32>(hidden[4u * quad], hidden[4u * quad + 1u], hidden[4u * quad + 2u], hidden[4u * quad + 3u]);
+}
+
+fn d_sum_of(quad: u32) -> vec4<f32> {
+    return vec4<f32>(d_sum[4u * quad], d_sum[4u * quad + 1u], d_sum[4u * quad + 2u], d_sum[4u * quad + 3u]);
 }
 
 // The next four go on with sums by such weights, which begin at `first`.
@@ -123,12 +123,13 @@ fn add_back_to_unit(sum: f32, weights: array<f32, NUMBERS>, first: u32) -> f32 {
     return total;
 }
 
-fn add_back_to_column(sum: f32, weights: array<f32, NUMBERS>, lane: u32, first: u32) -> f32 {
+fn add_back_to_column(sum: f32, weights: array<vec4<f32>, QUADS>, lane: u32, first: u32) -> f32 {
     var total = sum;
-    // repeat {r}
-    if first + {r/4}u < HIDDEN_ROUNDS {
-        let j = 4u * (lane + (first + {r/4}u) * LANES) + {r%4}u;
-        total += weights[{r}] * select(0.0, d_sum[min(j, HIDDEN - 1u)], j < HIDDEN);
+    // repeat {q}
+    if first + {q}u < HIDDEN_ROUNDS {
+        let quad = lane + (first + {q}u) * LANES;
+        let inside = select(vec4<f32>(), weights[{q}], quad < HIDDEN_QUADS);
+        total = add_products(total, inside, d_sum_of(min(quad, HIDDEN_QUADS - 1u)));
     }
     // end
     return total;
@@ -152,11 +153,11 @@ fn add_exponentials(sum: f32, first: u32) -> f32 {
 
 @compute @workgroup_size(WORKGROUP)
 fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    // Neighbours have the lanes of a word and the columns of a lane: they read what lies side by side.
-    let word_lane = local % LANES;
-    let column_lane = local / OUTPUTS;
+    // Neighbours have the lanes of a word or of a number of the input: they read what lies side by side.
+    let lane = local % LANES;
     let own_unit = min(local, HIDDEN - 1u);
     let own_word = min(local / LANES, VOCABULARY - 1u);
+    let own_part = lane * LANE_STRIDE + local / LANES;
     let example = workgroup.x;
     let record = example * RECORD;
     let position = cursor.next;
@@ -164,10 +165,10 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     var to_unit = unit_from(own_unit, 0u);
     let place = places[example_of_lane(plan, position, example)];
     var word_bias = parameter(OUTPUT_BIAS + min(local, VOCABULARY - 1u));
-    var to_word = word_from(own_word, word_lane, 0u);
+    var to_word = word_from(own_word, lane, 0u);
     let target_token = tokens[place];
     var back_to_unit = unit_back_from(own_unit, 0u);
-    var back_to_column = column_back_from(min(local % OUTPUTS, INPUT_STRIDE - 1u), column_lane, 0u);
+    var back_to_column = column_back_from(min(local / LANES, INPUT_STRIDE - 1u), lane, 0u);
     if example == 0u && local == 0u {
         cursor.current = position;
     }
@@ -207,25 +208,25 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         let summed = words + local;
         if words > 0u {
             word_bias = parameter(OUTPUT_BIAS + min(summed, VOCABULARY - 1u));
-            to_word = word_from(v, word_lane, 0u);
+            to_word = word_from(v, lane, 0u);
         }
-        var sum = add_to_word(0.0, to_word, word_lane, 0u);
+        var sum = add_to_word(0.0, to_word, lane, 0u);
         for (var first = QUADS; first < HIDDEN_ROUNDS; first += QUADS) {
-            sum = add_to_word(sum, word_from(v, word_lane, first), word_lane, first);
+            sum = add_to_word(sum, word_from(v, lane, first), lane, first);
         }
         if DIRECT {
             for (var round = 0u; round < INPUT_ROUNDS; round++) {
-                let quad = min(word_lane + round * LANES, INPUT_QUADS - 1u);
+                let quad = min(lane + round * LANES, INPUT_QUADS - 1u);
                 let w = parameters[(DIRECT_WEIGHT + v * INPUT_STRIDE) / 4u + quad];
-                sum = add_products(sum, select(vec4<f32>(), w, word_lane + round * LANES < INPUT_QUADS), input[quad]);
+                sum = add_products(sum, select(vec4<f32>(), w, lane + round * LANES < INPUT_QUADS), input[quad]);
             }
         }
-        partial[local] = sum;
+        partial[own_part] = sum;
         workgroupBarrier();
         if local < OUTPUTS && summed < VOCABULARY {
             var total = 0.0;
-            for (var lane = 0u; lane < LANES; lane++) {
-                total += partial[local * LANES + lane];
+            for (var part = 0u; part < LANES; part++) {
+                total += partial[part * LANE_STRIDE + local];
             }
             let logit = word_bias + total;
             logits[summed] = logit;
@@ -277,16 +278,16 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
 
     for (var columns = 0u; columns < INPUT_STRIDE; columns += TURNS * OUTPUTS) {
         for (var turn = 0u; turn < TURNS && columns + turn * OUTPUTS < INPUT_STRIDE; turn++) {
-            let column = min(columns + turn * OUTPUTS + local % OUTPUTS, INPUT_STRIDE - 1u);
+            let column = min(columns + turn * OUTPUTS + local / LANES, INPUT_STRIDE - 1u);
             if columns + turn > 0u {
-                back_to_column = column_back_from(column, column_lane, 0u);
+                back_to_column = column_back_from(column, lane, 0u);
             }
-            var sum = add_back_to_column(0.0, back_to_column, column_lane, 0u);
-            for (var first = NUMBERS / 4u; first < HIDDEN_ROUNDS; first += NUMBERS / 4u) {
-                sum = add_back_to_column(sum, column_back_from(column, column_lane, first), column_lane, first);
+            var sum = add_back_to_column(0.0, back_to_column, lane, 0u);
+            for (var first = QUADS; first < HIDDEN_ROUNDS; first += QUADS) {
+                sum = add_back_to_column(sum, column_back_from(column, lane, first), lane, first);
             }
             if DIRECT {
-                for (var quad = column_lane; 4u * quad < VOCABULARY; quad += LANES) {
+                for (var quad = lane; 4u * quad < VOCABULARY; quad += LANES) {
                     for (var k = 0u; k < 4u; k++) {
                         let v = min(4u * quad + k, VOCABULARY - 1u);
                         let w = parameter(DIRECT_WEIGHT + v * INPUT_STRIDE + column);
@@ -294,14 +295,14 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
                     }
                 }
             }
-            partial[turn * WORKGROUP + local] = sum;
+            partial[turn * PARTIAL + own_part] = sum;
         }
         workgroupBarrier();
         let summed = columns + local;
         if local < TURNS * OUTPUTS && summed < INPUT_STRIDE {
             var total = 0.0;
-            for (var lane = 0u; lane < LANES; lane++) {
-                total += partial[local / OUTPUTS * WORKGROUP + lane * OUTPUTS + local % OUTPUTS];
+            for (var part = 0u; part < LANES; part++) {
+                total += partial[local / OUTPUTS * PARTIAL + part * LANE_STRIDE + local % OUTPUTS];
             }
             activations[record + RECORD_D_INPUT + summed] = total;
         }

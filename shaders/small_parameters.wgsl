@@ -7,14 +7,17 @@
 // B once more: the places of all examples are then known.
 override BATCH: u32 = 32u;
 
-// Examples of which the gradients of the input and the tokens are held at a time.
-override HELD: u32 = 1u;
-override HELD_QUADS: u32 = HELD * INPUT_STRIDE / 4u;
-
 // Numbers that are loaded at a time.
 const NUMBERS = 4u * {groups}u;
 // Examples whose occurrences are looked at at a time.
 const LOOKED_AT = {groups}u;
+
+// Examples of which the gradients of the input and the tokens are held at a time.
+override HELD: u32 = 1u;
+override HELD_QUADS: u32 = HELD * INPUT_STRIDE / 4u;
+// The room for them: what is beyond is looked at, and counts nothing.
+override HELD_ROOM: u32 = (HELD + LOOKED_AT - 1u) / LOOKED_AT * LOOKED_AT;
+
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> contexts: array<u32>;           // [B, n]
@@ -25,8 +28,8 @@ const LOOKED_AT = {groups}u;
 @group(0) @binding(6) var<storage, read_write> losses: array<f32>;       // by slot
 @group(0) @binding(7) var<storage, read_write> hidden_columns: array<f32>; // H once more, [n d, h], with rows filled up
 
-var<workgroup> held: array<vec4<f32>, HELD_QUADS>;
-var<workgroup> held_tokens: array<u32, HELD * CONTEXT>;
+var<workgroup> held: array<vec4<f32>, HELD_ROOM * INPUT_STRIDE / 4u>;
+var<workgroup> held_tokens: array<u32, HELD_ROOM * CONTEXT>;
 
 fn activation(at: u32) -> f32 {
     return activations[at / 4u][at % 4u];
@@ -103,7 +106,7 @@ fn sum_over_occurrences(token: u32, k: u32, local: u32) -> f32 {
         }
         workgroupBarrier();
         for (var example = 0u; example < HELD; example += LOOKED_AT) {
-            sum = add_of_token(sum, token, k, min(example + {g}u, HELD - 1u), example + {g}u < min(HELD, BATCH - first));
+            sum = add_of_token(sum, token, k, example + {g}u, example + {g}u < min(HELD, BATCH - first));
         }
         workgroupBarrier();
     }

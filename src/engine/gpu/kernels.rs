@@ -357,7 +357,7 @@ pub const SMALL_COLUMNS: Kernel = Kernel {
 pub const SMALL_EXAMPLES: Kernel = Kernel {
     name: "small_examples",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/add_products", "small_examples"),
-    bindings: &[Uniform, Read, Read, Write, Write, Write, Write, Read],
+    bindings: &[Uniform, Read, Read, Write, Write, Write, Write, Write],
     constants: SMALL_SIZES,
     unrolled: true,
 };

@@ -94,7 +94,7 @@ fn rounds_of_tiles(shape: Shape, batch: usize) -> usize {
 /// Bytes that a workgroup of the widest variant needs, with TURNS sums of each invocation: the twin of `small_examples.wgsl`.
 pub(super) fn needed_bytes(shape: Shape) -> usize {
     const TURNS: usize = 4;
-    4 * (padded(shape.input()) + 2 * padded(shape.hidden) + 2 * shape.vocabulary + TURNS * WIDE)
+    4 * (padded(shape.input()) + 2 * padded(shape.hidden) + 2 * shape.vocabulary + TURNS * (WIDE + 4 * LANES))
 }
 
 /// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
@@ -325,7 +325,7 @@ fn lines(numbers: usize, ahead: usize) -> (&'static str, usize) {
 /// those of a lane.
 fn lines_of_examples(shape: Shape, ahead: usize) -> [(&'static str, usize); 2] {
     let rounds = shape.hidden.div_ceil(4 * LANES);
-    [lines(shape.vocabulary.max(4 * rounds).max(shape.input()), ahead), ("QUADS", rounds.min(ahead / 4))]
+    [lines(shape.vocabulary.max(shape.input()), ahead), ("QUADS", rounds.min(ahead / 4))]
 }
 
 /// Examples whose gradients of the input a workgroup of `small_parameters.wgsl` holds at a time.
