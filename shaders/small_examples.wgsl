@@ -23,13 +23,15 @@ const QUADS = {quads}u;
 const NUMBERS = 4u * {groups}u;
 // Rounds of OUTPUTS gradients of the input between two barriers: the twin of TURNS in src/engine/gpu/small.rs.
 const TURNS = 4u;
+// Invocations that draw for the next step.
+const DRAWERS = 32u;
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 @group(0) @binding(2) var<storage, read> places: array<u32>;                  // of the targets in the stream, [examples]
 @group(0) @binding(3) var<storage, read_write> parameters: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
-@group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n]
+@group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n], then what is drawn, [B, n + 1]
 @group(0) @binding(6) var<storage, read_write> activations: array<f32>;       // [B, RECORD]
 @group(0) @binding(7) var<storage, read_write> hidden_columns: array<vec4<f32>>; // H once more, [n d, h], with rows filled up
 
@@ -38,6 +40,7 @@ var<workgroup> input: array<vec4<f32>, INPUT_QUADS>;
 var<workgroup> hidden: array<f32, HIDDEN_STRIDE>; // by number: to write one of a vector may write the whole vector
 var<workgroup> d_sum: array<f32, HIDDEN_STRIDE>;
 var<workgroup> logits: array<f32, VOCABULARY>;       // later their gradients
+var<workgroup> target_token: u32;
 var<workgroup> exponentials: array<f32, VOCABULARY>;
 var<workgroup> partial: array<f32, TURNS * PARTIAL>; // by lane, and then by output
 
@@ -75,11 +78,17 @@ fn column_back_from(column: u32, lane: u32, first: u32) -> array<vec4<f32>, QUAD
     );
 }
 
-// Number `i` of the input of the example whose target is at `place`.
-fn input_of(place: u32, i: u32) -> f32 {
-    let inside = min(i, INPUT - 1u);
-    let token = tokens[place - CONTEXT + inside / EMBEDDING];
-    return select(0.0, parameter(token * EMBEDDING + inside % EMBEDDING), i < INPUT);
+// The tokens of four numbers of the input of an example that was drawn, and those numbers.
+fn tokens_of(drawn: u32, quad: u32) -> vec4<u32> {
+    return vec4<u32>(
+        contexts[drawn + min(4u * quad + {k}u, INPUT - 1u) / EMBEDDING],
+    );
+}
+
+fn input_of(token: vec4<u32>, quad: u32) -> vec4<f32> {
+    return vec4<f32>(
+        select(0.0, parameter(token.{k.} * EMBEDDING + min(4u * quad + {k}u, INPUT - 1u) % EMBEDDING), 4u * quad + {k}u < INPUT),
+    );
 }
 
 fn hidden_of(quad: u32) -> vec4<f32> {
@@ -161,30 +170,47 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     let example = workgroup.x;
     let record = example * RECORD;
     let position = cursor.next;
+    // Of the example's tokens the last one is the target.
+    let drawn = plan.batch * CONTEXT + example * (CONTEXT + 1u);
+    let own_quad = min(local, INPUT_QUADS - 1u);
+    let own_tokens = tokens_of(drawn, own_quad);
     var unit_bias = parameter(HIDDEN_BIAS + own_unit);
     var to_unit = unit_from(own_unit, 0u);
-    let place = places[example_of_lane(plan, position, example)];
+    var own_input = input_of(own_tokens, own_quad);
     var word_bias = parameter(OUTPUT_BIAS + min(local, VOCABULARY - 1u));
     var to_word = word_from(own_word, lane, 0u);
-    let target_token = tokens[place];
     var back_to_unit = unit_back_from(own_unit, 0u);
     var back_to_column = column_back_from(min(local / LANES, INPUT_STRIDE - 1u), lane, 0u);
+    // The last ones draw the example's tokens for the next step: each answer is there when its turn comes.
+    let own_place = WORKGROUP - 1u - local;
+    var next_target = 0u;
+    if own_place < DRAWERS {
+        next_target = places[example_of_lane(plan, position_after(plan, position), example)];
+    }
     if example == 0u && local == 0u {
         cursor.current = position;
     }
-
-    // The last invocations, for the first ones wait for their part of the input.
-    for (var i = WORKGROUP - 1u - local; i < CONTEXT; i += WORKGROUP) {
-        contexts[example * CONTEXT + i] = tokens[place - CONTEXT + i];
+    for (var i = own_place; i <= CONTEXT; i += WORKGROUP) {
+        let token = contexts[drawn + i];
+        if i < CONTEXT {
+            contexts[example * CONTEXT + i] = token;
+        } else {
+            target_token = token;
+        }
     }
     for (var quad = local; quad < INPUT_QUADS; quad += WORKGROUP) {
-        let x = vec4<f32>(
-            input_of(place, 4u * quad + {k}u),
-        );
-        input[quad] = x;
-        activations[record + 4u * quad + {k}u] = x.{k.};
+        if quad != local {
+            own_input = input_of(tokens_of(drawn, quad), quad);
+        }
+        input[quad] = own_input;
+        activations[record + 4u * quad + {k}u] = own_input.{k.};
     }
     workgroupBarrier();
+
+    var next_token = 0u;
+    if own_place < DRAWERS && own_place <= CONTEXT {
+        next_token = tokens[next_target - CONTEXT + own_place];
+    }
 
     for (var j = local; j < HIDDEN_STRIDE; j += WORKGROUP) {
         let unit = min(j, HIDDEN - 1u);
@@ -258,7 +284,15 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         logits[v] = gradient;
         activations[record + RECORD_D_LOGITS + v] = gradient;
     }
+    storageBarrier();
     workgroupBarrier();
+    // Nobody reads this step's tokens any more.
+    if own_place < DRAWERS && own_place <= CONTEXT {
+        contexts[drawn + own_place] = next_token;
+        for (var i = own_place + DRAWERS; i <= CONTEXT; i += DRAWERS) {
+            contexts[drawn + i] = tokens[next_target - CONTEXT + i];
+        }
+    }
 
     for (var j = local; j < HIDDEN_STRIDE; j += WORKGROUP) {
         let unit = min(j, HIDDEN - 1u);

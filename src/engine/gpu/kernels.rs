@@ -344,11 +344,11 @@ pub static INPUT_STEP: Joined = joined!(
     "shared/scatter"
 );
 
-/// The hidden weights column by column.
-pub const SMALL_COLUMNS: Kernel = Kernel {
-    name: "small_columns",
-    source: wgsl!("shared/random", "shared/batch", "shared/small", "small_columns"),
-    bindings: &[Read, Write],
+/// What the small path's first dispatch finds made when a step begins.
+pub const SMALL_AHEAD: Kernel = Kernel {
+    name: "small_ahead",
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "small_ahead"),
+    bindings: &[Uniform, Read, Read, Read, Read, Write, Write],
     constants: SMALL_SIZES,
     unrolled: false,
 };
@@ -447,7 +447,7 @@ pub const KERNELS: [&Kernel; 30] = [
     &OUTPUT_STEP.in_tiles,
     &INPUT_STEP.in_registers,
     &INPUT_STEP.in_tiles,
-    &SMALL_COLUMNS,
+    &SMALL_AHEAD,
     &SMALL_EXAMPLES,
     &SMALL_EXAMPLES_ACROSS,
     &SMALL_PARAMETERS,

@@ -244,7 +244,7 @@ impl Small<'_> {
         // What a workgroup takes at once is computed beyond the batch, too.
         let at_once = alone.as_ref().map_or(0, |alone| alone.workgroup / alone.parts * EXAMPLES);
         let room = batch.next_multiple_of(WORKGROUP_EXAMPLES.max(at_once));
-        let contexts = device.tensor("contexts", room * feed.context())?;
+        let contexts = device.tensor("contexts", room * (2 * feed.context() + 1))?;
         let activations = device.tensor("activations", room * record.len)?;
 
         let sizes = |workgroup: usize, others: &[(&'static str, usize)]| {
@@ -264,9 +264,10 @@ impl Small<'_> {
         let mut before = None;
         let (first, examples, second, update) = match variant {
             Variant::Wide(ahead) => {
-                let pipeline = device.pipeline(&kernels::SMALL_COLUMNS, &sizes(SPREAD, &[]))?;
-                let parts = [parameters, &columns].map(Buffer::all);
-                before = Some(device.dispatch(&pipeline, &parts, workgroups(columns.words, SPREAD))?);
+                let pipeline = device.pipeline(&kernels::SMALL_AHEAD, &sizes(SPREAD, &[]))?;
+                let parts = [&feed.plan, &feed.tokens, &feed.places, parameters, &feed.cursor, &contexts, &columns].map(Buffer::all);
+                let invocations = columns.words.max(batch * (feed.context() + 1));
+                before = Some(device.dispatch(&pipeline, &parts, workgroups(invocations, SPREAD))?);
                 (
                     device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &lines_of_examples(shape, ahead)))?,
                     [batch as u32, 1, 1],
