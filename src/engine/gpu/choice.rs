@@ -105,7 +105,10 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
     let trials = trials(device, VARIANTS.into_iter().filter(is_tried), &product, layout);
     let Ok(trials) = trials else { return device.check().map(|()| usual) };
     let mut times = vec![(f64::INFINITY, usual); trials.len()];
-    // In turns: a machine is slower now and then. The first one also wakes the device: a GPU that slept is ten times slower.
+    if let Some((_, first)) = trials.first() {
+        device.wake(|| device.measure(from_ref(first), DISPATCHES / 8))?;
+    }
+    // In turns: a machine is slower now and then.
     for turn in 0..TURNS {
         let shortest = times.iter().map(|(seconds, _)| *seconds).fold(f64::INFINITY, f64::min);
         for (time, (variant, dispatch)) in times.iter_mut().zip(&trials) {
@@ -144,6 +147,10 @@ pub(super) fn joins(device: &Device, shape: Shape, feed: &Feed, step: impl Fn(bo
     if !joined.joined {
         return Ok(true);
     }
+    device.wake(|| {
+        feed.seek(device, 0, &[]);
+        device.measure(&joined.dispatches, DISPATCHES / 8)
+    })?;
     let together = seconds(&joined)?;
     drop(joined);
     let mut shortest = [seconds(&step(false)?)?, together];

@@ -2,7 +2,7 @@
 //! the device, at once or later, is kept and comes out of the next call as an error; nothing here panics on it.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -30,6 +30,10 @@ const WAIT_SLICE: Duration = Duration::from_secs(2);
 /// A submission that takes longer has hung: none is meant to take more than a fifth of a second.
 const WAIT_MOST: Duration = Duration::from_secs(120);
 
+/// How long a GPU works before it does so at its full pace (an H200 215 ms, at a quarter of it until then), and how long it stays so.
+const WAKING: Duration = Duration::from_millis(300);
+const AWAKE: Duration = Duration::from_millis(50);
+
 /// The end of a message about memory: other programs may have taken it.
 const GOES_ON: &str = ". A run that was saved is whole; it goes on with `gpu-mlp train --resume`, once there is memory";
 
@@ -42,6 +46,8 @@ pub struct Device {
     pipelines: Pipelines,
     tuning: RefCell<Tuning>,
     in_flight: VecDeque<(wgpu::SubmissionIndex, usize)>,
+    /// When it was last seen to work.
+    awake: Cell<Option<Instant>>,
     /// Names and bytes of the buffers that were made, in order.
     pub(super) made: RefCell<Vec<(String, u64)>>,
 }
@@ -124,6 +130,7 @@ impl Device {
             failure,
             pipelines: Pipelines::new(checked),
             in_flight: VecDeque::new(),
+            awake: Cell::default(),
             made: RefCell::default(),
         })
     }
@@ -351,6 +358,18 @@ impl Device {
         Ok(Some(steps))
     }
 
+    /// Has a GPU do something again and again for a while, before it is measured, if it did nothing just now.
+    pub(super) fn wake(&self, something: impl Fn() -> Result<f64>) -> Result<()> {
+        if self.is_software() || self.awake.get().is_some_and(|last| last.elapsed() < AWAKE) {
+            return Ok(());
+        }
+        let begin = Instant::now();
+        while begin.elapsed() < WAKING {
+            something()?;
+        }
+        Ok(())
+    }
+
     /// How long some dispatches take so many times, in seconds.
     pub(super) fn measure(&self, dispatches: &[Dispatch], times: usize) -> Result<f64> {
         let mut recording = self.record();
@@ -360,8 +379,10 @@ impl Device {
 
     /// How long some commands take, in seconds.
     pub(super) fn time(&self, recording: Recording) -> Result<f64> {
+        let commands = recording.encoder.finish();
         let begin = Instant::now();
-        self.wait(self.queue.submit([recording.encoder.finish()]))?;
+        self.wait(self.queue.submit([commands]))?;
+        self.awake.set(Some(Instant::now()));
         Ok(begin.elapsed().as_secs_f64())
     }
 

@@ -195,6 +195,11 @@ impl Small<'_> {
             Variant::Wide(FEW_AHEAD) => !on_software,
             _ => true,
         };
+        let first = trial.step(Variant::ALL[0])?;
+        self.device.wake(|| {
+            self.feed.seek(self.device, 0, &[]);
+            self.device.measure(&first.dispatches, RING / 8)
+        })?;
         let variants = Variant::ALL.into_iter().filter(is_tried);
         let fastest = tuning::fastest(variants, |variant| trial.seconds(variant))?;
         self.device.choose(&key, &fastest.name());
