@@ -31,6 +31,12 @@ struct Product {
     sums_first: u32, // where the sums of the rows begin
 }
 
+// Where four columns of a row of the result are; beyond the last row or column there is that one again.
+fn place_of_result(row: u32, column: u32) -> u32 {
+    let within_rows = min(row, product.rows - 1u) * product.out;
+    return (product.out_first + within_rows + min(column, product.columns - 1u)) / 4u;
+}
+
 // Those of four numbers that are before the end.
 fn within(first: u32, end: u32, numbers: vec4<f32>) -> vec4<f32> {
     return select(vec4<f32>(), numbers, vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(end));

@@ -28,8 +28,16 @@ fn result_of(before: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
     return before - rate * sums;
 }
 
+// What is there before, where that counts.
+fn before(row: u32, column: u32) -> vec4<f32> {
+    if RESULT == WRITTEN {
+        return vec4<f32>();
+    }
+    return out[place_of_result(row, column)];
+}
+
 // Four columns of a row.
-fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
+fn store(part: u32, row: u32, column: u32, before: vec4<f32>, sums: vec4<f32>) {
     if row >= product.rows || column >= product.columns {
         return;
     }
@@ -37,11 +45,7 @@ fn store(part: u32, row: u32, column: u32, sums: vec4<f32>) {
     if BIAS {
         value += within(column, product.columns, bias[(product.bias_first + column) / 4u]);
     }
-    let at = (product.out_first + part * product.out_part + row * product.out + column) / 4u;
-    if RESULT != WRITTEN {
-        value = result_of(out[at], value);
-    }
-    out[at] = value;
+    out[place_of_result(row, column) + part * product.out_part / 4u] = result_of(before, value);
 }
 
 // The sums of four rows.

@@ -52,7 +52,7 @@ fn make_product(tile: vec3<u32>, local: u32) {
             // end
         }
     }
-    store(tile.z, row{r/4} + {r%4}u, column{q}, sum{r}_{q});
+    store(tile.z, row{r/4} + {r%4}u, column{q}, before(row{r/4} + {r%4}u, column{q}), sum{r}_{q});
     if ROW_SUMS && tile.x == 0u && across == 0u {
         store_row_sums(row{g}, row_sum{g});
     }

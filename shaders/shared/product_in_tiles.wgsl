@@ -41,7 +41,7 @@ fn make_product(tile: vec3<u32>, local: u32) {
     let right_stride = product.right / 4u;
     let row{g} = ((tile.y * {groups}u + {g}u) * DOWN + down) * 4u;
     let column{q} = ((tile.x * {quads}u + {q}u) * ACROSS + across) * 4u;
-    var sum{r}_{q} = vec4<f32>();
+    var sum{r/4}_{r%4}_{q} = vec4<f32>();
     var row_sum{g} = vec4<f32>();
 
     let left_block = block_of(local, ROW_FOURS, LAYOUT != LEFT_TRANSPOSED);
@@ -105,7 +105,7 @@ fn make_product(tile: vec3<u32>, local: u32) {
                 // repeat {k}
                 let a{g}_{k} = left_slab[left_at{g} + {k}u * ROW_ROOM];
                 let b{q}_{k} = right_slab[right_at{q} + {k}u * COLUMN_ROOM];
-                sum{r}_{q} += a{r/4}_{k}.{r.} * b{q}_{k};
+                sum{r/4}_{r%4}_{q} += a{r/4}_{k}.{r.} * b{q}_{k};
                 // end
                 if ROW_SUMS && tile.x == 0u {
                     // repeat {k}
@@ -116,7 +116,10 @@ fn make_product(tile: vec3<u32>, local: u32) {
             workgroupBarrier();
         }
     }
-    store(tile.z, row{r/4} + {r%4}u, column{q}, sum{r}_{q});
+    // repeat {g}
+    let before{g}_{k}_{q} = before(row{g} + {k}u, column{q});
+    store(tile.z, row{g} + {k}u, column{q}, before{g}_{k}_{q}, sum{g}_{k}_{q});
+    // end
     if ROW_SUMS && tile.x == 0u && across == 0u {
         store_row_sums(row{g}, row_sum{g});
     }
