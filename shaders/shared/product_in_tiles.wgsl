@@ -12,6 +12,9 @@ override COLUMN_ROOM: u32 = (COLUMN_FOURS + 7u) / 8u * 8u;
 // Blocks of four k's by four rows, and by four columns, of which an invocation brings at most one each.
 override ROW_BLOCKS: u32 = DEPTH / 4u * ROW_FOURS;
 override COLUMN_BLOCKS: u32 = DEPTH / 4u * COLUMN_FOURS;
+// A column beyond those of the result, a multiple of 4, that is one in every k: its sums are those of the rows of the left matrix. 0
+// where there is no room for it; then each invocation adds them up beside its products, an eighth more work.
+override ONES: u32 = 0u;
 // How far the fours of a k are moved for each four k's, so that what is written at once lies in different banks of memory.
 override SWIZZLE: u32 = 32u / DEPTH;
 
@@ -75,7 +78,8 @@ fn make_product(tile: vec3<u32>, local: u32) {
                 if LAYOUT == RIGHT_TRANSPOSED {
                     right_slab[right_slot + {k}u * COLUMN_ROOM] = vec4<f32>(y0.{k.}, y1.{k.}, y2.{k.}, y3.{k.});
                 } else {
-                    right_slab[right_slot + {k}u * COLUMN_ROOM] = y{k};
+                    let is_ones = ROW_SUMS && ONES > 0u && right_column == ONES;
+                    right_slab[right_slot + {k}u * COLUMN_ROOM] = select(y{k}, vec4<f32>(1.0, 0.0, 0.0, 0.0), is_ones);
                 }
             }
             left_k += DEPTH;
@@ -107,7 +111,7 @@ fn make_product(tile: vec3<u32>, local: u32) {
                 let b{q}_{k} = right_slab[right_at{q} + {k}u * COLUMN_ROOM];
                 sum{r/4}_{r%4}_{q} += a{r/4}_{k}.{r.} * b{q}_{k};
                 // end
-                if ROW_SUMS && tile.x == 0u {
+                if ROW_SUMS && ONES == 0u && tile.x == 0u {
                     // repeat {k}
                     row_sum{g} += a{g}_{k};
                     // end
@@ -120,7 +124,11 @@ fn make_product(tile: vec3<u32>, local: u32) {
     let before{g}_{k}_{q} = before(row{g} + {k}u, column{q});
     store(tile.z, row{g} + {k}u, column{q}, before{g}_{k}_{q}, sum{g}_{k}_{q});
     // end
-    if ROW_SUMS && tile.x == 0u && across == 0u {
+    if ROW_SUMS && ONES > 0u {
+        // repeat {g}
+        if column{q} == ONES { store_row_sums(row{g}, vec4<f32>(sum{g}_0_{q}.x, sum{g}_1_{q}.x, sum{g}_2_{q}.x, sum{g}_3_{q}.x)); }
+        // end
+    } else if ROW_SUMS && tile.x == 0u && across == 0u {
         store_row_sums(row{g}, row_sum{g});
     }
 }

@@ -84,7 +84,7 @@ const PRODUCT: &[Access] = &[Uniform, Read, Read, Read, Read, Read, Write, Write
 
 const PRODUCT_CONSTANTS: &[&str] = &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS"];
 const TILED_CONSTANTS: &[&str] =
-    &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS"];
+    &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", "ONES"];
 
 /// The matrix product in registers; its constants are those of `product.rs`.
 pub const MATRIX_PRODUCT: Kernel = Kernel {
@@ -297,7 +297,8 @@ macro_rules! joined {
                 source: joined!(@source $($file),+, "shared/product_in_tiles", $name),
                 bindings: $bindings,
                 constants: &[
-                    "ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", $($constant),*
+                    "ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", "ONES",
+                    $($constant),*
                 ],
                 unrolled: true,
             },

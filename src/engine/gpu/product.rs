@@ -159,6 +159,9 @@ impl Variant {
             constants.push(("DEPTH", depth.into()));
             constants.push(("ROW_FOURS", (self.rows / 4 * down).into()));
             constants.push(("COLUMN_FOURS", (self.quads * across).into()));
+            let (columns, width) = (product.columns.next_multiple_of(4), 4 * self.quads * across);
+            let room = form.row_sums && columns < columns.next_multiple_of(width);
+            constants.push(("ONES", if room { columns.into() } else { 0.0 }));
         }
         (constants, [tiles_across.div_ceil(across), tiles_down.div_ceil(down), product.parts()])
     }
