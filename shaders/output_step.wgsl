@@ -18,7 +18,7 @@
 // H, [h, n d]. It is only read, but may lie in the buffer that `out` is of, and then both must be bound alike.
 @group(0) @binding(10) var<storage, read_write> hidden_weight: array<vec4<f32>>;
 
-var<workgroup> held: array<f32, HELD>;
+var<workgroup> held: array<f32, ALL_HELD>;
 
 @compute @workgroup_size(ACROSS * DOWN)
 fn output_step(
@@ -33,8 +33,8 @@ fn output_step(
     }
     let others = others_of(workgroup, workgroups, joined);
     if WIDE {
-        for (var example = others.index; example < joined.batch; example += others.count) {
-            back_to_input_wide(example, local);
+        for (var first = others.index * AT_ONCE; first < joined.batch; first += others.count * AT_ONCE) {
+            back_to_input_wide(first, local);
         }
         return;
     }

@@ -29,11 +29,11 @@ const DRAWERS = 32u;
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 @group(0) @binding(2) var<storage, read> places: array<u32>;                  // of the targets in the stream, [examples]
-@group(0) @binding(3) var<storage, read_write> parameters: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> parameters: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n], then what is drawn, [B, n + 1]
 @group(0) @binding(6) var<storage, read_write> activations: array<f32>;       // [B, RECORD]
-@group(0) @binding(7) var<storage, read_write> hidden_columns: array<vec4<f32>>; // H once more, [n d, h], with rows filled up
+@group(0) @binding(7) var<storage, read> hidden_columns: array<vec4<f32>>; // H once more, [n d, h], with rows filled up
 
 // What fills rows up is zero.
 var<workgroup> input: array<vec4<f32>, INPUT_QUADS>;

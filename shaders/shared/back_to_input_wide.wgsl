@@ -1,13 +1,17 @@
-// The same as shared/back_to_input.wgsl to the bit, for a GPU: one example by the invocations of a workgroup, each of which has a
-// hidden unit and then a number of the input. As in small_examples.wgsl, many numbers are asked for at once, each by a line of
-// its own: one with {s} stands for 32.
-// Expects what shared/back_to_input.wgsl expects, and of its includer `held`, HELD numbers of a workgroup.
+// The same as shared/back_to_input.wgsl to the bit, for a GPU: as many examples in a workgroup as it has invocations for, each of
+// which has a hidden unit and then a number of the input. As in small_examples.wgsl, many numbers are asked for at once, each by a
+// line of its own: one with {s} stands for 32.
+// Expects what shared/back_to_input.wgsl expects, and of its includer `held`, ALL_HELD numbers of a workgroup.
 
 // Whether this way is taken; where it is not, the other constants do not matter.
 override WIDE: bool = false;
 // An example's hidden units with what fills their row up, and all the numbers of it that are held.
 override HIDDEN_STRIDE: u32 = 4u;
 override HELD: u32 = 4u;
+// Examples of a workgroup, and the invocations of each.
+override AT_ONCE: u32 = 1u;
+override SHARE: u32 = ACROSS * DOWN / AT_ONCE;
+override ALL_HELD: u32 = AT_ONCE * HELD;
 // Parts of the sums for the hidden units, and for the input.
 override HIDDEN_PARTS: u32 = 1u;
 override INPUT_PARTS: u32 = 0u;
@@ -46,11 +50,11 @@ fn weights_from(first: u32, column: u32) -> array<f32, NUMBERS> {
     );
 }
 
-fn add_weights(sum: f32, weights: array<f32, NUMBERS>, first: u32) -> f32 {
+fn add_weights(sum: f32, weights: array<f32, NUMBERS>, begin: u32, first: u32) -> f32 {
     var total = sum;
     // repeat {s}
     if first + {s}u < HIDDEN_STRIDE {
-        total += held[first + {s}u] * weights[{s}];
+        total += held[begin + first + {s}u] * weights[{s}];
     }
     // end
     return total;
@@ -60,34 +64,38 @@ fn held_at(four: u32) -> vec4<f32> {
     return vec4<f32>(held[four * 4u], held[four * 4u + 1u], held[four * 4u + 2u], held[four * 4u + 3u]);
 }
 
-fn back_to_input_wide(example: u32, local: u32) {
+fn back_to_input_wide(first: u32, local: u32) {
     let inputs = joined.input_stride;
-    var weights = weights_from(0u, min(local, inputs - 1u));
-    for (var unit = local; unit < HIDDEN_STRIDE; unit += ACROSS * DOWN) {
+    let example = first + local / SHARE;
+    let begin = local / SHARE * HELD;
+    // Whoever has no example takes no round of any loop.
+    let own = select(0xffffffffu, local % SHARE, local / SHARE < AT_ONCE && example < joined.batch);
+    var weights = weights_from(0u, min(own, inputs - 1u));
+    for (var unit = own; unit < HIDDEN_STRIDE; unit += SHARE) {
         let at = example * HIDDEN_STRIDE + unit;
         let kept = kept_of(dropout, cursor.current.step, example, joined.units, unit);
         let value = right[at / 4u][at % 4u] / dropout.kept;
         let d_hidden = sum_of_numbers(HIDDEN_PARTS, at, joined.batch * HIDDEN_STRIDE);
-        held[unit] = d_hidden * (kept * (1.0 - value * value));
+        held[begin + unit] = d_hidden * (kept * (1.0 - value * value));
     }
     workgroupBarrier();
     let first_input = HIDDEN_PARTS * joined.batch * HIDDEN_STRIDE + example * inputs;
-    for (var column = local; column < inputs; column += ACROSS * DOWN) {
-        if column != local {
+    for (var column = own; column < inputs; column += SHARE) {
+        if column != own {
             weights = weights_from(0u, column);
         }
-        var sum = add_weights(0.0, weights, 0u);
-        for (var first = NUMBERS; first < HIDDEN_STRIDE; first += NUMBERS) {
-            sum = add_weights(sum, weights_from(first, column), first);
+        var sum = add_weights(0.0, weights, begin, 0u);
+        for (var unit = NUMBERS; unit < HIDDEN_STRIDE; unit += NUMBERS) {
+            sum = add_weights(sum, weights_from(unit, column), begin, unit);
         }
-        held[HIDDEN_STRIDE + column] = sum + sum_of_numbers(INPUT_PARTS, first_input + column, joined.batch * inputs);
+        held[begin + HIDDEN_STRIDE + column] = sum + sum_of_numbers(INPUT_PARTS, first_input + column, joined.batch * inputs);
     }
     workgroupBarrier();
-    for (var four = local; four < HIDDEN_STRIDE / 4u; four += ACROSS * DOWN) {
-        d_activations[example * HIDDEN_STRIDE / 4u + four] = held_at(four);
+    for (var four = own; four < HIDDEN_STRIDE / 4u; four += SHARE) {
+        d_activations[example * HIDDEN_STRIDE / 4u + four] = held_at(begin / 4u + four);
     }
-    for (var four = local; four < inputs / 4u; four += ACROSS * DOWN) {
-        d_activations[(joined.d_input + example * inputs) / 4u + four] = held_at(HIDDEN_STRIDE / 4u + four);
+    for (var four = own; four < inputs / 4u; four += SHARE) {
+        d_activations[(joined.d_input + example * inputs) / 4u + four] = held_at((begin + HIDDEN_STRIDE) / 4u + four);
     }
     workgroupBarrier();
 }

@@ -6,7 +6,7 @@ use std::slice::from_ref;
 use super::device::{Buffer, Device, Dispatch};
 use super::feed::Feed;
 use super::layout::padded;
-use super::product::{Form, Layout, Outcome, UNMEASURED, VARIANTS, Variant};
+use super::product::{Form, Layout, Outcome, VARIANTS, Variant};
 use super::step::Step;
 use super::uniforms::Product;
 use crate::Result;
@@ -87,16 +87,15 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
     if let Some(kept) = device.choice(&key).and_then(named) {
         return Ok(kept);
     }
-    let on_gpu = usize::from(!device.is_software());
-    let usual = Variant::named(UNMEASURED[on_gpu]).unwrap_or(VARIANTS[0]);
+    let usual = Variant::usual(device.is_software());
     let Product { rows, columns, inner, .. } = product;
     let operations = 2.0 * f64::from(rows) * f64::from(columns) * f64::from(inner);
-    if products == Products::Kept || operations < WORTHWHILE_PRODUCTS[on_gpu] {
+    if products == Products::Kept || operations < WORTHWHILE_PRODUCTS[usize::from(!device.is_software())] {
         return Ok(usual);
     }
     // What lost by far with the first large product is not tried again.
     let tried = device.choice(TRIED);
-    let memory = device.limits().workgroup_storage_bytes;
+    let memory = device.limits().workgroup_storage_bytes - device.bytes_beside();
     let is_tried = |variant: &Variant| {
         let known = tried.as_ref().is_none_or(|tried| tried.split(' ').any(|name| name == variant.name));
         known && variant.workgroup_bytes() <= memory

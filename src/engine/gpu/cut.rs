@@ -53,6 +53,10 @@ impl Cut {
 /// Turns of a workgroup of a software device that works beside a product, at most.
 const TURNS: usize = 16;
 
+/// Bytes of a workgroup's memory that a GPU keeps free beside the tiles of a product: with 48 KiB it has room for the largest ones
+/// then, and with 32 KiB, as some have, for all but those.
+const BYTES_BESIDE: u32 = 15 << 10;
+
 /// How work is cut for a device.
 impl Device {
     /// Invocations in the workgroups of most kernels: a software device works through them one after the other, and
@@ -102,10 +106,16 @@ impl Device {
     }
 
     /// Whether a workgroup takes one example back to the input beside a product, and not a few: for a GPU, where it is done the
-    /// sooner, if there is room for so many numbers of an example beside the tiles of any product.
+    /// sooner, if there is room for so many numbers of an example beside the tiles of a product.
     pub(super) fn goes_back_wide(&self, numbers: u32) -> bool {
-        let needed = Variant::most_workgroup_bytes() + 4 * numbers;
-        !self.is_software() && needed <= self.limits().workgroup_storage_bytes
+        self.bytes_beside() > 0 && 4 * numbers <= self.bytes_beside()
+    }
+
+    /// Bytes of a workgroup's memory that are kept free beside the tiles of a product.
+    pub(super) fn bytes_beside(&self) -> u32 {
+        let rest =
+            self.limits().workgroup_storage_bytes.saturating_sub(Variant::usual(self.is_software()).workgroup_bytes());
+        if self.is_software() || rest < BYTES_BESIDE { 0 } else { BYTES_BESIDE }
     }
 
     /// Tokens of a part of a long sum over the vocabulary: a GPU has more cores to make parts side by side. Sums depend on it in

@@ -323,7 +323,7 @@ pub static HIDDEN_GRADIENT_PARTS: Joined = joined!(
 pub static OUTPUT_STEP: Joined = joined!(
     "output_step",
     &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Read, Write, Write],
-    ["DROPS", "WIDE", "HIDDEN_STRIDE", "HELD", "HIDDEN_PARTS", "INPUT_PARTS"],
+    ["DROPS", "WIDE", "HIDDEN_STRIDE", "HELD", "AT_ONCE", "HIDDEN_PARTS", "INPUT_PARTS"],
     "shared/rate",
     "shared/product_step",
     "shared/dropout",
@@ -358,7 +358,7 @@ pub const SMALL_AHEAD: Kernel = Kernel {
 pub const SMALL_EXAMPLES: Kernel = Kernel {
     name: "small_examples",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/add_products", "small_examples"),
-    bindings: &[Uniform, Read, Read, Write, Write, Write, Write, Write],
+    bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Read],
     constants: SMALL_SIZES,
     unrolled: true,
 };

@@ -66,6 +66,9 @@ pub(super) enum Work {
     Workgroups(usize),
     /// Workgroups for so many invocations.
     Invocations(usize),
+    /// Workgroups for so many examples, each by so many invocations or by as many as a workgroup has: so many of them at once are the
+    /// constant AT_ONCE.
+    Examples(usize, usize),
 }
 
 /// Passes that share the dispatch of a product.
@@ -278,12 +281,18 @@ impl<'a> Passes<'a> {
         if beside.shares {
             constants.push(self.shares(variant.invocations));
         }
+        let mut at_once = 1;
+        if let Work::Examples(_, each) = beside.work {
+            at_once = (variant.invocations as usize / each).max(1);
+            constants.push(("AT_ONCE", at_once as f64));
+        }
         let kernel = variant.of(beside.kernel);
         let pipeline = self.device.pipeline(kernel, &constants)?;
         // What is beyond these workgroups is walked to.
         let needed = match beside.work {
             Work::Workgroups(count) => count,
             Work::Invocations(count) => count.div_ceil(variant.invocations as usize),
+            Work::Examples(count, _) => count.div_ceil(at_once),
         };
         let others = self.device.workgroups_beside(needed) as u32;
         let (rows, layers) = match z {

@@ -130,9 +130,9 @@ impl Variant {
         4 * (self.tiled.map_or(0, tiles) + 4)
     }
 
-    /// The most of a workgroup's memory that any way needs.
-    pub(super) fn most_workgroup_bytes() -> u32 {
-        VARIANTS.iter().map(Variant::workgroup_bytes).max().unwrap_or_default()
+    /// The one that is taken where nothing was measured.
+    pub(super) fn usual(on_software: bool) -> Variant {
+        Variant::named(UNMEASURED[usize::from(!on_software)]).unwrap_or(VARIANTS[0])
     }
 
     /// The kernel that makes a product this way, and something else beside it.

@@ -249,7 +249,6 @@ impl Small<'_> {
         // What a workgroup takes at once is computed beyond the batch, too.
         let at_once = alone.as_ref().map_or(0, |alone| alone.workgroup / alone.parts * EXAMPLES);
         let room = batch.next_multiple_of(WORKGROUP_EXAMPLES.max(at_once));
-        let contexts = device.tensor("contexts", room * (2 * feed.context() + 1))?;
         let activations = device.tensor("activations", room * record.len)?;
 
         let sizes = |workgroup: usize, others: &[(&'static str, usize)]| {
@@ -265,25 +264,22 @@ impl Small<'_> {
             sizes.iter().chain(others).map(|&(name, value)| (name, value as f64)).collect::<Vec<_>>()
         };
         let workgroups = |invocations: usize, workgroup: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
-        let columns = device.tensor("columns of hidden weights", padded(shape.input()) * padded(shape.hidden))?;
-        let mut before = None;
+        let Feed { plan, tokens, places, cursor, factors, losses, .. } = feed;
+        let wide = matches!(variant, Variant::Wide(_));
+        // What the wide variant draws ahead comes after the contexts: those of an example, and its target.
+        let drawn = if wide { batch * (feed.context() + 1) } else { 0 };
+        let contexts = device.tensor("contexts", room * feed.context() + drawn)?;
         let (first, examples, second, update) = match variant {
-            Variant::Wide(ahead) => {
-                let pipeline = device.pipeline(&kernels::SMALL_AHEAD, &sizes(SPREAD, &[]))?;
-                let parts = [&feed.plan, &feed.tokens, &feed.places, parameters, &feed.cursor, &contexts, &columns].map(Buffer::all);
-                let invocations = columns.words.max(batch * (feed.context() + 1));
-                before = Some(device.dispatch(&pipeline, &parts, workgroups(invocations, SPREAD))?);
-                (
-                    device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &lines_of_examples(shape, ahead)))?,
-                    [batch as u32, 1, 1],
-                    device.pipeline(
-                        &kernels::SMALL_PARAMETERS,
-                        &sizes(SPREAD, &[("BATCH", batch), ("HELD", held(shape, batch)), lines(batch, ahead)]),
-                    )?,
-                    // One workgroup more than the parameters need: it has the loss and the cursor.
-                    workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
-                )
-            }
+            Variant::Wide(ahead) => (
+                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &lines_of_examples(shape, ahead)))?,
+                [batch as u32, 1, 1],
+                device.pipeline(
+                    &kernels::SMALL_PARAMETERS,
+                    &sizes(SPREAD, &[("BATCH", batch), ("HELD", held(shape, batch)), lines(batch, ahead)]),
+                )?,
+                // One workgroup more than the parameters need: it has the loss and the cursor.
+                workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
+            ),
             // Of steps that are taken together, the last few are taken one by one.
             Variant::Across(_) | Variant::Alone(_) => {
                 let parts = if let Variant::Across(parts) = variant { parts as usize } else { 2 };
@@ -295,12 +291,21 @@ impl Small<'_> {
                 )
             }
         };
-        let Feed { plan, tokens, places, cursor, factors, losses, .. } = feed;
-        let own_columns = before.as_ref().map(|_| &columns);
-        let bound = [plan, tokens, places, parameters, cursor, &contexts, &activations].into_iter().chain(own_columns);
-        let draw = device.dispatch(&first, &bound.map(Buffer::all).collect::<Vec<_>>(), examples)?;
-        let bound = [plan, &contexts, &activations, factors, cursor, destination, losses].into_iter().chain(own_columns);
-        let update = device.dispatch(&second, &bound.map(Buffer::all).collect::<Vec<_>>(), update)?;
+        let mut bound_first =
+            [plan, tokens, places, parameters, cursor, &contexts, &activations].map(Buffer::all).to_vec();
+        let mut bound_second =
+            [plan, &contexts, &activations, factors, cursor, destination, losses].map(Buffer::all).to_vec();
+        let columns = device.tensor("columns of hidden weights", padded(shape.input()) * padded(shape.hidden))?;
+        let mut before = None;
+        if wide {
+            let pipeline = device.pipeline(&kernels::SMALL_AHEAD, &sizes(SPREAD, &[]))?;
+            let bound = [plan, tokens, places, parameters, cursor, &contexts, &columns].map(Buffer::all);
+            before = Some(device.dispatch(&pipeline, &bound, workgroups(columns.words.max(drawn), SPREAD))?);
+            bound_first.push(columns.all());
+            bound_second.push(columns.all());
+        }
+        let draw = device.dispatch(&first, &bound_first, examples)?;
+        let update = device.dispatch(&second, &bound_second, update)?;
         let several = |Alone { workgroup, parts }| {
             let steps = self.together();
             let others = [("PARTS", parts), ("STEPS", steps)];

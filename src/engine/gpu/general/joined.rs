@@ -248,7 +248,12 @@ impl General<'_> {
         let beside = Beside {
             kernel: &OUTPUT_STEP,
             sizes: between.sizes,
-            work: Work::Workgroups(self.feed.batch().div_ceil(if wide { 1 } else { EXAMPLES })),
+            // On an H200 beside 128 workgroups of 256 that make the product: those of the examples come after them on the same cores, for
+            // 3 microseconds each.
+            work: match wide {
+                true => Work::Examples(self.feed.batch(), hidden_stride.max(input_stride) as usize),
+                false => Work::Workgroups(self.feed.batch().div_ceil(EXAMPLES)),
+            },
             uniforms: vec![self.passes.dropout(&self.masks[1])?],
             constants,
             shares: false,
