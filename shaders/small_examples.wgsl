@@ -1,9 +1,10 @@
-// The first phase of a step in one dispatch, a workgroup an example: draws the example, computes its hidden units,
-// logits and loss, and the gradients back to the input. Parameters are only read.
+// The first phase of a step in one dispatch, a workgroup an example: from the tokens that were drawn ahead to the hidden units, logits
+// and loss, and back to the gradient of the input; meanwhile the example's tokens for the next step are drawn. Parameters are only
+// read.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/small.wgsl and shared/add_products.wgsl before it.
 //
 // Whoever waits for a GPU's memory waits for hundreds of operations. So parameters, which no example decides, are asked for
-// first, some for each invocation and phase: they come while the example is drawn. Loads are written out line by line, for
+// first, some for each invocation and phase: they come while the example's input does. Loads are written out line by line, for
 // a loop may wait in every round: a line with {q} stands for QUADS, one with {r} for NUMBERS, one with {k} for four. Only a larger
 // network loads the rest, and direct connections all of theirs, when they need it.
 

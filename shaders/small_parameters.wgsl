@@ -2,7 +2,8 @@
 // in the examples' order and updates it at once. One more workgroup writes the mean loss and moves the cursor on.
 // Expects shared/random.wgsl, shared/batch.wgsl and shared/small.wgsl before it.
 //
-// As in small_examples.wgsl, many numbers are asked for at once, each by a line of its own: one with {r} stands for NUMBERS.
+// As in small_examples.wgsl, many numbers are asked for at once, each by a line of its own: one with {r} stands for NUMBERS, one with
+// {g} for LOOKED_AT, one with {k} for four.
 
 // B once more: the places of all examples are then known.
 override BATCH: u32 = 32u;
@@ -15,9 +16,6 @@ const LOOKED_AT = {groups}u;
 // Examples of which the gradients of the input and the tokens are held at a time.
 override HELD: u32 = 1u;
 override HELD_QUADS: u32 = HELD * INPUT_STRIDE / 4u;
-// The room for them: what is beyond is looked at, and counts nothing.
-override HELD_ROOM: u32 = (HELD + LOOKED_AT - 1u) / LOOKED_AT * LOOKED_AT;
-
 
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> contexts: array<u32>;           // [B, n]
@@ -28,8 +26,8 @@ override HELD_ROOM: u32 = (HELD + LOOKED_AT - 1u) / LOOKED_AT * LOOKED_AT;
 @group(0) @binding(6) var<storage, read_write> losses: array<f32>;       // by slot
 @group(0) @binding(7) var<storage, read_write> hidden_columns: array<f32>; // H once more, [n d, h], with rows filled up
 
-var<workgroup> held: array<vec4<f32>, HELD_ROOM * INPUT_STRIDE / 4u>;
-var<workgroup> held_tokens: array<u32, HELD_ROOM * CONTEXT>;
+var<workgroup> held: array<vec4<f32>, HELD_QUADS>;
+var<workgroup> held_tokens: array<u32, HELD * CONTEXT>;
 
 fn activation(at: u32) -> f32 {
     return activations[at / 4u][at % 4u];
@@ -106,7 +104,11 @@ fn sum_over_occurrences(token: u32, k: u32, local: u32) -> f32 {
         }
         workgroupBarrier();
         for (var example = 0u; example < HELD; example += LOOKED_AT) {
-            sum = add_of_token(sum, token, k, example + {g}u, example + {g}u < min(HELD, BATCH - first));
+            // repeat {g}
+            if example + {g}u < HELD {
+                sum = add_of_token(sum, token, k, example + {g}u, first + example + {g}u < BATCH);
+            }
+            // end
         }
         workgroupBarrier();
     }
@@ -122,7 +124,8 @@ fn small_parameters(
 ) {
     let current = cursor.current;
     let parameter = invocation.x;
-    let before = parameters[parameter];
+    // It is asked for before all else, also by those who have none.
+    let before = parameters[min(parameter, arrayLength(&parameters) - 1u)];
     if workgroup.x == workgroups.x - 1u {
         if local == 0u {
             losses[current.slot] = sum_over_batch(RECORD_LOSS) / f32(plan.batch);

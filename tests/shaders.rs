@@ -48,14 +48,15 @@ fn every_kernel_is_valid_and_asks_for_no_capabilities() {
 }
 
 #[test]
-fn tiles_of_products_fit_into_what_every_device_has() {
+fn tiles_of_products_fit_into_what_devices_have() {
     for variant in VARIANTS {
         let Variant { rows, quads, invocations, tiled, .. } = variant;
         assert!(invocations <= 256 && rows % 4 == 0, "{variant:?}");
         if let Some((across, depth)) = tiled {
             // Rows and columns have room for multiples of 32.
             let room = [rows * (invocations / across), 4 * quads * across].map(|side| side.next_multiple_of(32));
-            assert!(4 * depth * (room[0] + room[1]) <= 16 << 10 && depth % 4 == 0, "{variant:?}");
+            // Every device has 16 KiB; of those that have 32 some are left over.
+            assert!(4 * depth * (room[0] + room[1]) <= 32 << 10 && depth % 4 == 0, "{variant:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
 // What every matrix product has in common: where its matrices lie, its sizes, and the shape of its tiles.
-// Expects nothing of its includer. Rows of all matrices begin at multiples of 4 numbers; what fills rows up is zero, in the
+// Expects `product` of its includer. Rows of all matrices begin at multiples of 4 numbers; what fills rows up is zero, in the
 // result as well.
 
 // Which of its matrices lie in memory as they stand, and which transposed.
@@ -31,10 +31,11 @@ struct Product {
     sums_first: u32, // where the sums of the rows begin
 }
 
-// Where four columns of a row of the result are; beyond the last row or column there is that one again.
-fn place_of_result(row: u32, column: u32) -> u32 {
-    let within_rows = min(row, product.rows - 1u) * product.out;
-    return (product.out_first + within_rows + min(column, product.columns - 1u)) / 4u;
+// Where four columns of a row of a part's result are; beyond the last row or column there is that one again. What is loaded from
+// there may be half changed by its owner, and is not used.
+fn place_of_result(part: u32, row: u32, column: u32) -> u32 {
+    let rows = min(row, product.rows - 1u) * product.out;
+    return (product.out_first + part * product.out_part + rows + min(column, product.columns - 1u)) / 4u;
 }
 
 // Those of four numbers that are before the end.

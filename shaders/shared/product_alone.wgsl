@@ -29,11 +29,11 @@ fn result_of(before: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
 }
 
 // What is there before, where that counts.
-fn before(row: u32, column: u32) -> vec4<f32> {
+fn before(part: u32, row: u32, column: u32) -> vec4<f32> {
     if RESULT == WRITTEN {
         return vec4<f32>();
     }
-    return out[place_of_result(row, column)];
+    return out[place_of_result(part, row, column)];
 }
 
 // Four columns of a row.
@@ -45,7 +45,7 @@ fn store(part: u32, row: u32, column: u32, before: vec4<f32>, sums: vec4<f32>) {
     if BIAS {
         value += within(column, product.columns, bias[(product.bias_first + column) / 4u]);
     }
-    out[place_of_result(row, column) + part * product.out_part / 4u] = result_of(before, value);
+    out[place_of_result(part, row, column)] = result_of(before, value);
 }
 
 // The sums of four rows.

@@ -1,5 +1,6 @@
 // out = left right, straight from storage into registers: no workgroup memory, no barriers.
-// Expects shared/product.wgsl before it, and of its includer `product`, `left` and `right`, and what becomes of the sums. A line
+// Expects shared/product.wgsl before it, and of its includer `product`, `left` and `right`, and what becomes of the sums: `before`, `store` and
+// `store_row_sums`. A line
 // with {r} stands for ROWS lines, with {g} for a line for each four rows, with {q} for QUADS lines, with {k} for four
 // (src/engine/gpu/unroll.rs).
 
@@ -52,7 +53,7 @@ fn make_product(tile: vec3<u32>, local: u32) {
             // end
         }
     }
-    store(tile.z, row{r/4} + {r%4}u, column{q}, before(row{r/4} + {r%4}u, column{q}), sum{r}_{q});
+    store(tile.z, row{r/4} + {r%4}u, column{q}, before(tile.z, row{r/4} + {r%4}u, column{q}), sum{r}_{q});
     if ROW_SUMS && tile.x == 0u && across == 0u {
         store_row_sums(row{g}, row_sum{g});
     }

@@ -78,7 +78,7 @@ fn make_product(tile: vec3<u32>, local: u32) {
                 if LAYOUT == RIGHT_TRANSPOSED {
                     right_slab[right_slot + {k}u * COLUMN_ROOM] = vec4<f32>(y0.{k.}, y1.{k.}, y2.{k.}, y3.{k.});
                 } else {
-                    let is_ones = ROW_SUMS && ONES > 0u && right_column == ONES;
+                    let is_ones = ONES > 0u && right_column == ONES;
                     right_slab[right_slot + {k}u * COLUMN_ROOM] = select(y{k}, vec4<f32>(1.0, 0.0, 0.0, 0.0), is_ones);
                 }
             }
@@ -120,14 +120,13 @@ fn make_product(tile: vec3<u32>, local: u32) {
             workgroupBarrier();
         }
     }
+    // Eight loads at once: after a store, a compiler waits for it with the next load, which may be of the same place.
     // repeat {g}
-    let before{g}_{k}_{q} = before(row{g} + {k}u, column{q});
+    let before{g}_{k}_{q} = before(tile.z, row{g} + {k}u, column{q});
     store(tile.z, row{g} + {k}u, column{q}, before{g}_{k}_{q}, sum{g}_{k}_{q});
     // end
-    if ROW_SUMS && ONES > 0u {
-        // repeat {g}
+    if ONES > 0u {
         if column{q} == ONES { store_row_sums(row{g}, vec4<f32>(sum{g}_0_{q}.x, sum{g}_1_{q}.x, sum{g}_2_{q}.x, sum{g}_3_{q}.x)); }
-        // end
     } else if ROW_SUMS && tile.x == 0u && across == 0u {
         store_row_sums(row{g}, row_sum{g});
     }

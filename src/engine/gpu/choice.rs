@@ -29,12 +29,10 @@ const WORTHWHILE_PRODUCTS: [f64; 2] = [2e7, 1e6];
 /// Operations of a product from which it tells which ways are worth a trial at all: small ones want small tiles.
 const TELLING: f64 = 5e7;
 /// The key under which the ways are kept that are tried, and what the others lost by, at least.
-const TRIED: &str = "products tried";
+const TRIED: &str = "products tried of seven";
 const FAR: f64 = 3.0;
 /// How often each way is measured; the shortest time counts.
 const TURNS: usize = 4;
-/// Turns before which no way is given up.
-const AWAKE: usize = 2;
 /// A measurement takes so long, or so many dispatches: the clock sees nothing shorter.
 const SECONDS: f64 = 0.004;
 const DISPATCHES: usize = 256;
@@ -95,23 +93,22 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
     }
     // What lost by far with the first large product is not tried again.
     let tried = device.choice(TRIED);
-    let memory = device.limits().workgroup_storage_bytes - device.bytes_beside();
     let is_tried = |variant: &Variant| {
         let known = tried.as_ref().is_none_or(|tried| tried.split(' ').any(|name| name == variant.name));
-        known && variant.workgroup_bytes() <= memory
+        known && device.has_room_for(variant)
     };
     // A device that has no room for a trial may have room for the training.
     let trials = trials(device, VARIANTS.into_iter().filter(is_tried), &product, layout);
     let Ok(trials) = trials else { return device.check().map(|()| usual) };
     let mut times = vec![(f64::INFINITY, usual); trials.len()];
     if let Some((_, first)) = trials.first() {
-        device.wake(|| device.measure(from_ref(first), DISPATCHES / 8))?;
+        device.wake(|times| device.measure(from_ref(first), times))?;
     }
     // In turns: a machine is slower now and then.
     for turn in 0..TURNS {
         let shortest = times.iter().map(|(seconds, _)| *seconds).fold(f64::INFINITY, f64::min);
         for (time, (variant, dispatch)) in times.iter_mut().zip(&trials) {
-            if turn < AWAKE || time.0 < FAR * shortest {
+            if turn == 0 || time.0 < FAR * shortest {
                 let seconds = repeated(|times| device.measure(from_ref(dispatch), times))?;
                 *time = (seconds.min(time.0), *variant);
             }
@@ -136,20 +133,18 @@ pub(super) fn joins(device: &Device, shape: Shape, feed: &Feed, step: impl Fn(bo
         return Ok(true);
     }
     let seconds = |step: &Step| {
-        repeated(|times| {
+        let run = |times| {
             // The rates of a trial are 0.
             feed.seek(device, 0, &[]);
             device.measure(&step.dispatches, times)
-        })
+        };
+        device.wake(run)?;
+        repeated(run)
     };
     let joined = step(true)?;
     if !joined.joined {
         return Ok(true);
     }
-    device.wake(|| {
-        feed.seek(device, 0, &[]);
-        device.measure(&joined.dispatches, DISPATCHES / 8)
-    })?;
     let together = seconds(&joined)?;
     drop(joined);
     let mut shortest = [seconds(&step(false)?)?, together];

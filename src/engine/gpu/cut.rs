@@ -105,14 +105,19 @@ impl Device {
         }
     }
 
-    /// Whether a workgroup takes one example back to the input beside a product, and not a few: for a GPU, where it is done the
+    /// Whether each example has invocations of its own that take it back to the input beside a product: for a GPU, where it is done the
     /// sooner, if there is room for so many numbers of an example beside the tiles of a product.
     pub(super) fn goes_back_wide(&self, numbers: u32) -> bool {
         self.bytes_beside() > 0 && 4 * numbers <= self.bytes_beside()
     }
 
+    /// Whether a product can be made this way, whatever stands beside it: what was found for it counts for both.
+    pub(super) fn has_room_for(&self, variant: &Variant) -> bool {
+        variant.workgroup_bytes() + self.bytes_beside() <= self.limits().workgroup_storage_bytes
+    }
+
     /// Bytes of a workgroup's memory that are kept free beside the tiles of a product.
-    pub(super) fn bytes_beside(&self) -> u32 {
+    fn bytes_beside(&self) -> u32 {
         let rest =
             self.limits().workgroup_storage_bytes.saturating_sub(Variant::usual(self.is_software()).workgroup_bytes());
         if self.is_software() || rest < BYTES_BESIDE { 0 } else { BYTES_BESIDE }

@@ -30,24 +30,20 @@ const WAIT_SLICE: Duration = Duration::from_secs(2);
 /// A submission that takes longer has hung: none is meant to take more than a fifth of a second.
 const WAIT_MOST: Duration = Duration::from_secs(120);
 
-/// How long a GPU works before it does so at its full pace (an H200 215 ms, at a quarter of it until then), and how long it stays so.
-const WAKING: Duration = Duration::from_millis(300);
-const AWAKE: Duration = Duration::from_millis(50);
-
 /// The end of a message about memory: other programs may have taken it.
 const GOES_ON: &str = ". A run that was saved is whole; it goes on with `gpu-mlp train --resume`, once there is memory";
 
 /// An opened device. Kernels are checked against their buffers' ends, or trusted.
 pub struct Device {
     device: wgpu::Device,
-    queue: wgpu::Queue,
+    pub(super) queue: wgpu::Queue,
     adapter: Adapter,
     failure: Arc<Mutex<Option<String>>>,
     pipelines: Pipelines,
     tuning: RefCell<Tuning>,
     in_flight: VecDeque<(wgpu::SubmissionIndex, usize)>,
-    /// When it was last seen to work.
-    awake: Cell<Option<Instant>>,
+    /// When it last worked at its full pace.
+    pub(super) awake: Cell<Option<Instant>>,
     /// Names and bytes of the buffers that were made, in order.
     pub(super) made: RefCell<Vec<(String, u64)>>,
 }
@@ -358,34 +354,6 @@ impl Device {
         Ok(Some(steps))
     }
 
-    /// Has a GPU do something again and again for a while, before it is measured, if it did nothing just now.
-    pub(super) fn wake(&self, something: impl Fn() -> Result<f64>) -> Result<()> {
-        if self.is_software() || self.awake.get().is_some_and(|last| last.elapsed() < AWAKE) {
-            return Ok(());
-        }
-        let begin = Instant::now();
-        while begin.elapsed() < WAKING {
-            something()?;
-        }
-        Ok(())
-    }
-
-    /// How long some dispatches take so many times, in seconds.
-    pub(super) fn measure(&self, dispatches: &[Dispatch], times: usize) -> Result<f64> {
-        let mut recording = self.record();
-        recording.pass("measured", dispatches, times);
-        self.time(recording)
-    }
-
-    /// How long some commands take, in seconds.
-    pub(super) fn time(&self, recording: Recording) -> Result<f64> {
-        let commands = recording.encoder.finish();
-        let begin = Instant::now();
-        self.wait(self.queue.submit([commands]))?;
-        self.awake.set(Some(Instant::now()));
-        Ok(begin.elapsed().as_secs_f64())
-    }
-
     /// Some words of a buffer, after all that was submitted.
     pub(super) fn read<T: bytemuck::Pod>(&mut self, buffer: &Buffer, words: Range<usize>) -> Result<Vec<T>> {
         if words.is_empty() {
@@ -414,7 +382,7 @@ impl Device {
         Ok(bytemuck::pod_collect_to_vec(&view))
     }
 
-    fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+    pub(super) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
         let begin = Instant::now();
         loop {
             let slice = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(WAIT_SLICE) };

@@ -58,6 +58,13 @@ macro_rules! activations {
     };
 }
 
+/// A pass from the draw to the hidden units.
+macro_rules! forward {
+    ($($file:literal),+) => {
+        wgsl!("shared/random", "shared/batch", "shared/workgroup", "shared/draw", "shared/dropout", "shared/joined", $($file),+)
+    };
+}
+
 use Access::{Read, Uniform, Write};
 
 const SMALL_SIZES: &[&str] = &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT"];
@@ -240,15 +247,7 @@ pub const LOSS_MEAN: Kernel = Kernel {
 /// A batch from its draw to its hidden units.
 pub const HIDDEN_FORWARD: Kernel = Kernel {
     name: "hidden_forward",
-    source: wgsl!(
-        "shared/random",
-        "shared/batch",
-        "shared/workgroup",
-        "shared/draw",
-        "shared/dropout",
-        "shared/joined",
-        "hidden_forward"
-    ),
+    source: forward!("hidden_forward"),
     bindings: &[Uniform, Uniform, Uniform, Uniform, Read, Read, Write, Write, Write, Read, Write, Write],
     constants: &["WORKGROUP", "ORDER", "DROPS"],
     unrolled: true,
@@ -257,16 +256,7 @@ pub const HIDDEN_FORWARD: Kernel = Kernel {
 /// The same for a GPU.
 pub const HIDDEN_FORWARD_WIDE: Kernel = Kernel {
     name: "hidden_forward_wide",
-    source: wgsl!(
-        "shared/random",
-        "shared/batch",
-        "shared/workgroup",
-        "shared/draw",
-        "shared/dropout",
-        "shared/joined",
-        "shared/add_products",
-        "hidden_forward_wide"
-    ),
+    source: forward!("shared/add_products", "hidden_forward_wide"),
     bindings: HIDDEN_FORWARD.bindings,
     constants: &["WORKGROUP", "ORDER", "DROPS", "INPUT_QUADS"],
     unrolled: true,

@@ -44,6 +44,7 @@ mod profile;
 mod recording;
 mod small;
 mod step;
+mod stopwatch;
 #[cfg(test)]
 pub(crate) mod trouble;
 mod tuning;

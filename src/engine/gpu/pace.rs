@@ -15,6 +15,7 @@ const FIRST: usize = 16;
 /// Steps for each submission, adapted by measured time.
 pub(super) struct Pace {
     steps: usize,
+    /// Most steps of the next one since the device waited.
     ahead: usize,
     began: Instant,
     finished: usize,

@@ -66,9 +66,9 @@ pub(super) enum Work {
     Workgroups(usize),
     /// Workgroups for so many invocations.
     Invocations(usize),
-    /// Workgroups for so many examples, each by so many invocations or by as many as a workgroup has: so many of them at once are the
-    /// constant AT_ONCE.
-    Examples(usize, usize),
+    /// Workgroups for `count` examples, `each` by so many invocations, or by all of a smaller workgroup. How many it has at once is
+    /// the constant AT_ONCE.
+    Examples { count: usize, each: usize },
 }
 
 /// Passes that share the dispatch of a product.
@@ -282,7 +282,7 @@ impl<'a> Passes<'a> {
             constants.push(self.shares(variant.invocations));
         }
         let mut at_once = 1;
-        if let Work::Examples(_, each) = beside.work {
+        if let Work::Examples { each, .. } = beside.work {
             at_once = (variant.invocations as usize / each).max(1);
             constants.push(("AT_ONCE", at_once as f64));
         }
@@ -292,7 +292,7 @@ impl<'a> Passes<'a> {
         let needed = match beside.work {
             Work::Workgroups(count) => count,
             Work::Invocations(count) => count.div_ceil(variant.invocations as usize),
-            Work::Examples(count, _) => count.div_ceil(at_once),
+            Work::Examples { count, .. } => count.div_ceil(at_once),
         };
         let others = self.device.workgroups_beside(needed) as u32;
         let (rows, layers) = match z {

@@ -37,7 +37,7 @@ impl Stamps {
 impl Recording {
     /// One pass over some dispatches, several times.
     pub(super) fn pass(&mut self, label: &str, dispatches: &[Dispatch], times: usize) {
-        if times == 0 {
+        if times == 0 || dispatches.is_empty() {
             return;
         }
         let mut pass = self

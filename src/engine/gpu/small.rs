@@ -91,18 +91,21 @@ fn rounds_of_tiles(shape: Shape, batch: usize) -> usize {
     batch * (6 + 4 * shape.context) + 4 * batch * shape.context + batch * shape.context.div_ceil(8)
 }
 
-/// Bytes that a workgroup of the widest variant needs, with TURNS sums of each invocation: the twin of `small_examples.wgsl`.
+/// Bytes that a workgroup of the widest variant needs, in either dispatch: the twin of `small_examples.wgsl`, with TURNS sums of each
+/// invocation and four more places a lane, and of `small_parameters.wgsl`.
 pub(super) fn needed_bytes(shape: Shape) -> usize {
     const TURNS: usize = 4;
-    4 * (padded(shape.input()) + 2 * padded(shape.hidden) + 2 * shape.vocabulary + TURNS * (WIDE + 4 * LANES))
+    let sums = TURNS * (WIDE + 4 * LANES);
+    let first = padded(shape.input()) + 2 * padded(shape.hidden) + 2 * shape.vocabulary + 4 + sums;
+    4 * first.max(padded(shape.input()) + shape.context)
 }
 
 /// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variant {
     /// A workgroup an example, then an invocation a parameter: as many invocations as there can be, for a GPU. Each asks the memory
-    /// for so many numbers at once, at most: with 32 for all of its own of makemore, which takes 208 registers of RADV's compiler, and
-    /// with 8 for some, in 80, for a GPU that has fewer.
+    /// for so many numbers at once, at most: with 32 for all of its own of makemore, and with 8 for some, for a GPU that has few
+    /// registers.
     Wide(usize),
     /// So many invocations for every four examples, then one for a tile of parameters: few invocations that read little,
     /// for a device that computes on the CPU (Mesa's llvmpipe on two cores, makemore: 2,600 steps a second in two
@@ -195,11 +198,6 @@ impl Small<'_> {
             Variant::Wide(FEW_AHEAD) => !on_software,
             _ => true,
         };
-        let first = trial.step(Variant::ALL[0])?;
-        self.device.wake(|| {
-            self.feed.seek(self.device, 0, &[]);
-            self.device.measure(&first.dispatches, RING / 8)
-        })?;
         let variants = Variant::ALL.into_iter().filter(is_tried);
         let fastest = tuning::fastest(variants, |variant| trial.seconds(variant))?;
         self.device.choose(&key, &fastest.name());
@@ -215,6 +213,7 @@ impl Small<'_> {
         };
         // The first time waits for the driver's compiler.
         run(1)?;
+        self.device.wake(|times| run(times.min(RING / 2 / step.together())))?;
         let mut times = 1;
         while times * step.together() < RING / 2 && run(times)? < MEASURED {
             times *= 2;
@@ -295,9 +294,10 @@ impl Small<'_> {
             [plan, tokens, places, parameters, cursor, &contexts, &activations].map(Buffer::all).to_vec();
         let mut bound_second =
             [plan, &contexts, &activations, factors, cursor, destination, losses].map(Buffer::all).to_vec();
-        let columns = device.tensor("columns of hidden weights", padded(shape.input()) * padded(shape.hidden))?;
-        let mut before = None;
+        let (mut before, columns);
+        before = None;
         if wide {
+            columns = device.tensor("columns of hidden weights", padded(shape.input()) * padded(shape.hidden))?;
             let pipeline = device.pipeline(&kernels::SMALL_AHEAD, &sizes(SPREAD, &[]))?;
             let bound = [plan, tokens, places, parameters, cursor, &contexts, &columns].map(Buffer::all);
             before = Some(device.dispatch(&pipeline, &bound, workgroups(columns.words.max(drawn), SPREAD))?);
@@ -332,18 +332,18 @@ fn lines(numbers: usize, ahead: usize) -> (&'static str, usize) {
     ("ROWS", padded(numbers).min(ahead))
 }
 
-/// Lines of `small_examples.wgsl`: for the numbers of a column of either weight, and for the fours of a row, of the output's weight
-/// those of a lane.
+/// Lines of `small_examples.wgsl`: for the numbers of a column of either weight, and for the fours that a lane has of a row of the
+/// output's weights, or of the hidden weights' columns.
 fn lines_of_examples(shape: Shape, ahead: usize) -> [(&'static str, usize); 2] {
     let rounds = shape.hidden.div_ceil(4 * LANES);
     [lines(shape.vocabulary.max(shape.input()), ahead), ("QUADS", rounds.min(ahead / 4))]
 }
 
-/// Examples whose gradients of the input a workgroup of `small_parameters.wgsl` holds at a time.
+/// Examples whose gradients of the input, and tokens, a workgroup of `small_parameters.wgsl` holds at a time.
 fn held(shape: Shape, batch: usize) -> usize {
-    /// Numbers: 4 KiB.
-    const NUMBERS: usize = 1024;
-    (NUMBERS / padded(shape.input())).clamp(1, batch)
+    /// Numbers: 5 KiB.
+    const NUMBERS: usize = 1280;
+    (NUMBERS / (padded(shape.input()) + shape.context)).clamp(1, batch)
 }
 
 /// How [`Variant::Alone`] cuts its work.
@@ -377,8 +377,16 @@ fn tiles(shape: Shape) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::bench::SHAPES;
+    use crate::engine::Engine;
+    use crate::engine::gpu::Path;
+    use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, parameters};
+    use crate::model::Init;
+    use crate::model::initial::initial;
+    use crate::text::{BatchPlan, Order};
 
     #[test]
     fn a_software_device_takes_the_general_path_where_the_embedding_is_searched_too_often() {
@@ -390,5 +398,44 @@ mod tests {
         }
         let shape = Shape { vocabulary: 500, context: 4, embedding: 16, hidden: 90, direct: false, tied: false };
         assert!(pays(true, shape, 8) && !pays(true, shape, 32) && pays(false, shape, 256));
+    }
+
+    #[test]
+    fn variants_of_the_small_path_give_the_same_bits() {
+        let tiny = Shape { vocabulary: 5, context: 1, embedding: 3, hidden: 1, ..ODD };
+        let few = Shape { vocabulary: 11, context: 2, embedding: 3, hidden: 5, direct: true, tied: false };
+        // More of everything than an invocation of the wide variant asks for at a time, and than a workgroup has at once.
+        let large = Shape { vocabulary: 70, context: 7, embedding: 20, hidden: 300, direct: false, tied: false };
+        // More tokens than a workgroup has invocations.
+        let long = Shape { vocabulary: 7, context: 260, embedding: 2, hidden: 9, direct: false, tied: false };
+        let cases = [(ODD, 13), (few, 37), (few, 100), (tiny, 1), (LECTURE, 32), (DIRECT, 37), (large, 41), (long, 17)];
+        // Of the first four, every device takes several steps at a time.
+        for (place, (shape, batch)) in (0..).zip(cases) {
+            let run = |variant: Variant| {
+                let mut gpu = engine(Path::Small, true)?;
+                gpu.device.choose(&key(shape, batch as usize), &variant.name());
+                let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
+                gpu.load(&parameters(shape)).unwrap();
+                let plan = BatchPlan {
+                    order: [Order::Shuffled, Order::Sampled, Order::Sequential][place % 3],
+                    seed: 4,
+                    batch,
+                    examples: corpus.len() as u32,
+                };
+                gpu.prepare(corpus, plan, Recipe::default()).unwrap();
+                let several = gpu.training.as_ref().unwrap().step.several.is_some();
+                assert!(several == matches!(variant, Variant::Alone(_)) || place > 3, "{variant:?} {shape:?} {batch}");
+                let mut losses = gpu.train(0, &[0.1; 37]).unwrap();
+                // Whatever was made ahead counts for nothing now.
+                gpu.load(&initial(shape, Init::Scaled, 8, &[])).unwrap();
+                losses.extend(gpu.train(1000, &[0.1; 3]).unwrap());
+                let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
+                Some((losses, gpu.parameters().unwrap(), examination.hidden, examination.logits, examination.gradients))
+            };
+            let Some(expected) = run(Variant::ALL[0]) else { return };
+            for variant in &Variant::ALL[1..] {
+                assert!(run(*variant).unwrap() == expected, "{variant:?} {shape:?}");
+            }
+        }
     }
 }

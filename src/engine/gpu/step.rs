@@ -7,7 +7,8 @@ use crate::Result;
 
 /// One training step on the device.
 pub(super) struct Step {
-    /// To be recorded once before steps whose parameters came from elsewhere.
+    /// To be recorded once before the steps of a submission: what the first of them expects of a step before it. Measurements do
+    /// without, for it costs nothing in the long run and changes no one else's time.
     pub(super) before: Option<Dispatch>,
     /// In order; to be recorded once for each step.
     pub(super) dispatches: Vec<Dispatch>,

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use super::cut::Cut;
-use super::small::{self, Variant};
 use super::{Adapter, Gpu, Kind, Path};
 use crate::check::{built_in_cases, expected_of_reference};
 use crate::engine::cpu::Cpu;
@@ -308,40 +307,6 @@ fn a_run_is_the_same_in_pieces_and_follows_the_reference() {
             }
             differences.of_parameters("parameters", &whole.1, &reference.parameters().unwrap(), AFTER_10);
             differences.check(&format!("{path:?} path, {order:?} order"));
-        }
-    }
-}
-
-#[test]
-fn variants_of_the_small_path_give_the_same_bits() {
-    let tiny = Shape { vocabulary: 5, context: 1, embedding: 3, hidden: 1, ..ODD };
-    let few = Shape { vocabulary: 11, context: 2, embedding: 3, hidden: 5, direct: true, tied: false };
-    // More of everything than an invocation of the wide variant asks for at a time, and than a workgroup has at once.
-    let large = Shape { vocabulary: 70, context: 7, embedding: 20, hidden: 300, direct: false, tied: false };
-    // More tokens than a workgroup has invocations.
-    let long = Shape { vocabulary: 7, context: 260, embedding: 2, hidden: 9, direct: false, tied: false };
-    let cases = [(ODD, 13), (few, 37), (few, 100), (tiny, 1), (LECTURE, 32), (DIRECT, 37), (large, 41), (long, 9)];
-    // Of the first four, every device takes several steps at a time.
-    for (place, (shape, batch)) in (0..).zip(cases) {
-        let run = |variant: Variant| {
-            let mut gpu = engine(Path::Small, true)?;
-            gpu.device.choose(&small::key(shape, batch as usize), &variant.name());
-            let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
-            gpu.load(&parameters(shape)).unwrap();
-            let plan = BatchPlan { order: Order::Shuffled, seed: 4, batch, examples: corpus.len() as u32 };
-            gpu.prepare(corpus, plan, Recipe::default()).unwrap();
-            let several = gpu.training.as_ref().unwrap().step.several.is_some();
-            assert!(several == matches!(variant, Variant::Alone(_)) || place > 3, "{variant:?} {shape:?} {batch}");
-            let mut losses = gpu.train(0, &[0.1; 37]).unwrap();
-            // Whatever was made ahead counts for nothing now.
-            gpu.load(&initial(shape, Init::Scaled, 8, &[])).unwrap();
-            losses.extend(gpu.train(1000, &[0.1; 3]).unwrap());
-            let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
-            Some((losses, gpu.parameters().unwrap(), examination.hidden, examination.logits, examination.gradients))
-        };
-        let Some(expected) = run(Variant::ALL[0]) else { return };
-        for variant in &Variant::ALL[1..] {
-            assert!(run(*variant).unwrap() == expected, "{variant:?} {shape:?}");
         }
     }
 }

@@ -27,8 +27,8 @@ use crate::engine::gpu::uniforms::{Joined, Product};
 use crate::model::Shape;
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 
-/// Examples that a workgroup takes from the draw to the hidden units on a software device, and back to the input where it does
-/// not take one: the twin of TOGETHER in `shared/back_to_input.wgsl`.
+/// Examples that a workgroup takes from the draw to the hidden units on a software device, and back to the input where they have no
+/// invocations of their own: the twin of TOGETHER in `shared/back_to_input.wgsl`.
 pub(in crate::engine::gpu) const EXAMPLES: usize = 4;
 /// Those that it takes to the hidden units on a GPU: the twin of EXAMPLES in `hidden_forward_wide.wgsl`.
 pub(in crate::engine::gpu) const WIDE_EXAMPLES: usize = 2;
@@ -248,10 +248,10 @@ impl General<'_> {
         let beside = Beside {
             kernel: &OUTPUT_STEP,
             sizes: between.sizes,
-            // On an H200 beside 128 workgroups of 256 that make the product: those of the examples come after them on the same cores, for
-            // 3 microseconds each.
+            // Several examples a workgroup: of `brown` on an H200 a core has room for one workgroup, the product has 128 for 132 cores, and
+            // those of the examples come after them, for some 3 microseconds each.
             work: match wide {
-                true => Work::Examples(self.feed.batch(), hidden_stride.max(input_stride) as usize),
+                true => Work::Examples { count: self.feed.batch(), each: hidden_stride.max(input_stride) as usize },
                 false => Work::Workgroups(self.feed.batch().div_ceil(EXAMPLES)),
             },
             uniforms: vec![self.passes.dropout(&self.masks[1])?],
@@ -374,7 +374,7 @@ mod tests {
         let parts = Shape { vocabulary: 9000, context: 1, embedding: 3, hidden: 5, direct: true, tied: false };
         // By the rules for GPUs.
         let on_gpus = [
-            (many, 70),
+            (many, 71),
             (LECTURE, 32),
             (DIRECT, 37),
             (tiny, 1),
@@ -384,9 +384,13 @@ mod tests {
             (wide, 23),
             (parts, 5),
         ];
-        let cases = cases.map(|case| (case, false)).into_iter().chain(on_gpus.map(|case| (case, true)));
-        let products = VARIANTS.into_iter().cycle();
-        for (((((shape, batch), hardware), product), recipe), order) in cases.zip(products).zip(recipes).zip(orders) {
+        // In tiles the examples of a workgroup that go back to the input are two, and the last one is alone.
+        let Some(gpu) = engine(Path::General, true) else { return };
+        let fits = VARIANTS.into_iter().filter(|variant| gpu.device.has_room_for(variant));
+        let in_tiles = fits.clone().filter(|variant| variant.tiled.is_some()).cycle();
+        let cases = cases.into_iter().zip(fits.cycle()).map(|case| (case, false));
+        let cases = cases.chain(on_gpus.into_iter().zip(in_tiles).map(|case| (case, true)));
+        for (((((shape, batch), product), hardware), recipe), order) in cases.zip(recipes).zip(orders) {
             let run = |joins: bool| {
                 let mut gpu = if hardware { hardware_engine(Path::General) } else { engine(Path::General, true) }?;
                 gpu.general.products = Products::All(product);
