@@ -28,7 +28,7 @@ const MOST_WORDS: usize = 1 << 24;
 const WORTHWHILE_PRODUCTS: [f64; 2] = [2e7, 1e6];
 /// Operations of a product from which it tells which ways are worth a trial at all: small ones want small tiles.
 const TELLING: f64 = 5e7;
-/// The key under which the ways are kept that are tried, and what the others lost by, at least.
+/// The key under which the ways are kept that are tried, of as many as there are by now, and what the others lost by, at least.
 const TRIED: &str = "products tried of seven";
 const FAR: f64 = 3.0;
 /// How often each way is measured; the shortest time counts.
