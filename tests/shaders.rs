@@ -55,8 +55,9 @@ fn tiles_of_products_fit_into_what_devices_have() {
         if let Some((across, depth)) = tiled {
             // Rows and columns have room for multiples of 32.
             let room = [rows * (invocations / across), 4 * quads * across].map(|side| side.next_multiple_of(32));
-            // Every device has 16 KiB; of those that have 32 some are left over.
-            assert!(4 * depth * (room[0] + room[1]) <= 32 << 10 && depth % 4 == 0, "{variant:?}");
+            // Every device has 16 KiB; one way is for those that have more than 32.
+            let most = if variant.name == "tiled-128x128-deep" { 32 << 10 } else { 16 << 10 };
+            assert!(4 * depth * (room[0] + room[1]) <= most && depth % 4 == 0, "{variant:?}");
         }
     }
 }

@@ -108,7 +108,7 @@ impl Device {
     /// Whether each example has invocations of its own that take it back to the input beside a product: for a GPU, where it is done the
     /// sooner, if there is room for so many numbers of an example beside the tiles of a product.
     pub(super) fn goes_back_wide(&self, numbers: u32) -> bool {
-        self.bytes_beside() > 0 && 4 * numbers <= self.bytes_beside()
+        4 * numbers <= self.bytes_beside()
     }
 
     /// Whether a product can be made this way, whatever stands beside it: what was found for it counts for both.

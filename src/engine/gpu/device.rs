@@ -36,7 +36,7 @@ const GOES_ON: &str = ". A run that was saved is whole; it goes on with `gpu-mlp
 /// An opened device. Kernels are checked against their buffers' ends, or trusted.
 pub struct Device {
     device: wgpu::Device,
-    pub(super) queue: wgpu::Queue,
+    queue: wgpu::Queue,
     adapter: Adapter,
     failure: Arc<Mutex<Option<String>>>,
     pipelines: Pipelines,
@@ -354,6 +354,11 @@ impl Device {
         Ok(Some(steps))
     }
 
+    /// Has the device carry out some commands, and waits for them.
+    pub(super) fn complete(&self, commands: wgpu::CommandBuffer) -> Result<()> {
+        self.wait(self.queue.submit([commands]))
+    }
+
     /// Some words of a buffer, after all that was submitted.
     pub(super) fn read<T: bytemuck::Pod>(&mut self, buffer: &Buffer, words: Range<usize>) -> Result<Vec<T>> {
         if words.is_empty() {
@@ -382,7 +387,7 @@ impl Device {
         Ok(bytemuck::pod_collect_to_vec(&view))
     }
 
-    pub(super) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+    fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
         let begin = Instant::now();
         loop {
             let slice = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(WAIT_SLICE) };

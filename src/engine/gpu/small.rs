@@ -290,22 +290,18 @@ impl Small<'_> {
                 )
             }
         };
-        let mut bound_first =
-            [plan, tokens, places, parameters, cursor, &contexts, &activations].map(Buffer::all).to_vec();
-        let mut bound_second =
-            [plan, &contexts, &activations, factors, cursor, destination, losses].map(Buffer::all).to_vec();
-        let (mut before, columns);
-        before = None;
-        if wide {
-            columns = device.tensor("columns of hidden weights", padded(shape.input()) * padded(shape.hidden))?;
+        let columns = || device.tensor("columns of hidden weights", padded(shape.input()) * padded(shape.hidden));
+        let columns = wide.then(columns).transpose()?;
+        let ahead = |columns: &Buffer| {
             let pipeline = device.pipeline(&kernels::SMALL_AHEAD, &sizes(SPREAD, &[]))?;
-            let bound = [plan, tokens, places, parameters, cursor, &contexts, &columns].map(Buffer::all);
-            before = Some(device.dispatch(&pipeline, &bound, workgroups(columns.words.max(drawn), SPREAD))?);
-            bound_first.push(columns.all());
-            bound_second.push(columns.all());
-        }
-        let draw = device.dispatch(&first, &bound_first, examples)?;
-        let update = device.dispatch(&second, &bound_second, update)?;
+            let bound = [plan, tokens, places, parameters, cursor, &contexts, columns].map(Buffer::all);
+            device.dispatch(&pipeline, &bound, workgroups(columns.words.max(drawn), SPREAD))
+        };
+        let before = columns.as_ref().map(ahead).transpose()?;
+        let bound = [plan, tokens, places, parameters, cursor, &contexts, &activations].into_iter().chain(&columns);
+        let draw = device.dispatch(&first, &bound.map(Buffer::all).collect::<Vec<_>>(), examples)?;
+        let bound = [plan, &contexts, &activations, factors, cursor, destination, losses].into_iter().chain(&columns);
+        let update = device.dispatch(&second, &bound.map(Buffer::all).collect::<Vec<_>>(), update)?;
         let several = |Alone { workgroup, parts }| {
             let steps = self.together();
             let others = [("PARTS", parts), ("STEPS", steps)];
