@@ -181,11 +181,15 @@ fn tanh_goes_forward_and_backward() {
 #[test]
 fn softmax_gives_loss_gradient_and_probabilities() {
     let Some(mut device) = device() else { return };
-    for (rows, columns, scale) in [(1, 2, 1.0), (13, 31, 5.0), (3, 64, 1.0), (70, 65, 30.0), (2, 1000, 2000.0)] {
+    // Fours that an invocation holds: none, those of rows that end before, or within, or behind what all hold.
+    let cases =
+        [(1, 2, 1.0, 0), (13, 31, 5.0, 1), (3, 64, 1.0, 0), (70, 65, 30.0, 3), (2, 1000, 2000.0, 20), (4, 95, 9.0, 3)];
+    for (rows, columns, scale, held) in cases {
         let logits: Vec<f32> = numbers(rows * columns, 4).iter().map(|x| x * scale).collect();
         // The rows are the batch's from the third on; the batch has four more after them.
         let (first, batch) = (2, rows + 6);
         let targets: Vec<u32> = (0..rows).map(|row| (row * 17 + columns - 1) as u32 % columns as u32).collect();
+        let workgroup = if rows % 2 == 0 { 8.0 } else { SIZE[0].1 };
         for result in [0, 1, 2] {
             let mut losses = vec![POISON; batch];
             let mut found = vec![POISON; rows * padded(columns)];
@@ -195,7 +199,7 @@ fn softmax_gives_loss_gradient_and_probabilities() {
             run_alone(
                 &mut device,
                 &kernels::SOFTMAX_CROSS_ENTROPY,
-                &[("WORKGROUP", if rows % 2 == 0 { 8.0 } else { SIZE[0].1 }), ("RESULT", result.into())],
+                &[("WORKGROUP", workgroup), ("RESULT", result.into()), ("QUADS", f64::from(held))],
                 workgroups_for_rows(rows as u32),
                 &mut [
                     bytes_of_mut(&mut Activations { first, batch: batch as u32, ..activations(rows, columns) }),

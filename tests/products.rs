@@ -8,7 +8,7 @@ use arrays::{assert_close, device, numbers, padded, rates};
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::Device;
 use gpu_mlp::engine::gpu::alone::run_alone;
-use gpu_mlp::engine::gpu::product::{Form, Layout, Outcome, VARIANTS, Variant};
+use gpu_mlp::engine::gpu::product::{Form, Layout, Outcome, SLICED, VARIANTS, Variant};
 use gpu_mlp::engine::gpu::uniforms::Product;
 
 const POISON: f32 = f32::NAN;
@@ -168,6 +168,10 @@ fn products_are_those_of_plain_loops_and_the_same_in_every_variant() {
                     let (out, sums) = multiplication.run(&mut device, variant);
                     (variant.name, bits(out), bits(sums))
                 });
+                // Its sums are added up in another order.
+                if form.layout == Layout::LeftTransposed {
+                    multiplication.run(&mut device, SLICED);
+                }
                 let (_, out, sums) = results[0].clone();
                 for (name, found, found_sums) in &mut results[1..] {
                     assert!((&out, &sums) == (found, found_sums), "{name} has other bits: {form:?} {size:?}");

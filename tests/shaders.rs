@@ -6,7 +6,7 @@ use std::mem::offset_of;
 use std::path::Path;
 
 use gpu_mlp::engine::gpu::kernels::{Access, HIDDEN_GRADIENT_PARTS, INPUT_STEP, KERNELS, Kernel, OUTPUT_STEP};
-use gpu_mlp::engine::gpu::product::{VARIANTS, Variant};
+use gpu_mlp::engine::gpu::product::{SLICED, Shared, VARIANTS, Variant};
 use gpu_mlp::engine::gpu::uniforms::{
     Activations, Clip, Cursor, Dropout, Extent, Factors, Joined, Plan, Position, Product, Rule, Table,
 };
@@ -38,7 +38,7 @@ fn every_kernel_is_valid_and_asks_for_no_capabilities() {
         validate(kernel, &parse(kernel));
     }
     let joined = [&HIDDEN_GRADIENT_PARTS, &OUTPUT_STEP, &INPUT_STEP];
-    for variant in VARIANTS {
+    for variant in VARIANTS.into_iter().chain([SLICED]) {
         let tile = [("ROWS", variant.rows.into()), ("QUADS", variant.quads.into())];
         validate(variant.kernel, &parse_with(variant.kernel, &tile));
         for kernel in joined.map(|joined| variant.of(joined)) {
@@ -50,9 +50,9 @@ fn every_kernel_is_valid_and_asks_for_no_capabilities() {
 #[test]
 fn tiles_of_products_fit_into_what_devices_have() {
     for variant in VARIANTS {
-        let Variant { rows, quads, invocations, tiled, .. } = variant;
+        let Variant { rows, quads, invocations, shared, .. } = variant;
         assert!(invocations <= 256 && rows % 4 == 0, "{variant:?}");
-        if let Some((across, depth)) = tiled {
+        if let Shared::Tiles { across, depth } = shared {
             // Rows and columns have room for multiples of 32.
             let room = [rows * (invocations / across), 4 * quads * across].map(|side| side.next_multiple_of(32));
             // Every device has 16 KiB; one way is for those that have more than 32.

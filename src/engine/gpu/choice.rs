@@ -6,7 +6,7 @@ use std::slice::from_ref;
 use super::device::{Buffer, Device, Dispatch};
 use super::feed::Feed;
 use super::layout::padded;
-use super::product::{Form, Layout, Outcome, VARIANTS, Variant};
+use super::product::{Form, Layout, Outcome, SLICED, VARIANTS, Variant};
 use super::step::Step;
 use super::uniforms::Product;
 use crate::Result;
@@ -73,8 +73,11 @@ fn measured_if(products: Products, worthwhile: bool) -> Products {
     }
 }
 
-/// The way to make a product. All give the same bits.
+/// The way to make a product. All that are measured give the same bits.
 pub(super) fn for_product(device: &Device, products: Products, product: &Product, layout: Layout) -> Result<Variant> {
+    if !device.is_software() && Variant::slices(product, layout) {
+        return Ok(SLICED);
+    }
     #[cfg(test)]
     if let Products::All(variant) = products {
         return Ok(variant);

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::device::{Device, MOST_WORKGROUPS, WORKGROUP_BYTES};
 use super::layout::{ALIGNMENT, Placed, padded};
-use super::product::{FEWEST_INVOCATIONS, SMALLEST_TILE, Variant};
+use super::product::{FEWEST_INVOCATIONS, SLICED, SMALLEST_TILE, Variant};
 use crate::Result;
 use crate::model::Shape;
 
@@ -75,6 +75,12 @@ impl Device {
         if self.is_software() && PASSES * columns.div_ceil(4 * 8) < self.rounds() { 8 } else { 256 }
     }
 
+    /// Fours of a row that each invocation holds in registers, of those it has: on a GPU all of them up to 20, with which a core still
+    /// has room for two workgroups. A software device has few registers, and the row in its cache.
+    pub(super) fn held(&self, fours: u32) -> u32 {
+        if self.is_software() { 0 } else { fours.min(20) }
+    }
+
     /// Workgroups that do something else beside those of a product, where there is work for so many. Mesa's llvmpipe goes
     /// through both branches of every `if`, so each of them goes through the product's code in vain, in 40 microseconds:
     /// there they are fewer, and take turns.
@@ -118,8 +124,8 @@ impl Device {
 
     /// Bytes of a workgroup's memory that are kept free beside the tiles of a product.
     fn bytes_beside(&self) -> u32 {
-        let rest =
-            self.limits().workgroup_storage_bytes.saturating_sub(Variant::usual(self.is_software()).workgroup_bytes());
+        let untried = Variant::usual(self.is_software()).workgroup_bytes().max(SLICED.workgroup_bytes());
+        let rest = self.limits().workgroup_storage_bytes.saturating_sub(untried);
         if self.is_software() || rest < BYTES_BESIDE { 0 } else { BYTES_BESIDE }
     }
 

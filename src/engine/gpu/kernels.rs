@@ -3,6 +3,9 @@
 
 use std::borrow::Cow;
 
+pub use super::product_kernels::{
+    HIDDEN_GRADIENT_PARTS, INPUT_STEP, Joined, MATRIX_PRODUCT, MATRIX_PRODUCT_SLICED, MATRIX_PRODUCT_TILED, OUTPUT_STEP,
+};
 use super::unroll::unrolled;
 
 /// How a kernel uses one of its buffers; the place in [`Kernel::bindings`] is the binding's number.
@@ -51,6 +54,8 @@ macro_rules! wgsl {
     ($($file:literal),+) => { concat!($(include_str!(concat!("../../../shaders/", $file, ".wgsl")), "\n"),+) };
 }
 
+pub(super) use wgsl;
+
 /// A pass over activations that depends on the step.
 macro_rules! activations {
     ($($file:literal),+) => {
@@ -87,46 +92,6 @@ pub const EMBEDDING_GATHER: Kernel = Kernel {
     unrolled: false,
 };
 
-const PRODUCT: &[Access] = &[Uniform, Read, Read, Read, Read, Read, Write, Write];
-
-const PRODUCT_CONSTANTS: &[&str] = &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS"];
-const TILED_CONSTANTS: &[&str] =
-    &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", "ONES"];
-
-/// The matrix product in registers; its constants are those of `product.rs`.
-pub const MATRIX_PRODUCT: Kernel = Kernel {
-    name: "matrix_product",
-    source: wgsl!(
-        "shared/random",
-        "shared/batch",
-        "shared/product",
-        "shared/rate",
-        "shared/product_alone",
-        "shared/product_in_registers",
-        "matrix_product"
-    ),
-    bindings: PRODUCT,
-    constants: PRODUCT_CONSTANTS,
-    unrolled: true,
-};
-
-/// The matrix product in tiles that a workgroup brings into its memory.
-pub const MATRIX_PRODUCT_TILED: Kernel = Kernel {
-    name: "matrix_product_tiled",
-    source: wgsl!(
-        "shared/random",
-        "shared/batch",
-        "shared/product",
-        "shared/rate",
-        "shared/product_alone",
-        "shared/product_in_tiles",
-        "matrix_product_tiled"
-    ),
-    bindings: PRODUCT,
-    constants: TILED_CONSTANTS,
-    unrolled: true,
-};
-
 /// tanh, in place.
 pub const TANH_FORWARD: Kernel = Kernel {
     name: "tanh_forward",
@@ -145,13 +110,14 @@ pub const TANH_BACKWARD: Kernel = Kernel {
     unrolled: false,
 };
 
-/// Softmax with its loss and gradient, a workgroup a row; `RESULT` is one of [`SoftmaxResult`].
+/// Softmax with its loss and gradient, a workgroup a row, of which each invocation holds `QUADS` fours; `RESULT` is one of
+/// [`SoftmaxResult`].
 pub const SOFTMAX_CROSS_ENTROPY: Kernel = Kernel {
     name: "softmax_cross_entropy",
     source: wgsl!("shared/workgroup", "shared/workgroup_sum", "shared/activations", "softmax_cross_entropy"),
     bindings: &[Uniform, Read, Write, Write],
     constants: &["WORKGROUP", "RESULT"],
-    unrolled: false,
+    unrolled: true,
 };
 
 /// What the softmax pass makes of the logits.
@@ -262,79 +228,6 @@ pub const HIDDEN_FORWARD_WIDE: Kernel = Kernel {
     unrolled: true,
 };
 
-/// A kernel that makes a product and something else beside it, with both ways to make a product.
-#[derive(Debug)]
-pub struct Joined {
-    /// As [`MATRIX_PRODUCT`] makes it.
-    pub in_registers: Kernel,
-    /// As [`MATRIX_PRODUCT_TILED`] makes it.
-    pub in_tiles: Kernel,
-}
-
-// Arrays that overrides measure (those of product_in_tiles) come after all overrides: naga 30 fails otherwise.
-macro_rules! joined {
-    ($name:literal, $bindings:expr, [$($constant:literal),*], $($file:literal),+) => {
-        Joined {
-            in_registers: Kernel {
-                name: $name,
-                source: joined!(@source $($file),+, "shared/product_in_registers", $name),
-                bindings: $bindings,
-                constants: &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", $($constant),*],
-                unrolled: true,
-            },
-            in_tiles: Kernel {
-                name: $name,
-                source: joined!(@source $($file),+, "shared/product_in_tiles", $name),
-                bindings: $bindings,
-                constants: &[
-                    "ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", "ONES",
-                    $($constant),*
-                ],
-                unrolled: true,
-            },
-        }
-    };
-    (@source $($file:literal),+) => {
-        wgsl!("shared/random", "shared/batch", "shared/product", "shared/joined", $($file),+)
-    };
-}
-
-/// The gradient of the hidden units in parts; the mean loss, the cursor's step forward, and links between occurrences.
-pub static HIDDEN_GRADIENT_PARTS: Joined = joined!(
-    "hidden_gradient_parts",
-    &[Uniform, Uniform, Uniform, Read, Read, Write, Read, Write, Write, Read, Write],
-    ["SORTED"],
-    "shared/mean_loss",
-    "shared/links",
-    "shared/find_links"
-);
-
-/// A plain step of the output weights; the gradient of the hidden units from its parts, and that of the input.
-pub static OUTPUT_STEP: Joined = joined!(
-    "output_step",
-    &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Read, Write, Write],
-    ["DROPS", "WIDE", "HIDDEN_STRIDE", "HELD", "AT_ONCE", "HIDDEN_PARTS", "INPUT_PARTS"],
-    "shared/rate",
-    "shared/product_step",
-    "shared/dropout",
-    "shared/back_to_input",
-    "shared/back_to_input_wide"
-);
-
-/// A plain step of the hidden weights, and of the embedding.
-pub static INPUT_STEP: Joined = joined!(
-    "input_step",
-    &[Uniform, Uniform, Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Write, Read, Read],
-    ["DROPS", "SORTED", "SPREAD", "SHARES"],
-    "shared/rate",
-    "shared/product_step",
-    "shared/activations",
-    "shared/table",
-    "shared/dropout",
-    "shared/links",
-    "shared/scatter"
-);
-
 /// What the small path's first dispatch finds made when a step begins.
 pub const SMALL_AHEAD: Kernel = Kernel {
     name: "small_ahead",
@@ -415,11 +308,12 @@ pub const PEAK_MEMORY: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 30] = [
+pub const KERNELS: [&Kernel; 33] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
     &MATRIX_PRODUCT_TILED,
+    &MATRIX_PRODUCT_SLICED,
     &TANH_FORWARD,
     &TANH_BACKWARD,
     &SOFTMAX_CROSS_ENTROPY,
@@ -436,8 +330,10 @@ pub const KERNELS: [&Kernel; 30] = [
     &HIDDEN_GRADIENT_PARTS.in_tiles,
     &OUTPUT_STEP.in_registers,
     &OUTPUT_STEP.in_tiles,
+    &OUTPUT_STEP.in_slices,
     &INPUT_STEP.in_registers,
     &INPUT_STEP.in_tiles,
+    &INPUT_STEP.in_slices,
     &SMALL_AHEAD,
     &SMALL_EXAMPLES,
     &SMALL_EXAMPLES_ACROSS,

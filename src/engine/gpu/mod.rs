@@ -40,6 +40,7 @@ mod passes;
 mod peak;
 mod pipelines;
 pub mod product;
+mod product_kernels;
 mod profile;
 mod recording;
 mod small;

@@ -139,11 +139,12 @@ impl<'a> Passes<'a> {
 
     /// Softmax, loss and what `result` says.
     pub(super) fn softmax(&self, result: SoftmaxResult, sizes: Activations, buffers: [&Buffer; 3]) -> Result<Dispatch> {
-        let constants = [("RESULT", f64::from(result as u32))];
+        let invocations = self.device.row_workgroup(sizes.columns);
+        let held = self.device.held(sizes.columns.div_ceil(4 * invocations));
+        let constants = [("RESULT", f64::from(result as u32)), ("QUADS", held.into())];
         let workgroups = workgroups_for_rows(sizes.rows);
         let parts = buffers.map(Buffer::all);
         let kernel = &kernels::SOFTMAX_CROSS_ENTROPY;
-        let invocations = self.device.row_workgroup(sizes.columns);
         self.pass_in(invocations, kernel, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
     }
 

@@ -1,7 +1,8 @@
 //! Matrix products: the ways in which they can be made, how each is cut into workgroups, and which is the fastest here.
 //!
-//! Every way sums each number of the result in the same order, from the first k of its part to the last. So the choice
-//! changes no results, but for what a driver makes of a sum (fused or not), and only speed depends on it.
+//! Every way that is chosen by measuring sums each number of the result in the same order, from the first k of its part to the last.
+//! So the choice changes no results, but for what a driver makes of a sum (fused or not), and only speed depends on it. [`SLICED`]
+//! adds up in another order, and is taken by a rule.
 
 use super::kernels::{self, Joined, Kernel};
 use super::uniforms::Product;
@@ -13,24 +14,49 @@ pub struct Variant {
     pub name: &'static str,
     /// The kernel.
     pub kernel: &'static Kernel,
-    /// Rows that an invocation makes: a multiple of 4.
+    /// Rows that an invocation makes, a multiple of 4; in slices the k's that it asks for at once.
     pub rows: u32,
     /// Columns that an invocation makes, in fours.
     pub quads: u32,
     /// Invocations of a workgroup.
     pub invocations: u32,
-    /// Invocations beside each other, and k's in the workgroup's memory; without them the workgroup takes the shape that
-    /// fits the result best, and uses no memory.
-    pub tiled: Option<(u32, u32)>,
+    /// What the invocations of a workgroup share.
+    pub shared: Shared,
+}
+
+/// What the invocations of a workgroup share of a product.
+#[derive(Clone, Copy, Debug)]
+pub enum Shared {
+    /// Nothing; it takes the shape that fits the result best.
+    Nothing,
+    /// Rows and columns in the workgroup's memory.
+    Tiles {
+        /// Invocations beside each other.
+        across: u32,
+        /// k's that the memory holds.
+        depth: u32,
+    },
+    /// The sums of a tile of 4 rows by 4 columns an invocation: each takes one of [`SLICES`] slices of the k's.
+    Slices {
+        /// Invocations beside each other.
+        across: u32,
+    },
 }
 
 const fn registers(name: &'static str, rows: u32, quads: u32, invocations: u32) -> Variant {
-    Variant { name, kernel: &kernels::MATRIX_PRODUCT, rows, quads, invocations, tiled: None }
+    Variant { name, kernel: &kernels::MATRIX_PRODUCT, rows, quads, invocations, shared: Shared::Nothing }
 }
 
 const fn tiled(name: &'static str, rows: u32, quads: u32, [across, down]: [u32; 2], depth: u32) -> Variant {
     let invocations = across * down;
-    Variant { name, kernel: &kernels::MATRIX_PRODUCT_TILED, rows, quads, invocations, tiled: Some((across, depth)) }
+    Variant {
+        name,
+        kernel: &kernels::MATRIX_PRODUCT_TILED,
+        rows,
+        quads,
+        invocations,
+        shared: Shared::Tiles { across, depth },
+    }
 }
 
 /// The ways from which the fastest is chosen.
@@ -54,6 +80,23 @@ pub const VARIANTS: [Variant; 7] = [
     tiled("tiled-128x128", 8, 2, [16, 16], 16),
     tiled("tiled-128x128-deep", 8, 2, [16, 16], 32),
 ];
+
+/// Slices of the k's of a product: the twin of SLICES in `product_in_slices.wgsl`.
+const SLICES: u32 = 16;
+
+/// The way of small results of long sums on a GPU: the gradient of the hidden weights of `brown`, 100 x 120 numbers of 256 summands, is
+/// a few tiles for 132 cores, which wait for memory in each of 8 rounds; 104 workgroups in slices wait twice.
+pub const SLICED: Variant = Variant {
+    name: "sliced-8x16",
+    kernel: &kernels::MATRIX_PRODUCT_SLICED,
+    rows: 8,
+    quads: 1,
+    invocations: 2 * 4 * SLICES,
+    shared: Shared::Slices { across: 4 },
+};
+
+/// Numbers of a result, at most, for it.
+const MOST_SLICED: u32 = 1 << 16;
 
 /// Where nothing was measured: on a device that computes on the CPU, and on a GPU.
 pub(super) const UNMEASURED: [&str; 2] = ["registers-8x16", "tiled-64x64"];
@@ -125,9 +168,14 @@ impl Variant {
     /// Bytes of a workgroup's memory that it needs, with four numbers beside the tiles.
     pub(super) fn workgroup_bytes(&self) -> u32 {
         let room = |numbers: u32| numbers.next_multiple_of(32);
-        let tiles =
-            |(across, depth)| depth * (room(self.rows * (self.invocations / across)) + room(4 * self.quads * across));
-        4 * (self.tiled.map_or(0, tiles) + 4)
+        let numbers = match self.shared {
+            Shared::Nothing => 0,
+            Shared::Tiles { across, depth } => {
+                depth * (room(self.rows * (self.invocations / across)) + room(4 * self.quads * across))
+            }
+            Shared::Slices { across } => 16 * self.invocations + 4 * self.invocations / across,
+        };
+        4 * (numbers + 4)
     }
 
     /// The one that is taken where nothing was measured.
@@ -135,15 +183,30 @@ impl Variant {
         Variant::named(UNMEASURED[usize::from(!on_software)]).unwrap_or(VARIANTS[0])
     }
 
+    /// Whether a product is made in slices on a GPU. The order of its sums depends on it, so that it is a rule and no measurement.
+    pub(super) fn slices(product: &Product, layout: Layout) -> bool {
+        layout == Layout::LeftTransposed && product.parts() == 1 && product.rows * product.columns <= MOST_SLICED
+    }
+
     /// The kernel that makes a product this way, and something else beside it.
     pub fn of(&self, joined: &'static Joined) -> &'static Kernel {
-        if self.tiled.is_some() { &joined.in_tiles } else { &joined.in_registers }
+        match self.shared {
+            Shared::Nothing => &joined.in_registers,
+            Shared::Tiles { .. } => &joined.in_tiles,
+            Shared::Slices { .. } => &joined.in_slices,
+        }
     }
 
     /// The constants of the pipeline for a product, and its workgroups.
     pub fn cut(&self, product: &Product, form: Form) -> (Vec<(&'static str, f64)>, [u32; 3]) {
-        let (tiles_across, tiles_down) = (product.columns.div_ceil(4 * self.quads), product.rows.div_ceil(self.rows));
-        let across = self.tiled.map_or_else(|| self.fitting(tiles_across, tiles_down), |(across, _)| across);
+        let (tiles_across, tiles_down) = match self.shared {
+            Shared::Slices { .. } => (product.columns.div_ceil(4), product.rows.div_ceil(4) * SLICES),
+            _ => (product.columns.div_ceil(4 * self.quads), product.rows.div_ceil(self.rows)),
+        };
+        let across = match self.shared {
+            Shared::Nothing => self.fitting(tiles_across, tiles_down),
+            Shared::Tiles { across, .. } | Shared::Slices { across } => across,
+        };
         let down = self.invocations / across;
         let mut constants = vec![
             ("ROWS", self.rows.into()),
@@ -155,7 +218,7 @@ impl Variant {
             ("BIAS", f64::from(u8::from(form.bias))),
             ("ROW_SUMS", f64::from(u8::from(form.row_sums))),
         ];
-        if let Some((_, depth)) = self.tiled {
+        if let Shared::Tiles { depth, .. } = self.shared {
             constants.push(("DEPTH", depth.into()));
             constants.push(("ROW_FOURS", (self.rows / 4 * down).into()));
             constants.push(("COLUMN_FOURS", (self.quads * across).into()));
@@ -186,10 +249,10 @@ mod tests {
     #[test]
     fn an_invocation_brings_at_most_one_block_of_a_tile_and_the_memory_suffices() {
         for variant in VARIANTS {
-            let Variant { rows, quads, invocations, tiled, name, .. } = variant;
+            let Variant { rows, quads, invocations, shared, name, .. } = variant;
             // llvmpipe (Mesa 22.3) runs those that would fill its registers up as well: embeddings were changed twice.
             assert!((invocations as usize).is_multiple_of(FEWEST_INVOCATIONS), "{name}");
-            let Some((across, depth)) = tiled else { continue };
+            let Shared::Tiles { across, depth } = shared else { continue };
             let (row_fours, column_fours) = (rows / 4 * (invocations / across), quads * across);
             assert!(32 % depth == 0 && depth / 4 * row_fours.max(column_fours) <= invocations, "{name}");
             let room = row_fours.next_multiple_of(8) + column_fours.next_multiple_of(8);
@@ -197,7 +260,7 @@ mod tests {
         }
         // These are taken untried, on every device.
         let fits = |variant: Variant| variant.workgroup_bytes() <= WORKGROUP_BYTES;
-        assert!(UNMEASURED.iter().all(|name| Variant::named(name).is_some_and(fits)));
+        assert!(UNMEASURED.iter().all(|name| Variant::named(name).is_some_and(fits)) && fits(SLICED));
     }
 
     #[test]

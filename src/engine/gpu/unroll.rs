@@ -12,11 +12,12 @@ const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
 ///
 /// A line that names `{r}` comes once for each row, one with `{g}` for each four rows, one with `{q}` for each four columns,
 /// one with `{k}` four times, one with `{s}` thirty-two times; so do all lines together from `// repeat {q}` to `// end`.
-/// `{r/4}` is the row's four, `{r%4}` its place there and `{r.}` that place as a vector's component; `{groups}` and `{quads}`
-/// are how many there are.
+/// `{r/4}` is the row's four, `{r%4}` its place there and `{r.}` that place as a vector's component; `{rows}`, `{groups}` and
+/// `{quads}` are how many there are.
 pub(super) fn unrolled(source: &'static str, rows: u32, quads: u32) -> Cow<'static, str> {
     let counts = [4, 32, rows, rows / 4, quads];
-    let source = source.replace("{groups}", &(rows / 4).to_string()).replace("{quads}", &quads.to_string());
+    let numbers = [("{rows}", rows), ("{groups}", rows / 4), ("{quads}", quads)];
+    let source = numbers.iter().fold(source.to_owned(), |text, (name, number)| text.replace(name, &number.to_string()));
     let lines: Vec<String> = source.lines().map(str::to_owned).collect();
     let mut text = String::with_capacity(8 * source.len());
     expand(&lines, counts, &mut text);
@@ -67,13 +68,13 @@ mod tests {
 
     #[test]
     fn lines_come_once_for_each_number_that_they_name() {
-        let source = "// {r} stays\na{r}_{q} = x{r/4}.{r.} * {r%4};\n// repeat {q}\nb{q};\nc{q}{k};\n// end\n{groups}, {quads};\nd{s};";
+        let source = "// {r} stays\na{r}_{q} = x{r/4}.{r.} * {r%4};\n// repeat {q}\nb{q};\nc{q}{k};\n// end\n{groups}, {quads}, {rows};\nd{s};";
         let text = unrolled(source, 8, 2);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + 16 + 2 * (1 + 4) + 1 + 32);
         assert_eq!(lines[..3], ["// {r} stays", "a0_0 = x0.x * 0;", "a0_1 = x0.x * 0;"]);
         assert_eq!(lines[16], "a7_1 = x1.w * 3;");
         assert_eq!(lines[17..23], ["b0;", "c00;", "c01;", "c02;", "c03;", "b1;"]);
-        assert_eq!((lines[27], lines[59]), ("2, 2;", "d31;"));
+        assert_eq!((lines[27], lines[59]), ("2, 2, 8;", "d31;"));
     }
 }

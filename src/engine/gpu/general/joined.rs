@@ -343,7 +343,7 @@ mod tests {
     use super::*;
     use crate::engine::gpu::choice::Products;
     use crate::engine::gpu::cut::Cut;
-    use crate::engine::gpu::product::VARIANTS;
+    use crate::engine::gpu::product::{Shared, VARIANTS};
     use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, hardware_engine, parameters};
     use crate::engine::gpu::{Gpu, Path, choice};
     use crate::engine::{Engine, Examination};
@@ -387,7 +387,7 @@ mod tests {
         // In tiles the examples of a workgroup that go back to the input are two, and the last one is alone.
         let Some(gpu) = engine(Path::General, true) else { return };
         let fits = VARIANTS.into_iter().filter(|variant| gpu.device.has_room_for(variant));
-        let in_tiles = fits.clone().filter(|variant| variant.tiled.is_some()).cycle();
+        let in_tiles = fits.clone().filter(|variant| matches!(variant.shared, Shared::Tiles { .. })).cycle();
         let cases = cases.into_iter().zip(fits.cycle()).map(|case| (case, false));
         let cases = cases.chain(on_gpus.into_iter().zip(in_tiles).map(|case| (case, true)));
         for (((((shape, batch), product), hardware), recipe), order) in cases.zip(recipes).zip(orders) {

@@ -1,0 +1,143 @@
+//! The kernels that make matrix products: in three ways, each by itself and with other passes beside it.
+
+use super::kernels::Access::{Read, Uniform, Write};
+use super::kernels::{Access, Kernel, wgsl};
+
+const PRODUCT: &[Access] = &[Uniform, Read, Read, Read, Read, Read, Write, Write];
+
+const PRODUCT_CONSTANTS: &[&str] = &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS"];
+const TILED_CONSTANTS: &[&str] =
+    &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", "ONES"];
+
+/// The matrix product in registers; its constants are those of `product.rs`.
+pub const MATRIX_PRODUCT: Kernel = Kernel {
+    name: "matrix_product",
+    source: wgsl!(
+        "shared/random",
+        "shared/batch",
+        "shared/product",
+        "shared/rate",
+        "shared/product_alone",
+        "shared/product_in_registers",
+        "matrix_product"
+    ),
+    bindings: PRODUCT,
+    constants: PRODUCT_CONSTANTS,
+    unrolled: true,
+};
+
+/// The matrix product in tiles that a workgroup brings into its memory.
+pub const MATRIX_PRODUCT_TILED: Kernel = Kernel {
+    name: "matrix_product_tiled",
+    source: wgsl!(
+        "shared/random",
+        "shared/batch",
+        "shared/product",
+        "shared/rate",
+        "shared/product_alone",
+        "shared/product_in_tiles",
+        "matrix_product_tiled"
+    ),
+    bindings: PRODUCT,
+    constants: TILED_CONSTANTS,
+    unrolled: true,
+};
+
+/// The matrix product in slices of its k's, whose sums meet in a workgroup's memory.
+pub const MATRIX_PRODUCT_SLICED: Kernel = Kernel {
+    name: "matrix_product_sliced",
+    source: wgsl!(
+        "shared/random",
+        "shared/batch",
+        "shared/product",
+        "shared/rate",
+        "shared/product_alone",
+        "shared/product_in_slices",
+        "matrix_product_sliced"
+    ),
+    bindings: PRODUCT,
+    constants: PRODUCT_CONSTANTS,
+    unrolled: true,
+};
+
+/// A kernel that makes a product and something else beside it, with all ways to make a product.
+#[derive(Debug)]
+pub struct Joined {
+    /// As [`MATRIX_PRODUCT`] makes it.
+    pub in_registers: Kernel,
+    /// As [`MATRIX_PRODUCT_TILED`] makes it.
+    pub in_tiles: Kernel,
+    /// As [`MATRIX_PRODUCT_SLICED`] makes it, from a transposed left matrix.
+    pub in_slices: Kernel,
+}
+
+// Arrays that overrides measure (those of product_in_tiles and product_in_slices) come after all overrides: naga 30 fails otherwise.
+macro_rules! joined {
+    ($name:literal, $bindings:expr, [$($constant:literal),*], $($file:literal),+) => {
+        Joined {
+            in_registers: Kernel {
+                name: $name,
+                source: joined!(@source $($file),+, "shared/product_in_registers", $name),
+                bindings: $bindings,
+                constants: &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", $($constant),*],
+                unrolled: true,
+            },
+            in_tiles: Kernel {
+                name: $name,
+                source: joined!(@source $($file),+, "shared/product_in_tiles", $name),
+                bindings: $bindings,
+                constants: &[
+                    "ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", "ONES",
+                    $($constant),*
+                ],
+                unrolled: true,
+            },
+            in_slices: Kernel {
+                name: $name,
+                source: joined!(@source $($file),+, "shared/product_in_slices", $name),
+                bindings: $bindings,
+                constants: &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", $($constant),*],
+                unrolled: true,
+            },
+        }
+    };
+    (@source $($file:literal),+) => {
+        wgsl!("shared/random", "shared/batch", "shared/product", "shared/joined", $($file),+)
+    };
+}
+
+/// The gradient of the hidden units in parts; the mean loss, the cursor's step forward, and links between occurrences.
+pub static HIDDEN_GRADIENT_PARTS: Joined = joined!(
+    "hidden_gradient_parts",
+    &[Uniform, Uniform, Uniform, Read, Read, Write, Read, Write, Write, Read, Write],
+    ["SORTED"],
+    "shared/mean_loss",
+    "shared/links",
+    "shared/find_links"
+);
+
+/// A plain step of the output weights; the gradient of the hidden units from its parts, and that of the input.
+pub static OUTPUT_STEP: Joined = joined!(
+    "output_step",
+    &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Read, Write, Write],
+    ["DROPS", "WIDE", "HIDDEN_STRIDE", "HELD", "AT_ONCE", "HIDDEN_PARTS", "INPUT_PARTS"],
+    "shared/rate",
+    "shared/product_step",
+    "shared/dropout",
+    "shared/back_to_input",
+    "shared/back_to_input_wide"
+);
+
+/// A plain step of the hidden weights, and of the embedding.
+pub static INPUT_STEP: Joined = joined!(
+    "input_step",
+    &[Uniform, Uniform, Uniform, Uniform, Uniform, Read, Read, Read, Read, Write, Write, Read, Read],
+    ["DROPS", "SORTED", "SPREAD", "SHARES"],
+    "shared/rate",
+    "shared/product_step",
+    "shared/activations",
+    "shared/table",
+    "shared/dropout",
+    "shared/links",
+    "shared/scatter"
+);
