@@ -31,9 +31,19 @@ fn block_of(local: u32, fours: u32, along: bool) -> vec2<u32> {
     return vec2<u32>(local % fours, local / fours);
 }
 
+// The place of an invocation among ACROSS by DOWN, multiples of 8 and 4: 32 neighbours, which many GPUs take at a time, are 8 across and
+// 4 down, and by turns beside and below each other. Of four, two then want the same rows, and two the same columns; where all want
+// different ones, an NVIDIA GPU takes a load of 16 bytes from a workgroup's memory in four times instead of two.
+fn across_and_down(local: u32) -> vec2<u32> {
+    let group = local / 32u;
+    let across = (local & 1u) | ((local >> 1u) & 2u) | ((local >> 2u) & 4u);
+    let down = ((local >> 1u) & 1u) | ((local >> 2u) & 2u);
+    return vec2<u32>(group % (ACROSS / 8u) * 8u + across, group / (ACROSS / 8u) * 4u + down);
+}
+
 fn make_product(tile: vec3<u32>, local: u32) {
-    let across = local % ACROSS;
-    let down = local / ACROSS;
+    let across = across_and_down(local).x;
+    let down = across_and_down(local).y;
     let first = tile.z * product.part;
     let end = min(first + product.part, product.inner);
     // Beyond the edge the last row, column or k is loaded once more; sums are not stored, or what they meet is zero.

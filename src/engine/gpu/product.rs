@@ -253,7 +253,9 @@ mod tests {
             // llvmpipe (Mesa 22.3) runs those that would fill its registers up as well: embeddings were changed twice.
             assert!((invocations as usize).is_multiple_of(FEWEST_INVOCATIONS), "{name}");
             let Shared::Tiles { across, depth } = shared else { continue };
-            let (row_fours, column_fours) = (rows / 4 * (invocations / across), quads * across);
+            let down = invocations / across;
+            assert!(across % 8 == 0 && down % 4 == 0, "{name}: places are given to 8 by 4 invocations at a time");
+            let (row_fours, column_fours) = (rows / 4 * down, quads * across);
             assert!(32 % depth == 0 && depth / 4 * row_fours.max(column_fours) <= invocations, "{name}");
             let room = row_fours.next_multiple_of(8) + column_fours.next_multiple_of(8);
             assert_eq!(variant.workgroup_bytes(), 16 * (depth * room + 1), "{name}");
