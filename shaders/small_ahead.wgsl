@@ -7,7 +7,7 @@
 @group(0) @binding(2) var<storage, read> places: array<u32>;               // of the targets in the stream, [examples]
 @group(0) @binding(3) var<storage, read> parameters: array<f32>;
 @group(0) @binding(4) var<storage, read> cursor: Cursor;
-@group(0) @binding(5) var<storage, read_write> contexts: array<u32>;       // [B, n], then what is drawn, [B, n + 1]
+@group(0) @binding(5) var<storage, read_write> contexts: array<u32>;       // [B, n], then what is drawn, [2, B, n + 1]
 @group(0) @binding(6) var<storage, read_write> hidden_columns: array<f32>; // [n d, h], with rows filled up
 
 @compute @workgroup_size(WORKGROUP)
@@ -20,6 +20,7 @@ fn small_ahead(@builtin(global_invocation_id) invocation: vec3<u32>) {
     let example = invocation.x / (CONTEXT + 1u);
     if example < plan.batch {
         let place = places[example_of_lane(plan, cursor.next, example)];
-        contexts[plan.batch * CONTEXT + invocation.x] = tokens[place - CONTEXT + invocation.x % (CONTEXT + 1u)];
+        let to = drawn_at(plan, cursor.next.step % 2u, 0u) + invocation.x;
+        contexts[to] = tokens[place - CONTEXT + invocation.x % (CONTEXT + 1u)];
     }
 }

@@ -32,9 +32,10 @@ const DRAWERS = 32u;
 @group(0) @binding(2) var<storage, read> places: array<u32>;                  // of the targets in the stream, [examples]
 @group(0) @binding(3) var<storage, read> parameters: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
-@group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n], then what is drawn, [B, n + 1]
+@group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n], then what is drawn, [2, B, n + 1]
 @group(0) @binding(6) var<storage, read_write> activations: array<f32>;       // [B, RECORD]
-@group(0) @binding(7) var<storage, read> hidden_columns: array<vec4<f32>>; // H once more, [n d, h], with rows filled up
+@group(0) @binding(7) var<storage, read> hidden_columns: array<vec4<f32>>;    // H once more, [n d, h], with rows filled up
+@group(0) @binding(8) var<storage, read> factors: array<Factors>;             // by slot
 
 // What fills rows up is zero.
 var<workgroup> input: array<vec4<f32>, INPUT_QUADS>;
@@ -79,10 +80,19 @@ fn column_back_from(column: u32, lane: u32, first: u32) -> array<vec4<f32>, QUAD
     );
 }
 
-// The tokens of four numbers of the input of an example that was drawn, and those numbers.
-fn tokens_of(drawn: u32, quad: u32) -> vec4<u32> {
+// A token of an example that was drawn: those of even and of odd steps are both asked for, because the cursor that says which it is
+// comes no sooner. What an example's own workgroup writes meanwhile is multiplied with zero. (A choice between two loads would be made
+// a load from the place that is chosen.)
+fn token_at(example: u32, place: u32, parity: u32) -> u32 {
+    let even = contexts[drawn_at(plan, 0u, example) + place];
+    let odd = contexts[drawn_at(plan, 1u, example) + place];
+    return even * (1u - parity) + odd * parity;
+}
+
+// The tokens of four numbers of its input, and those numbers.
+fn tokens_of(example: u32, quad: u32, parity: u32) -> vec4<u32> {
     return vec4<u32>(
-        contexts[drawn + min(4u * quad + {k}u, INPUT - 1u) / EMBEDDING],
+        token_at(example, min(4u * quad + {k}u, INPUT - 1u) / EMBEDDING, parity),
     );
 }
 
@@ -171,10 +181,9 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     let example = workgroup.x;
     let record = example * RECORD;
     let position = cursor.next;
-    // Of the example's tokens the last one is the target.
-    let drawn = plan.batch * CONTEXT + example * (CONTEXT + 1u);
+    let parity = position.step % 2u;
     let own_quad = min(local, INPUT_QUADS - 1u);
-    let own_tokens = tokens_of(drawn, own_quad);
+    let own_tokens = tokens_of(example, own_quad, parity);
     var unit_bias = parameter(HIDDEN_BIAS + own_unit);
     var to_unit = unit_from(own_unit, 0u);
     var own_input = input_of(own_tokens, own_quad);
@@ -188,11 +197,16 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     if own_place < DRAWERS {
         next_target = places[example_of_lane(plan, position_after(plan, position), example)];
     }
-    if example == 0u && local == 0u {
+    // The rate is asked for now, for the next dispatch: there it would come from memory in two answers, one after the other.
+    let keeps_cursor = example == 0u && local == 0u;
+    var rate = 0.0;
+    if keeps_cursor {
         cursor.current = position;
+        rate = factors[position.slot].rate;
     }
+    // Of the example's tokens the last one is the target.
     for (var i = own_place; i <= CONTEXT; i += WORKGROUP) {
-        let token = contexts[drawn + i];
+        let token = token_at(example, i, parity);
         if i < CONTEXT {
             contexts[example * CONTEXT + i] = token;
         } else {
@@ -201,7 +215,7 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
     }
     for (var quad = local; quad < INPUT_QUADS; quad += WORKGROUP) {
         if quad != local {
-            own_input = input_of(tokens_of(drawn, quad), quad);
+            own_input = input_of(tokens_of(example, quad, parity), quad);
         }
         input[quad] = own_input;
         activations[record + 4u * quad + {k}u] = own_input.{k.};
@@ -262,19 +276,25 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         workgroupBarrier();
     }
 
-    // Every invocation finds the largest logit and the sum for itself: for a small V that is quicker than a barrier.
-    var largest = largest_logit(logits[0], 0u);
-    for (var first = NUMBERS; first < VOCABULARY; first += NUMBERS) {
-        largest = largest_logit(largest, first);
+    // Whoever has a logit finds the largest one and the sum for itself: for a small V that is quicker than a barrier.
+    var largest = 0.0;
+    if local < VOCABULARY {
+        largest = largest_logit(logits[0], 0u);
+        for (var first = NUMBERS; first < VOCABULARY; first += NUMBERS) {
+            largest = largest_logit(largest, first);
+        }
     }
     let target_logit = logits[target_token];
     for (var v = local; v < VOCABULARY; v += WORKGROUP) {
         exponentials[v] = exp(logits[v] - largest);
     }
     workgroupBarrier();
-    var sum_of_exponentials = add_exponentials(0.0, 0u);
-    for (var first = NUMBERS; first < VOCABULARY; first += NUMBERS) {
-        sum_of_exponentials = add_exponentials(sum_of_exponentials, first);
+    var sum_of_exponentials = 0.0;
+    if local < VOCABULARY {
+        sum_of_exponentials = add_exponentials(0.0, 0u);
+        for (var first = NUMBERS; first < VOCABULARY; first += NUMBERS) {
+            sum_of_exponentials = add_exponentials(sum_of_exponentials, first);
+        }
     }
     if local == 0u {
         activations[record + RECORD_LOSS] = (largest - target_logit) + log(sum_of_exponentials);
@@ -285,10 +305,12 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         logits[v] = gradient;
         activations[record + RECORD_D_LOGITS + v] = gradient;
     }
-    storageBarrier();
     workgroupBarrier();
-    // Nobody reads this step's tokens any more.
+    if keeps_cursor {
+        cursor.rate = rate;
+    }
     if own_place < DRAWERS && own_place <= CONTEXT {
+        let drawn = drawn_at(plan, 1u - parity, example);
         contexts[drawn + own_place] = next_token;
         for (var i = own_place + DRAWERS; i <= CONTEXT; i += DRAWERS) {
             contexts[drawn + i] = tokens[next_target - CONTEXT + i];

@@ -20,11 +20,10 @@ override HELD_QUADS: u32 = HELD * INPUT_STRIDE / 4u;
 @group(0) @binding(0) var<uniform> plan: Plan;
 @group(0) @binding(1) var<storage, read> contexts: array<u32>;           // [B, n]
 @group(0) @binding(2) var<storage, read> activations: array<vec4<f32>>;  // [B, RECORD]
-@group(0) @binding(3) var<storage, read> factors: array<Factors>;        // by slot
-@group(0) @binding(4) var<storage, read_write> cursor: Cursor;
-@group(0) @binding(5) var<storage, read_write> parameters: array<f32>;
-@group(0) @binding(6) var<storage, read_write> losses: array<f32>;       // by slot
-@group(0) @binding(7) var<storage, read_write> hidden_columns: array<f32>; // H once more, [n d, h], with rows filled up
+@group(0) @binding(3) var<storage, read_write> cursor: Cursor;
+@group(0) @binding(4) var<storage, read_write> parameters: array<f32>;
+@group(0) @binding(5) var<storage, read_write> losses: array<f32>;       // by slot
+@group(0) @binding(6) var<storage, read_write> hidden_columns: array<f32>; // H once more, [n d, h], with rows filled up
 
 var<workgroup> held: array<vec4<f32>, HELD_QUADS>;
 var<workgroup> held_tokens: array<u32, HELD * CONTEXT>;
@@ -123,6 +122,7 @@ fn small_parameters(
     @builtin(local_invocation_index) local: u32,
 ) {
     let current = cursor.current;
+    let rate = cursor.rate;
     let parameter = invocation.x;
     // It is asked for before all else, also by those who have none.
     let before = parameters[min(parameter, arrayLength(&parameters) - 1u)];
@@ -174,7 +174,7 @@ fn small_parameters(
         }
         gradient = sum_of_products(RECORD_D_LOGITS + index / INPUT_STRIDE, index % INPUT_STRIDE);
     }
-    let after = before - factors[current.slot].rate * gradient;
+    let after = before - rate * gradient;
     parameters[parameter] = after;
     if parameter >= HIDDEN_WEIGHT && parameter < HIDDEN_BIAS {
         let index = parameter - HIDDEN_WEIGHT;

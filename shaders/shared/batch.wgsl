@@ -29,6 +29,7 @@ struct Position {
 struct Cursor {
     current: Position,
     next: Position,
+    rate: f32, // of the step that is being taken, where its first pass brings it (small_examples.wgsl)
 }
 
 // What differs from step to step of the update; the ring has one for each slot.

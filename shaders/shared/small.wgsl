@@ -1,6 +1,6 @@
 // The sizes that fix a pipeline of the small path, where its parameters lie in their buffer, and the record of one
 // example's activations. The twin is src/engine/gpu/layout.rs.
-// Expects nothing of its includer.
+// Expects shared/batch.wgsl beside it.
 
 override WORKGROUP: u32 = 64u;
 override VOCABULARY: u32 = 27u; // V
@@ -29,6 +29,12 @@ override RECORD_D_SUM: u32 = RECORD_D_LOGITS + VOCABULARY_STRIDE; // of the hidd
 override RECORD_D_INPUT: u32 = RECORD_D_SUM + HIDDEN_STRIDE;
 override RECORD_LOSS: u32 = RECORD_D_INPUT + INPUT_STRIDE;
 override RECORD: u32 = RECORD_LOSS + 4u;
+
+// Where the tokens of an example begin that are drawn a step ahead: behind the contexts, those of even steps before those of odd ones.
+// A step reads the ones and writes the others.
+fn drawn_at(plan: Plan, parity: u32, example: u32) -> u32 {
+    return plan.batch * CONTEXT + (parity * plan.batch + example) * (CONTEXT + 1u);
+}
 
 // Long sums are made of so many parts: part l has the terms 4 l to 4 l + 3, 4 (l + LANES) to 4 (l + LANES) + 3, ...
 const LANES = 8u;

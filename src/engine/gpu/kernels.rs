@@ -241,7 +241,7 @@ pub const SMALL_AHEAD: Kernel = Kernel {
 pub const SMALL_EXAMPLES: Kernel = Kernel {
     name: "small_examples",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/add_products", "small_examples"),
-    bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Read],
+    bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Read, Read],
     constants: SMALL_SIZES,
     unrolled: true,
 };
@@ -259,7 +259,7 @@ pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
 pub const SMALL_PARAMETERS: Kernel = Kernel {
     name: "small_parameters",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_parameters"),
-    bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Write],
+    bindings: &[Uniform, Read, Read, Write, Write, Write, Write],
     constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH", "HELD"],
     unrolled: true,
 };

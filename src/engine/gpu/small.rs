@@ -265,9 +265,9 @@ impl Small<'_> {
         let workgroups = |invocations: usize, workgroup: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
         let Feed { plan, tokens, places, cursor, factors, losses, .. } = feed;
         let wide = matches!(variant, Variant::Wide(_));
-        // What the wide variant draws ahead comes after the contexts: those of an example, and its target.
+        // What the wide variant draws ahead comes after the contexts: those of an example, and its target, of an even and an odd step.
         let drawn = if wide { batch * (feed.context() + 1) } else { 0 };
-        let contexts = device.tensor("contexts", room * feed.context() + drawn)?;
+        let contexts = device.tensor("contexts", room * feed.context() + 2 * drawn)?;
         let (first, examples, second, update) = match variant {
             Variant::Wide(ahead) => (
                 device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &lines_of_examples(shape, ahead)))?,
@@ -298,10 +298,14 @@ impl Small<'_> {
             device.dispatch(&pipeline, &bound, workgroups(columns.words.max(drawn), SPREAD))
         };
         let before = columns.as_ref().map(ahead).transpose()?;
-        let bound = [plan, tokens, places, parameters, cursor, &contexts, &activations].into_iter().chain(&columns);
-        let draw = device.dispatch(&first, &bound.map(Buffer::all).collect::<Vec<_>>(), examples)?;
-        let bound = [plan, &contexts, &activations, factors, cursor, destination, losses].into_iter().chain(&columns);
-        let update = device.dispatch(&second, &bound.map(Buffer::all).collect::<Vec<_>>(), update)?;
+        let mut bound = vec![plan, tokens, places, parameters, cursor, &contexts, &activations];
+        bound.extend(columns.iter().flat_map(|columns| [columns, factors]));
+        let draw = device.dispatch(&first, &bound.into_iter().map(Buffer::all).collect::<Vec<_>>(), examples)?;
+        let bound = match &columns {
+            Some(columns) => [plan, &contexts, &activations, cursor, destination, losses, columns],
+            None => [plan, &contexts, &activations, factors, cursor, destination, losses],
+        };
+        let update = device.dispatch(&second, &bound.map(Buffer::all), update)?;
         let several = |Alone { workgroup, parts }| {
             let steps = self.together();
             let others = [("PARTS", parts), ("STEPS", steps)];

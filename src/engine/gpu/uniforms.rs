@@ -53,20 +53,22 @@ pub struct Position {
 }
 
 /// `Cursor` of shared/batch.wgsl.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Cursor {
     /// The step that is being taken.
     pub current: Position,
     /// The step after it.
     pub next: Position,
+    /// The learning rate of the step that is being taken, on the small path.
+    pub rate: f32,
 }
 
 impl Cursor {
     /// About to take a step, with the rings' first entry.
     pub fn at(cursor: text::Cursor) -> Self {
         let position = Position { step: cursor.step, epoch: cursor.epoch, offset: cursor.offset, slot: 0 };
-        Cursor { current: position, next: position }
+        Cursor { current: position, next: position, rate: 0.0 }
     }
 }
 
