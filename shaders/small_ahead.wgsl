@@ -20,7 +20,7 @@ fn small_ahead(@builtin(global_invocation_id) invocation: vec3<u32>) {
     let example = invocation.x / (CONTEXT + 1u);
     if example < plan.batch {
         let place = places[example_of_lane(plan, cursor.next, example)];
-        let to = drawn_at(plan, cursor.next.step % 2u, 0u) + invocation.x;
+        let to = drawn_at(cursor.next.step % 2u, 0u) + invocation.x;
         contexts[to] = tokens[place - CONTEXT + invocation.x % (CONTEXT + 1u)];
     }
 }

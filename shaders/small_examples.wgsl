@@ -84,8 +84,8 @@ fn column_back_from(column: u32, lane: u32, first: u32) -> array<vec4<f32>, QUAD
 // comes no sooner. What an example's own workgroup writes meanwhile is multiplied with zero. (A choice between two loads would be made
 // a load from the place that is chosen.)
 fn token_at(example: u32, place: u32, parity: u32) -> u32 {
-    let even = contexts[drawn_at(plan, 0u, example) + place];
-    let odd = contexts[drawn_at(plan, 1u, example) + place];
+    let even = contexts[drawn_at(0u, example) + place];
+    let odd = contexts[drawn_at(1u, example) + place];
     return even * (1u - parity) + odd * parity;
 }
 
@@ -310,7 +310,7 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
         cursor.rate = rate;
     }
     if own_place < DRAWERS && own_place <= CONTEXT {
-        let drawn = drawn_at(plan, 1u - parity, example);
+        let drawn = drawn_at(1u - parity, example);
         contexts[drawn + own_place] = next_token;
         for (var i = own_place + DRAWERS; i <= CONTEXT; i += DRAWERS) {
             contexts[drawn + i] = tokens[next_target - CONTEXT + i];

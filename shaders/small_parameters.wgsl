@@ -5,9 +5,6 @@
 // As in small_examples.wgsl, many numbers are asked for at once, each by a line of its own: one with {r} stands for NUMBERS, one with
 // {g} for LOOKED_AT, one with {k} for four.
 
-// B once more: the places of all examples are then known.
-override BATCH: u32 = 32u;
-
 // Numbers that are loaded at a time.
 const NUMBERS = 4u * {groups}u;
 // Examples whose occurrences are looked at at a time.

@@ -1,6 +1,6 @@
 // The sizes that fix a pipeline of the small path, where its parameters lie in their buffer, and the record of one
 // example's activations. The twin is src/engine/gpu/layout.rs.
-// Expects shared/batch.wgsl beside it.
+// Expects nothing of its includer.
 
 override WORKGROUP: u32 = 64u;
 override VOCABULARY: u32 = 27u; // V
@@ -8,6 +8,7 @@ override CONTEXT: u32 = 3u;     // n
 override EMBEDDING: u32 = 10u;  // d
 override HIDDEN: u32 = 200u;    // h
 override DIRECT: bool = false;
+override BATCH: u32 = 32u;      // B once more: whoever waits for the plan first knows later where its numbers lie
 
 override INPUT: u32 = CONTEXT * EMBEDDING;
 
@@ -32,8 +33,8 @@ override RECORD: u32 = RECORD_LOSS + 4u;
 
 // Where the tokens of an example begin that are drawn a step ahead: behind the contexts, those of even steps before those of odd ones.
 // A step reads the ones and writes the others.
-fn drawn_at(plan: Plan, parity: u32, example: u32) -> u32 {
-    return plan.batch * CONTEXT + (parity * plan.batch + example) * (CONTEXT + 1u);
+fn drawn_at(parity: u32, example: u32) -> u32 {
+    return BATCH * CONTEXT + (parity * BATCH + example) * (CONTEXT + 1u);
 }
 
 // Long sums are made of so many parts: part l has the terms 4 l to 4 l + 3, 4 (l + LANES) to 4 (l + LANES) + 3, ...

@@ -72,7 +72,7 @@ macro_rules! forward {
 
 use Access::{Read, Uniform, Write};
 
-const SMALL_SIZES: &[&str] = &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT"];
+const SMALL_SIZES: &[&str] = &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH"];
 
 /// Draws the batch of a step.
 pub const DRAW_BATCH: Kernel = Kernel {

@@ -259,6 +259,7 @@ impl Small<'_> {
                 ("EMBEDDING", shape.embedding),
                 ("HIDDEN", shape.hidden),
                 ("DIRECT", usize::from(shape.direct)),
+                ("BATCH", batch),
             ];
             sizes.iter().chain(others).map(|&(name, value)| (name, value as f64)).collect::<Vec<_>>()
         };
@@ -274,7 +275,7 @@ impl Small<'_> {
                 [batch as u32, 1, 1],
                 device.pipeline(
                     &kernels::SMALL_PARAMETERS,
-                    &sizes(SPREAD, &[("BATCH", batch), ("HELD", held(shape, batch)), lines(batch, ahead)]),
+                    &sizes(SPREAD, &[("HELD", held(shape, batch)), lines(batch, ahead)]),
                 )?,
                 // One workgroup more than the parameters need: it has the loss and the cursor.
                 workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
