@@ -128,7 +128,7 @@ macro_rules! assert_same_layout {
 fn structs_lie_in_memory_as_their_mirrors() {
     assert_same_layout!(Plan { seed, batch, examples, half_bits, context });
     assert_same_layout!(Position { step, epoch, offset, slot });
-    assert_same_layout!(Cursor { current, next });
+    assert_same_layout!(Cursor { current, next, rate });
     assert_same_layout!(Extent { rows, columns, stride, first, accumulate });
     assert_same_layout!(Activations { rows, columns, stride, first, batch });
     assert_same_layout!(Table { first, rows, columns, stride });
