@@ -1,6 +1,6 @@
 // The gradient of the hidden units in parts of the vocabulary, by a product; beside it, in workgroups of their own, what is known
 // when the logits' gradient is: the mean loss and the cursor's step forward, and the links between the occurrences of a token.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the two ways to make it, shared/joined.wgsl,
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the first two ways to make it, shared/joined.wgsl,
 // shared/mean_loss.wgsl, shared/links.wgsl and shared/find_links.wgsl beside it.
 
 @group(0) @binding(0) var<uniform> product: Product;

@@ -1,5 +1,5 @@
 // A plain step of the hidden weights and their bias, by a product; beside it, in workgroups of their own, that of the embedding.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the two ways to make it, shared/rate.wgsl,
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the three ways to make it, shared/rate.wgsl,
 // shared/product_step.wgsl, shared/joined.wgsl, shared/activations.wgsl, shared/table.wgsl, shared/dropout.wgsl, shared/links.wgsl
 // and shared/scatter.wgsl beside it.
 

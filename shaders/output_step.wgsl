@@ -1,7 +1,7 @@
 // A plain step of the output weights and their bias, by a product; beside it, in workgroups of their own, the gradient of the
 // hidden units from its parts, before tanh, and that of the input: column_sum, tanh_backward and a product. Everything comes out as of
 // those, to the bit.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the two ways to make it, shared/rate.wgsl,
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, one of the three ways to make it, shared/rate.wgsl,
 // shared/product_step.wgsl, shared/joined.wgsl, shared/dropout.wgsl, shared/back_to_input.wgsl and shared/back_to_input_wide.wgsl
 // beside it.
 

@@ -11,8 +11,8 @@ const LEFT_TRANSPOSED = 2u;  // left [inner, rows], right [inner, columns]
 // Whether the rows of a transposed left matrix are summed as well.
 override ROW_SUMS: bool = false;
 
-// The shape of a workgroup, and of the tile that each of its invocations makes: ROWS rows in fours, and QUADS times 4
-// columns.
+// The shape of a workgroup. Each of its invocations makes a tile of ROWS rows in fours, and QUADS times 4 columns; in slices of 4 rows
+// and 4 columns.
 override ACROSS: u32 = 8u;
 override DOWN: u32 = 8u;
 

@@ -1,4 +1,4 @@
-// out = left right where the result is small and its sums are long: SLICES invocations share the k's of a tile of 4 rows by 4 columns,
+// out = left right where the result is small: SLICES invocations share the k's of a tile of 4 rows by 4 columns,
 // one slice each, so that a GPU has asked for all numbers after a few rounds. Their sums meet in the workgroup's memory, where they are
 // added up in the order of k. Only for a left matrix that lies transposed, and in one part.
 // Expects what shared/product_in_registers.wgsl expects. Some lines are repeated as there: those with {k} and {r} for 8 k's.
@@ -38,8 +38,10 @@ fn make_product(tile: vec3<u32>, local: u32) {
         let x{r} = select(vec4<f32>(), loaded{r}, k + {r}u < end);
         // repeat {r}
         sum{k} += x{r}.{k.} * y{r};
-        row_sum += x{r};
         // end
+        if ROW_SUMS && tile.x == 0u {
+            row_sum += x{r};
+        }
     }
     let place = slice * TILE_FOURS + down * ACROSS + across;
     slice_sums[place + {k}u * ROW_FOURS * ACROSS] = sum{k};

@@ -2,8 +2,10 @@
 // invocations read them many times. While they do, the next k's are on their way into registers.
 // Expects what shared/product_in_registers.wgsl expects. Some lines are repeated as there.
 
-// k's in the workgroup's memory, a multiple of 4 and at most 32.
+// k's of a slab, a multiple of 4 and at most 32.
 override DEPTH: u32 = 16u;
+// Slabs in the workgroup's memory: while some invocations still work on one, others already bring the next one, if it is not the same.
+override SLABS: u32 = 1u;
 // Rows and columns of a workgroup, in fours, and the room for them in its memory: multiples of 8, within which SWIZZLE moves them.
 override ROW_FOURS: u32 = 16u;
 override COLUMN_FOURS: u32 = 16u;
@@ -12,6 +14,8 @@ override COLUMN_ROOM: u32 = (COLUMN_FOURS + 7u) / 8u * 8u;
 // Blocks of four k's by four rows, and by four columns, of which an invocation brings at most one each.
 override ROW_BLOCKS: u32 = DEPTH / 4u * ROW_FOURS;
 override COLUMN_BLOCKS: u32 = DEPTH / 4u * COLUMN_FOURS;
+// The invocation that brings the first block of columns: behind those that bring rows, where there are so many.
+override COLUMNS_FROM: u32 = 0u;
 // A column beyond those of the result, a multiple of 4, that is one in every k: its sums are those of the rows of the left matrix. 0
 // where there is no room for it; then each invocation adds them up beside its products, an eighth more work.
 override ONES: u32 = 0u;
@@ -19,8 +23,8 @@ override ONES: u32 = 0u;
 override SWIZZLE: u32 = 32u / DEPTH;
 
 // Four rows of a k beside each other, ROW_FOURS times, with places for ROW_ROOM, for each k; and the same of columns.
-var<workgroup> left_slab: array<vec4<f32>, DEPTH * ROW_ROOM>;
-var<workgroup> right_slab: array<vec4<f32>, DEPTH * COLUMN_ROOM>;
+var<workgroup> left_slab: array<vec4<f32>, SLABS * DEPTH * ROW_ROOM>;
+var<workgroup> right_slab: array<vec4<f32>, SLABS * DEPTH * COLUMN_ROOM>;
 
 // Which four of rows or columns, and which four k's, a block has; neighbours load what lies beside each other, which is along k
 // where a row in memory goes along k.
@@ -58,11 +62,14 @@ fn make_product(tile: vec3<u32>, local: u32) {
     var row_sum{g} = vec4<f32>();
 
     let left_block = block_of(local, ROW_FOURS, LAYOUT != LEFT_TRANSPOSED);
-    let right_block = block_of(local, COLUMN_FOURS, LAYOUT == RIGHT_TRANSPOSED);
+    // Before the first one it wraps around to a large number.
+    let right_local = local - COLUMNS_FROM;
+    let right_block = block_of(right_local, COLUMN_FOURS, LAYOUT == RIGHT_TRANSPOSED);
     let left_row = (tile.y * ROW_FOURS + left_block.x) * 4u;
     let right_column = (tile.x * COLUMN_FOURS + right_block.x) * 4u;
     let left_slot = left_block.y * 4u * ROW_ROOM + (left_block.x ^ (left_block.y * SWIZZLE));
     let right_slot = right_block.y * 4u * COLUMN_ROOM + (right_block.x ^ (right_block.y * SWIZZLE));
+    var slab_of_memory = 0u;
     // Where the lines of a block begin that go along k; or the one place of a block in the line of each k.
     let left_line{k} = product.left_first / 4u + min(left_row + {k}u, last_row) * left_stride;
     let left_place = product.left_first / 4u + min(left_row, last_row) / 4u;
@@ -74,22 +81,24 @@ fn make_product(tile: vec3<u32>, local: u32) {
     var left_k = first + left_block.y * 4u;
     var right_k = first + right_block.y * 4u;
     for (var slab = first; slab < end + DEPTH; slab += DEPTH) {
+        let left_slab_first = slab_of_memory * DEPTH * ROW_ROOM;
+        let right_slab_first = slab_of_memory * DEPTH * COLUMN_ROOM;
         // What was loaded in the last round goes into the workgroup's memory.
         if slab > first {
             if local < ROW_BLOCKS {
                 if LAYOUT == LEFT_TRANSPOSED {
-                    left_slab[left_slot + {k}u * ROW_ROOM] = select(vec4<f32>(), x{k}, left_k + {k}u < end);
+                    left_slab[left_slab_first + left_slot + {k}u * ROW_ROOM] = select(vec4<f32>(), x{k}, left_k + {k}u < end);
                 } else {
                     let turned{k} = vec4<f32>(x0.{k.}, x1.{k.}, x2.{k.}, x3.{k.});
-                    left_slab[left_slot + {k}u * ROW_ROOM] = select(vec4<f32>(), turned{k}, left_k + {k}u < end);
+                    left_slab[left_slab_first + left_slot + {k}u * ROW_ROOM] = select(vec4<f32>(), turned{k}, left_k + {k}u < end);
                 }
             }
-            if local < COLUMN_BLOCKS {
+            if right_local < COLUMN_BLOCKS {
                 if LAYOUT == RIGHT_TRANSPOSED {
-                    right_slab[right_slot + {k}u * COLUMN_ROOM] = vec4<f32>(y0.{k.}, y1.{k.}, y2.{k.}, y3.{k.});
+                    right_slab[right_slab_first + right_slot + {k}u * COLUMN_ROOM] = vec4<f32>(y0.{k.}, y1.{k.}, y2.{k.}, y3.{k.});
                 } else {
                     let is_ones = ONES > 0u && right_column == ONES;
-                    right_slab[right_slot + {k}u * COLUMN_ROOM] = select(y{k}, vec4<f32>(1.0, 0.0, 0.0, 0.0), is_ones);
+                    right_slab[right_slab_first + right_slot + {k}u * COLUMN_ROOM] = select(y{k}, vec4<f32>(1.0, 0.0, 0.0, 0.0), is_ones);
                 }
             }
             left_k += DEPTH;
@@ -104,7 +113,7 @@ fn make_product(tile: vec3<u32>, local: u32) {
                     x{k} = left[left_line{k} + min(left_k, last_inner) / 4u];
                 }
             }
-            if local < COLUMN_BLOCKS {
+            if right_local < COLUMN_BLOCKS {
                 if LAYOUT == RIGHT_TRANSPOSED {
                     y{k} = right[right_line{k} + min(right_k, last_inner) / 4u];
                 } else {
@@ -114,8 +123,8 @@ fn make_product(tile: vec3<u32>, local: u32) {
         }
         if slab > first {
             for (var four = 0u; four < DEPTH / 4u; four++) {
-                let left_at{g} = four * 4u * ROW_ROOM + (({g}u * DOWN + down) ^ (four * SWIZZLE));
-                let right_at{q} = four * 4u * COLUMN_ROOM + (({q}u * ACROSS + across) ^ (four * SWIZZLE));
+                let left_at{g} = left_slab_first + four * 4u * ROW_ROOM + (({g}u * DOWN + down) ^ (four * SWIZZLE));
+                let right_at{q} = right_slab_first + four * 4u * COLUMN_ROOM + (({q}u * ACROSS + across) ^ (four * SWIZZLE));
                 // repeat {k}
                 let a{g}_{k} = left_slab[left_at{g} + {k}u * ROW_ROOM];
                 let b{q}_{k} = right_slab[right_at{q} + {k}u * COLUMN_ROOM];
@@ -127,7 +136,11 @@ fn make_product(tile: vec3<u32>, local: u32) {
                     // end
                 }
             }
-            workgroupBarrier();
+            if SLABS == 1u {
+                workgroupBarrier();
+            } else {
+                slab_of_memory = 1u - slab_of_memory;
+            }
         }
     }
     // Eight loads at once: after a store, a compiler waits for it with the next load, which may be of the same place.

@@ -47,7 +47,8 @@ impl Kernel {
     }
 }
 
-/// The constants that are written into an unrolled source: rows of an invocation's tile, and fours of its columns.
+/// The constants that are written into an unrolled source, as so many lines: of a product in registers or tiles the rows of an
+/// invocation's tile, and fours of its columns.
 const TILE: [&str; 2] = ["ROWS", "QUADS"];
 
 macro_rules! wgsl {
@@ -72,7 +73,7 @@ macro_rules! forward {
 
 use Access::{Read, Uniform, Write};
 
-const SMALL_SIZES: &[&str] = &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH"];
+const SMALL_SIZES: &[&str] = &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT"];
 
 /// Draws the batch of a step.
 pub const DRAW_BATCH: Kernel = Kernel {

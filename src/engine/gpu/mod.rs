@@ -7,7 +7,7 @@
 //! | `buffer` | memory on the device |
 //! | `device` | buffers, submissions, and the only waits |
 //! | `pipelines`, `recording` | compiled kernels; commands on their way to the device |
-//! | [`kernels`], `unroll` | the table of the WGSL kernels, and how lines of some stand for several |
+//! | [`kernels`], `product_kernels`, `unroll` | the table of the WGSL kernels, and how lines of some stand for several |
 //! | [`product`], `choice` | the ways to make matrix products and to take a step, and which is the fastest here |
 //! | [`uniforms`] | the structs that kernels read |
 //! | `layout` | where the parameters lie on the device |

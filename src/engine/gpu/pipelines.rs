@@ -28,7 +28,8 @@ impl Pipelines {
 
     /// Compiles a kernel, once for each set of constants.
     pub(super) fn get(&self, device: &wgpu::Device, kernel: &'static Kernel, constants: &[(&str, f64)]) -> Pipeline {
-        let key = format!("{} {constants:?}", kernel.name);
+        // Kernels that make a product in other ways have the same name.
+        let key = format!("{} {:p} {constants:?}", kernel.name, kernel.source);
         if let Some(pipeline) = self.made.borrow().get(&key) {
             return pipeline.clone();
         }

@@ -33,8 +33,10 @@ pub enum Shared {
     Tiles {
         /// Invocations beside each other.
         across: u32,
-        /// k's that the memory holds.
+        /// k's of a slab.
         depth: u32,
+        /// Slabs that the memory holds.
+        slabs: u32,
     },
     /// The sums of a tile of 4 rows by 4 columns an invocation: each takes one of [`SLICES`] slices of the k's.
     Slices {
@@ -47,7 +49,12 @@ const fn registers(name: &'static str, rows: u32, quads: u32, invocations: u32) 
     Variant { name, kernel: &kernels::MATRIX_PRODUCT, rows, quads, invocations, shared: Shared::Nothing }
 }
 
-const fn tiled(name: &'static str, rows: u32, quads: u32, [across, down]: [u32; 2], depth: u32) -> Variant {
+const fn tiled(
+    name: &'static str,
+    [rows, quads]: [u32; 2],
+    [across, down]: [u32; 2],
+    [depth, slabs]: [u32; 2],
+) -> Variant {
     let invocations = across * down;
     Variant {
         name,
@@ -55,7 +62,7 @@ const fn tiled(name: &'static str, rows: u32, quads: u32, [across, down]: [u32; 
         rows,
         quads,
         invocations,
-        shared: Shared::Tiles { across, depth },
+        shared: Shared::Tiles { across, depth, slabs },
     }
 }
 
@@ -69,22 +76,23 @@ const fn tiled(name: &'static str, rows: u32, quads: u32, [across, down]: [u32; 
 /// Measured on an H100 (microseconds of logits, hidden gradients in 64 parts, output weights; and of a product 100x120x256):
 /// 35, 35, 39, 38 for `tiled-128x128`, 46, 39, 39, 23 for `tiled-64x64`, 51, 54, 55, 10 for `tiled-32x32`, and 116 for the logits by
 /// `registers-8x8`. On an H200 34, 34, 38, 36 for `tiled-128x128`, 36, 32, 35, 33 for `tiled-128x128-deep`, which goes through k in
-/// half as many rounds. Others (tiles of 32 to 256 by 32 to 256, 4x4 to 16x8 numbers an invocation, 8 by 4 invocations in a warp)
+/// half as many rounds; `tiled-128x128-turns`, whose invocations wait for each other once a round, is not measured yet. Others (tiles of 32 to 256 by 32 to 256, 4x4 to 16x8 numbers an invocation, 8 by 4 invocations in a warp)
 /// gained 1 at most.
-pub const VARIANTS: [Variant; 7] = [
+pub const VARIANTS: [Variant; 8] = [
     registers("registers-8x8", 8, 2, 64),
     registers("registers-8x16", 8, 4, 8),
     registers("registers-16x20", 16, 5, 8),
-    tiled("tiled-32x32", 4, 1, [8, 8], 32),
-    tiled("tiled-64x64", 8, 2, [8, 8], 16),
-    tiled("tiled-128x128", 8, 2, [16, 16], 16),
-    tiled("tiled-128x128-deep", 8, 2, [16, 16], 32),
+    tiled("tiled-32x32", [4, 1], [8, 8], [32, 1]),
+    tiled("tiled-64x64", [8, 2], [8, 8], [16, 1]),
+    tiled("tiled-128x128", [8, 2], [16, 16], [16, 1]),
+    tiled("tiled-128x128-turns", [8, 2], [16, 16], [16, 2]),
+    tiled("tiled-128x128-deep", [8, 2], [16, 16], [32, 1]),
 ];
 
 /// Slices of the k's of a product: the twin of SLICES in `product_in_slices.wgsl`.
 const SLICES: u32 = 16;
 
-/// The way of small results of long sums on a GPU: the gradient of the hidden weights of `brown`, 100 x 120 numbers of 256 summands, is
+/// The way of small results on a GPU: the gradient of the hidden weights of `brown`, 100 x 120 numbers of 256 summands, is
 /// a few tiles for 132 cores, which wait for memory in each of 8 rounds; 104 workgroups in slices wait twice.
 pub const SLICED: Variant = Variant {
     name: "sliced-8x16",
@@ -96,7 +104,7 @@ pub const SLICED: Variant = Variant {
 };
 
 /// Numbers of a result, at most, for it.
-const MOST_SLICED: u32 = 1 << 16;
+const MOST_SLICED: u64 = 1 << 16;
 
 /// Where nothing was measured: on a device that computes on the CPU, and on a GPU.
 pub(super) const UNMEASURED: [&str; 2] = ["registers-8x16", "tiled-64x64"];
@@ -170,8 +178,8 @@ impl Variant {
         let room = |numbers: u32| numbers.next_multiple_of(32);
         let numbers = match self.shared {
             Shared::Nothing => 0,
-            Shared::Tiles { across, depth } => {
-                depth * (room(self.rows * (self.invocations / across)) + room(4 * self.quads * across))
+            Shared::Tiles { across, depth, slabs } => {
+                slabs * depth * (room(self.rows * (self.invocations / across)) + room(4 * self.quads * across))
             }
             Shared::Slices { across } => 16 * self.invocations + 4 * self.invocations / across,
         };
@@ -185,7 +193,8 @@ impl Variant {
 
     /// Whether a product is made in slices on a GPU. The order of its sums depends on it, so that it is a rule and no measurement.
     pub(super) fn slices(product: &Product, layout: Layout) -> bool {
-        layout == Layout::LeftTransposed && product.parts() == 1 && product.rows * product.columns <= MOST_SLICED
+        let numbers = u64::from(product.rows) * u64::from(product.columns);
+        layout == Layout::LeftTransposed && product.parts() == 1 && numbers <= MOST_SLICED
     }
 
     /// The kernel that makes a product this way, and something else beside it.
@@ -197,8 +206,10 @@ impl Variant {
         }
     }
 
-    /// The constants of the pipeline for a product, and its workgroups.
+    /// The constants of the pipeline for a product, and its workgroups. [`SLICED`] is for a transposed left matrix and one part.
     pub fn cut(&self, product: &Product, form: Form) -> (Vec<(&'static str, f64)>, [u32; 3]) {
+        let sliced = matches!(self.shared, Shared::Slices { .. });
+        debug_assert!(!sliced || form.layout == Layout::LeftTransposed && product.parts() == 1);
         let (tiles_across, tiles_down) = match self.shared {
             Shared::Slices { .. } => (product.columns.div_ceil(4), product.rows.div_ceil(4) * SLICES),
             _ => (product.columns.div_ceil(4 * self.quads), product.rows.div_ceil(self.rows)),
@@ -218,10 +229,15 @@ impl Variant {
             ("BIAS", f64::from(u8::from(form.bias))),
             ("ROW_SUMS", f64::from(u8::from(form.row_sums))),
         ];
-        if let Shared::Tiles { depth, .. } = self.shared {
+        if let Shared::Tiles { depth, slabs, .. } = self.shared {
+            let (row_fours, column_fours) = (self.rows / 4 * down, self.quads * across);
+            let [row_blocks, column_blocks] = [row_fours, column_fours].map(|fours| depth / 4 * fours);
+            let apart = row_blocks + column_blocks <= self.invocations;
             constants.push(("DEPTH", depth.into()));
-            constants.push(("ROW_FOURS", (self.rows / 4 * down).into()));
-            constants.push(("COLUMN_FOURS", (self.quads * across).into()));
+            constants.push(("SLABS", slabs.into()));
+            constants.push(("ROW_FOURS", row_fours.into()));
+            constants.push(("COLUMN_FOURS", column_fours.into()));
+            constants.push(("COLUMNS_FROM", if apart { row_blocks.into() } else { 0.0 }));
             let (columns, width) = (product.columns.next_multiple_of(4), 4 * self.quads * across);
             let room = form.row_sums && columns < columns.next_multiple_of(width);
             constants.push(("ONES", if room { columns.into() } else { 0.0 }));
@@ -252,13 +268,13 @@ mod tests {
             let Variant { rows, quads, invocations, shared, name, .. } = variant;
             // llvmpipe (Mesa 22.3) runs those that would fill its registers up as well: embeddings were changed twice.
             assert!((invocations as usize).is_multiple_of(FEWEST_INVOCATIONS), "{name}");
-            let Shared::Tiles { across, depth } = shared else { continue };
+            let Shared::Tiles { across, depth, slabs } = shared else { continue };
             let down = invocations / across;
             assert!(across % 8 == 0 && down % 4 == 0, "{name}: places are given to 8 by 4 invocations at a time");
             let (row_fours, column_fours) = (rows / 4 * down, quads * across);
             assert!(32 % depth == 0 && depth / 4 * row_fours.max(column_fours) <= invocations, "{name}");
             let room = row_fours.next_multiple_of(8) + column_fours.next_multiple_of(8);
-            assert_eq!(variant.workgroup_bytes(), 16 * (depth * room + 1), "{name}");
+            assert_eq!(variant.workgroup_bytes(), 16 * (slabs * depth * room + 1), "{name}");
         }
         // These are taken untried, on every device.
         let fits = |variant: Variant| variant.workgroup_bytes() <= WORKGROUP_BYTES;

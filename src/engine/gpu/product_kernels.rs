@@ -6,8 +6,20 @@ use super::kernels::{Access, Kernel, wgsl};
 const PRODUCT: &[Access] = &[Uniform, Read, Read, Read, Read, Read, Write, Write];
 
 const PRODUCT_CONSTANTS: &[&str] = &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS"];
-const TILED_CONSTANTS: &[&str] =
-    &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", "ONES"];
+const TILED_CONSTANTS: &[&str] = &[
+    "ACROSS",
+    "DOWN",
+    "LAYOUT",
+    "ROW_SUMS",
+    "RESULT",
+    "BIAS",
+    "DEPTH",
+    "SLABS",
+    "ROW_FOURS",
+    "COLUMN_FOURS",
+    "COLUMNS_FROM",
+    "ONES",
+];
 
 /// The matrix product in registers; its constants are those of `product.rs`.
 pub const MATRIX_PRODUCT: Kernel = Kernel {
@@ -67,7 +79,7 @@ pub struct Joined {
     pub in_registers: Kernel,
     /// As [`MATRIX_PRODUCT_TILED`] makes it.
     pub in_tiles: Kernel,
-    /// As [`MATRIX_PRODUCT_SLICED`] makes it, from a transposed left matrix.
+    /// As [`MATRIX_PRODUCT_SLICED`] makes it: for those whose left matrix lies transposed.
     pub in_slices: Kernel,
 }
 
@@ -87,7 +99,8 @@ macro_rules! joined {
                 source: joined!(@source $($file),+, "shared/product_in_tiles", $name),
                 bindings: $bindings,
                 constants: &[
-                    "ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "DEPTH", "ROW_FOURS", "COLUMN_FOURS", "ONES",
+                    "ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "DEPTH", "SLABS", "ROW_FOURS", "COLUMN_FOURS", "COLUMNS_FROM",
+                    "ONES",
                     $($constant),*
                 ],
                 unrolled: true,

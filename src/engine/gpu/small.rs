@@ -259,23 +259,26 @@ impl Small<'_> {
                 ("EMBEDDING", shape.embedding),
                 ("HIDDEN", shape.hidden),
                 ("DIRECT", usize::from(shape.direct)),
-                ("BATCH", batch),
             ];
             sizes.iter().chain(others).map(|&(name, value)| (name, value as f64)).collect::<Vec<_>>()
         };
         let workgroups = |invocations: usize, workgroup: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
         let Feed { plan, tokens, places, cursor, factors, losses, .. } = feed;
         let wide = matches!(variant, Variant::Wide(_));
+        let known_batch = ("BATCH", batch);
         // What the wide variant draws ahead comes after the contexts: those of an example, and its target, of an even and an odd step.
         let drawn = if wide { batch * (feed.context() + 1) } else { 0 };
         let contexts = device.tensor("contexts", room * feed.context() + 2 * drawn)?;
         let (first, examples, second, update) = match variant {
             Variant::Wide(ahead) => (
-                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &lines_of_examples(shape, ahead)))?,
+                device.pipeline(
+                    &kernels::SMALL_EXAMPLES,
+                    &sizes(WIDE, &[&[known_batch][..], &lines_of_examples(shape, ahead)].concat()),
+                )?,
                 [batch as u32, 1, 1],
                 device.pipeline(
                     &kernels::SMALL_PARAMETERS,
-                    &sizes(SPREAD, &[("HELD", held(shape, batch)), lines(batch, ahead)]),
+                    &sizes(SPREAD, &[known_batch, ("HELD", held(shape, batch)), lines(batch, ahead)]),
                 )?,
                 // One workgroup more than the parameters need: it has the loss and the cursor.
                 workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
@@ -294,7 +297,7 @@ impl Small<'_> {
         let columns = || device.tensor("columns of hidden weights", padded(shape.input()) * padded(shape.hidden));
         let columns = wide.then(columns).transpose()?;
         let ahead = |columns: &Buffer| {
-            let pipeline = device.pipeline(&kernels::SMALL_AHEAD, &sizes(SPREAD, &[]))?;
+            let pipeline = device.pipeline(&kernels::SMALL_AHEAD, &sizes(SPREAD, &[known_batch]))?;
             let bound = [plan, tokens, places, parameters, cursor, &contexts, columns].map(Buffer::all);
             device.dispatch(&pipeline, &bound, workgroups(columns.words.max(drawn), SPREAD))
         };
@@ -429,7 +432,8 @@ mod tests {
                 let mut losses = gpu.train(0, &[0.1; 37]).unwrap();
                 // Whatever was made ahead counts for nothing now.
                 gpu.load(&initial(shape, Init::Scaled, 8, &[])).unwrap();
-                losses.extend(gpu.train(1000, &[0.1; 3]).unwrap());
+                losses.extend(gpu.train(1001, &[0.1, 0.3, 0.05]).unwrap());
+                losses.extend(gpu.train(2000, &[0.2, 0.1]).unwrap());
                 let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
                 Some((losses, gpu.parameters().unwrap(), examination.hidden, examination.logits, examination.gradients))
             };

@@ -60,7 +60,7 @@ pub struct Cursor {
     pub current: Position,
     /// The step after it.
     pub next: Position,
-    /// The learning rate of the step that is being taken, on the small path.
+    /// The learning rate of the step that is being taken, where `small_examples.wgsl` takes it.
     pub rate: f32,
 }
 

@@ -343,7 +343,7 @@ mod tests {
     use super::*;
     use crate::engine::gpu::choice::Products;
     use crate::engine::gpu::cut::Cut;
-    use crate::engine::gpu::product::{Shared, VARIANTS};
+    use crate::engine::gpu::product::{SLICED, Shared, VARIANTS};
     use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, hardware_engine, parameters};
     use crate::engine::gpu::{Gpu, Path, choice};
     use crate::engine::{Engine, Examination};
@@ -384,30 +384,36 @@ mod tests {
             (wide, 23),
             (parts, 5),
         ];
+        // Small products in slices.
+        let sliced = [(many, 70), (DIRECT, 37), (tiny, 1), (two, 2000), (wide, 23)];
         // In tiles the examples of a workgroup that go back to the input are two, and the last one is alone.
         let Some(gpu) = engine(Path::General, true) else { return };
         let fits = VARIANTS.into_iter().filter(|variant| gpu.device.has_room_for(variant));
         let in_tiles = fits.clone().filter(|variant| matches!(variant.shared, Shared::Tiles { .. })).cycle();
-        let cases = cases.into_iter().zip(fits.cycle()).map(|case| (case, false));
-        let cases = cases.chain(on_gpus.into_iter().zip(in_tiles).map(|case| (case, true)));
-        for (((((shape, batch), product), hardware), recipe), order) in cases.zip(recipes).zip(orders) {
+        let all = |(case, variant)| (case, Products::All(variant));
+        let cases = cases.into_iter().zip(fits.cycle()).map(|case| (all(case), false));
+        let cases = cases.chain(on_gpus.into_iter().zip(in_tiles).map(|case| (all(case), true)));
+        let cases = cases.chain(sliced.map(|case| ((case, Products::Kept), true)));
+        for (((((shape, batch), products), hardware), recipe), order) in cases.zip(recipes).zip(orders) {
             let run = |joins: bool| {
                 let mut gpu = if hardware { hardware_engine(Path::General) } else { engine(Path::General, true) }?;
-                gpu.general.products = Products::All(product);
+                gpu.general.products = products;
                 let way = choice::WAYS[usize::from(joins)];
                 gpu.device.choose(&choice::step_key(shape, batch as usize), way);
                 let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
                 gpu.load(&parameters(shape)).unwrap();
                 let plan = BatchPlan { order, seed: 4, batch, examples: corpus.len() as u32 };
                 gpu.prepare(corpus, plan, recipe).unwrap();
-                assert_eq!(gpu.training.as_ref().unwrap().step.joined, joins);
+                let step = &gpu.training.as_ref().unwrap().step;
+                assert_eq!(step.joined, joins);
+                assert_eq!(step.products.contains(&SLICED.name), products == Products::Kept);
                 let losses = gpu.train(0, &[0.1; 3]).unwrap();
                 let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
                 let Examination { hidden, logits, gradients, loss } = examination;
                 Some((losses, gpu.parameters().unwrap(), hidden, logits, gradients, loss))
             };
             let Some(expected) = run(false) else { return };
-            assert!(run(true).unwrap() == expected, "{} {shape:?} {batch} {recipe:?} {hardware}", product.name);
+            assert!(run(true).unwrap() == expected, "{products:?} {shape:?} {batch} {recipe:?} {hardware}");
         }
     }
 
