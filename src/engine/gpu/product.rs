@@ -38,7 +38,7 @@ pub enum Shared {
         /// Slabs that the memory holds.
         slabs: u32,
     },
-    /// The sums of a tile of 4 rows by 4 columns an invocation: each takes one of [`SLICES`] slices of the k's.
+    /// The sums of a tile of 4 rows by 4 columns an invocation: each takes one of `SLICES` slices of the k's.
     Slices {
         /// Invocations beside each other.
         across: u32,
