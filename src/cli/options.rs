@@ -1,6 +1,7 @@
 //! Options that mean the same in every command.
 
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use clap::Args;
 
@@ -34,6 +35,19 @@ pub struct DeviceOptions {
     threads: Option<u32>,
 }
 
+/// A search for GPUs, which ends before this does: a program must not end while a driver is being loaded.
+#[must_use]
+pub struct Looking(Option<JoinHandle<()>>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // Whoever opens a device looks once more, and hears what is wrong.
+            let _ = thread.join();
+        }
+    }
+}
+
 impl DeviceOptions {
     /// The device that is asked for.
     pub fn choice(&self) -> DeviceChoice {
@@ -48,6 +62,12 @@ impl DeviceOptions {
     /// Threads for the CPU engine; 0 is the physical cores.
     pub fn thread_count(&self) -> usize {
         self.threads.unwrap_or(0) as usize
+    }
+
+    /// Begins to look for GPUs, if the choice depends on them: drivers take some 30 ms to load, in which files can be read.
+    pub fn look_ahead(&self) -> Looking {
+        let looks = self.choice() == DeviceChoice::Auto;
+        Looking(looks.then(|| std::thread::spawn(|| drop(gpu::adapters(None)))))
     }
 
     /// Opens the engine and says which it is.

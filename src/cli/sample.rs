@@ -72,6 +72,7 @@ pub fn run(args: SampleArgs) -> Result<()> {
     if !(args.top_p > 0.0 && args.top_p <= 1.0) {
         return Err(Error::usage(format!("--top-p is {}: it must be above 0 and at most 1", args.top_p)));
     }
+    let looking = args.device.look_ahead();
     let loaded = LoadedModel::read(&args.model)?;
     let vocabulary = &loaded.model.vocabulary;
     let prompt = vocabulary
@@ -79,8 +80,6 @@ pub fn run(args: SampleArgs) -> Result<()> {
         .map_err(|reason| Error::usage(format!("--prompt {:?}: {reason}", args.prompt)))?;
     let is_mixed = args.mix.is_given();
     args.mix.context(loaded.model.settings.context)?;
-    let mut engine = args.device.open(&output)?;
-    let network = Network::new(engine.as_mut(), loaded.model.state.best())?;
     let sampler = Sampler {
         temperature: args.temperature,
         top_k: args.top_k,
@@ -99,6 +98,10 @@ pub fn run(args: SampleArgs) -> Result<()> {
             None
         }
     };
+    let known = data.as_ref().and_then(known_lines);
+    drop(looking);
+    let mut engine = args.device.open(&output)?;
+    let network = Network::new(engine.as_mut(), loaded.model.state.best())?;
     let mut model: Box<dyn LanguageModel> = match &data {
         Some(data) if is_mixed => {
             let (mixture, weights) = args.mix.mixture(network, data)?;
@@ -107,7 +110,6 @@ pub fn run(args: SampleArgs) -> Result<()> {
         }
         _ => Box::new(network),
     };
-    let known = data.as_ref().and_then(known_lines);
     for first in (0..args.count).step_by(AT_ONCE) {
         let samples = sampler.draw(model.as_mut(), &prompt, first..args.count.min(first + AT_ONCE))?;
         for drawn in describe(&samples, vocabulary, known.as_ref()) {
