@@ -76,8 +76,8 @@ const fn tiled(
 /// Measured on an H100 (microseconds of logits, hidden gradients in 64 parts, output weights; and of a product 100x120x256):
 /// 35, 35, 39, 38 for `tiled-128x128`, 46, 39, 39, 23 for `tiled-64x64`, 51, 54, 55, 10 for `tiled-32x32`, and 116 for the logits by
 /// `registers-8x8`. On an H200 34, 34, 38, 36 for `tiled-128x128`, 36, 32, 35, 33 for `tiled-128x128-deep`, which goes through k in
-/// half as many rounds; `tiled-128x128-turns`, whose invocations wait for each other once a round, is not measured yet. Others (tiles of 32 to 256 by 32 to 256, 4x4 to 16x8 numbers an invocation, 8 by 4 invocations in a warp)
-/// gained 1 at most.
+/// half as many rounds. Others (tiles of 32 to 256 by 32 to 256, 4x4 to 16x8 numbers an invocation, 8 by 4 invocations in a warp)
+/// gained 1 at most. `tiled-128x128-turns`, whose invocations wait for each other once a round, is not measured yet.
 pub const VARIANTS: [Variant; 8] = [
     registers("registers-8x8", 8, 2, 64),
     registers("registers-8x16", 8, 4, 8),

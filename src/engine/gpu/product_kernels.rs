@@ -1,76 +1,41 @@
 //! The kernels that make matrix products: in three ways, each by itself and with other passes beside it.
 
 use super::kernels::Access::{Read, Uniform, Write};
-use super::kernels::{Access, Kernel, wgsl};
+use super::kernels::{Kernel, wgsl};
 
-const PRODUCT: &[Access] = &[Uniform, Read, Read, Read, Read, Read, Write, Write];
-
-const PRODUCT_CONSTANTS: &[&str] = &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS"];
-const TILED_CONSTANTS: &[&str] = &[
-    "ACROSS",
-    "DOWN",
-    "LAYOUT",
-    "ROW_SUMS",
-    "RESULT",
-    "BIAS",
-    "DEPTH",
-    "SLABS",
-    "ROW_FOURS",
-    "COLUMN_FOURS",
-    "COLUMNS_FROM",
-    "ONES",
-];
+/// A product by itself, in one of the ways to make it.
+macro_rules! alone {
+    ($name:literal, $way:literal, [$($constant:literal),*]) => {
+        Kernel {
+            name: $name,
+            source: wgsl!(
+                "shared/random",
+                "shared/batch",
+                "shared/product",
+                "shared/rate",
+                "shared/product_alone",
+                $way,
+                $name
+            ),
+            bindings: &[Uniform, Read, Read, Read, Read, Read, Write, Write],
+            constants: &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "RESULT", "BIAS", $($constant),*],
+            unrolled: true,
+        }
+    };
+}
 
 /// The matrix product in registers; its constants are those of `product.rs`.
-pub const MATRIX_PRODUCT: Kernel = Kernel {
-    name: "matrix_product",
-    source: wgsl!(
-        "shared/random",
-        "shared/batch",
-        "shared/product",
-        "shared/rate",
-        "shared/product_alone",
-        "shared/product_in_registers",
-        "matrix_product"
-    ),
-    bindings: PRODUCT,
-    constants: PRODUCT_CONSTANTS,
-    unrolled: true,
-};
+pub const MATRIX_PRODUCT: Kernel = alone!("matrix_product", "shared/product_in_registers", []);
 
 /// The matrix product in tiles that a workgroup brings into its memory.
-pub const MATRIX_PRODUCT_TILED: Kernel = Kernel {
-    name: "matrix_product_tiled",
-    source: wgsl!(
-        "shared/random",
-        "shared/batch",
-        "shared/product",
-        "shared/rate",
-        "shared/product_alone",
-        "shared/product_in_tiles",
-        "matrix_product_tiled"
-    ),
-    bindings: PRODUCT,
-    constants: TILED_CONSTANTS,
-    unrolled: true,
-};
+pub const MATRIX_PRODUCT_TILED: Kernel = alone!(
+    "matrix_product_tiled",
+    "shared/product_in_tiles",
+    ["DEPTH", "SLABS", "ROW_FOURS", "COLUMN_FOURS", "COLUMNS_FROM", "ONES"]
+);
 
 /// The matrix product in slices of its k's, whose sums meet in a workgroup's memory.
-pub const MATRIX_PRODUCT_SLICED: Kernel = Kernel {
-    name: "matrix_product_sliced",
-    source: wgsl!(
-        "shared/random",
-        "shared/batch",
-        "shared/product",
-        "shared/rate",
-        "shared/product_alone",
-        "shared/product_in_slices",
-        "matrix_product_sliced"
-    ),
-    bindings: PRODUCT,
-    constants: PRODUCT_CONSTANTS,
-    unrolled: true,
-};
+pub const MATRIX_PRODUCT_SLICED: Kernel = alone!("matrix_product_sliced", "shared/product_in_slices", []);
 
 /// A kernel that makes a product and something else beside it, with all ways to make a product.
 #[derive(Debug)]
