@@ -69,7 +69,6 @@ fn make_product(tile: vec3<u32>, local: u32) {
     let right_column = (tile.x * COLUMN_FOURS + right_block.x) * 4u;
     let left_slot = left_block.y * 4u * ROW_ROOM + (left_block.x ^ (left_block.y * SWIZZLE));
     let right_slot = right_block.y * 4u * COLUMN_ROOM + (right_block.x ^ (right_block.y * SWIZZLE));
-    var slab_of_memory = 0u;
     // Where the lines of a block begin that go along k; or the one place of a block in the line of each k.
     let left_line{k} = product.left_first / 4u + min(left_row + {k}u, last_row) * left_stride;
     let left_place = product.left_first / 4u + min(left_row, last_row) / 4u;
@@ -81,6 +80,7 @@ fn make_product(tile: vec3<u32>, local: u32) {
     var left_k = first + left_block.y * 4u;
     var right_k = first + right_block.y * 4u;
     for (var slab = first; slab < end + DEPTH; slab += DEPTH) {
+        let slab_of_memory = (slab - first) / DEPTH % SLABS;
         let left_slab_first = slab_of_memory * DEPTH * ROW_ROOM;
         let right_slab_first = slab_of_memory * DEPTH * COLUMN_ROOM;
         // What was loaded in the last round goes into the workgroup's memory.
@@ -136,10 +136,9 @@ fn make_product(tile: vec3<u32>, local: u32) {
                     // end
                 }
             }
+            // Of two slabs the next round writes the other one.
             if SLABS == 1u {
                 workgroupBarrier();
-            } else {
-                slab_of_memory = 1u - slab_of_memory;
             }
         }
     }

@@ -208,10 +208,11 @@ impl Variant {
 
     /// The constants of the pipeline for a product, and its workgroups. [`SLICED`] is for a transposed left matrix and one part.
     pub fn cut(&self, product: &Product, form: Form) -> (Vec<(&'static str, f64)>, [u32; 3]) {
-        let sliced = matches!(self.shared, Shared::Slices { .. });
-        debug_assert!(!sliced || form.layout == Layout::LeftTransposed && product.parts() == 1);
         let (tiles_across, tiles_down) = match self.shared {
-            Shared::Slices { .. } => (product.columns.div_ceil(4), product.rows.div_ceil(4) * SLICES),
+            Shared::Slices { .. } => {
+                debug_assert!(form.layout == Layout::LeftTransposed && product.parts() == 1);
+                (product.columns.div_ceil(4), product.rows.div_ceil(4) * SLICES)
+            }
             _ => (product.columns.div_ceil(4 * self.quads), product.rows.div_ceil(self.rows)),
         };
         let across = match self.shared {

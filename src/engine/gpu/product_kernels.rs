@@ -52,35 +52,23 @@ pub struct Joined {
 macro_rules! joined {
     ($name:literal, $bindings:expr, [$($constant:literal),*], $($file:literal),+) => {
         Joined {
-            in_registers: Kernel {
-                name: $name,
-                source: joined!(@source $($file),+, "shared/product_in_registers", $name),
-                bindings: $bindings,
-                constants: &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", $($constant),*],
-                unrolled: true,
-            },
-            in_tiles: Kernel {
-                name: $name,
-                source: joined!(@source $($file),+, "shared/product_in_tiles", $name),
-                bindings: $bindings,
-                constants: &[
-                    "ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", "DEPTH", "SLABS", "ROW_FOURS", "COLUMN_FOURS", "COLUMNS_FROM",
-                    "ONES",
-                    $($constant),*
-                ],
-                unrolled: true,
-            },
-            in_slices: Kernel {
-                name: $name,
-                source: joined!(@source $($file),+, "shared/product_in_slices", $name),
-                bindings: $bindings,
-                constants: &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", $($constant),*],
-                unrolled: true,
-            },
+            in_registers: joined!(@kernel $name, $bindings, "shared/product_in_registers", [$($constant),*], $($file),+),
+            in_tiles: joined!(
+                @kernel $name, $bindings, "shared/product_in_tiles",
+                ["DEPTH", "SLABS", "ROW_FOURS", "COLUMN_FOURS", "COLUMNS_FROM", "ONES", $($constant),*],
+                $($file),+
+            ),
+            in_slices: joined!(@kernel $name, $bindings, "shared/product_in_slices", [$($constant),*], $($file),+),
         }
     };
-    (@source $($file:literal),+) => {
-        wgsl!("shared/random", "shared/batch", "shared/product", "shared/joined", $($file),+)
+    (@kernel $name:literal, $bindings:expr, $way:literal, [$($constant:literal),*], $($file:literal),+) => {
+        Kernel {
+            name: $name,
+            source: wgsl!("shared/random", "shared/batch", "shared/product", "shared/joined", $($file),+, $way, $name),
+            bindings: $bindings,
+            constants: &["ACROSS", "DOWN", "LAYOUT", "ROW_SUMS", $($constant),*],
+            unrolled: true,
+        }
     };
 }
 
