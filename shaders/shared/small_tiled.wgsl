@@ -59,26 +59,31 @@ fn update_bias(bias: u32, gradient: u32, rate: f32) {
     parameters[bias / 4u] -= rate * sum;
 }
 
-// The sum over the occurrences of a token in the batch of number `k` of their gradients.
-fn gradient_of_embedding(number: u32) -> f32 {
-    let token = number / EMBEDDING;
-    let k = number % EMBEDDING;
+// Four numbers of the embedding's gradient from `number` on: each the sum over its token's occurrences in the batch.
+fn gradients_of_embedding(number: u32) -> vec4<f32> {
+    let numbers = vec4<u32>(number) + vec4<u32>(0u, 1u, 2u, 3u);
+    let sought = numbers / EMBEDDING;
+    let k = numbers % EMBEDDING;
     let occurrences = plan.batch * CONTEXT;
-    var sum = 0.0;
+    var sums: vec4<f32>;
     for (var first = 0u; first < occurrences; first += 32u) {
-        // First which of 32 occurrences are the token's: a loop over these few is shorter than one over all.
-        var found = 0u;
-        for (var bit = 0u; bit < 32u; bit++) {
-            found |= select(0u, 1u << bit, first + bit < occurrences && contexts[first + bit] == token);
+        // First which of 32 occurrences are the tokens': a loop over these few is shorter than one over all.
+        var found: vec4<u32>;
+        for (var bit = 0u; bit < 32u && first + bit < occurrences; bit++) {
+            let is_sought = vec4<u32>(contexts[first + bit]) == sought;
+            found |= select(vec4<u32>(), vec4<u32>(1u << bit), is_sought);
         }
-        while found != 0u {
-            let occurrence = first + firstTrailingBit(found);
-            found &= found - 1u;
-            let at = occurrence / CONTEXT * RECORD + RECORD_D_INPUT + occurrence % CONTEXT * EMBEDDING + k;
-            sum += activations[at / 4u][at % 4u];
+        for (var t = 0u; t < 4u; t++) {
+            var left = found[t];
+            while left != 0u {
+                let occurrence = first + firstTrailingBit(left);
+                left &= left - 1u;
+                let at = occurrence / CONTEXT * RECORD + RECORD_D_INPUT + occurrence % CONTEXT * EMBEDDING + k[t];
+                sums[t] += activations[at / 4u][at % 4u];
+            }
         }
     }
-    return sum;
+    return sums;
 }
 
 // Tile `index` of what the step at a position changes.
@@ -105,14 +110,8 @@ fn update(position: Position, index: u32) {
     } else {
         let quad = index - FIRST_EMBEDDING;
         if 4u * quad < VOCABULARY * EMBEDDING {
-            var gradient: vec4<f32>;
-            for (var t = 0u; t < 4u; t++) {
-                let number = 4u * quad + t;
-                if number < VOCABULARY * EMBEDDING {
-                    gradient[t] = gradient_of_embedding(number);
-                }
-            }
-            parameters[quad] -= rate * gradient;
+            // Numbers beyond the last are of a token that never occurs.
+            parameters[quad] -= rate * gradients_of_embedding(4u * quad);
         } else if 4u * quad < VOCABULARY * EMBEDDING + 4u {
             // The one invocation after the last quad.
             var sum = 0.0;
