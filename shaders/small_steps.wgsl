@@ -19,7 +19,7 @@ override STEPS: u32 = 1u;
 fn small_steps(@builtin(local_invocation_index) local: u32) {
     for (var step = 0u; step < STEPS; step++) {
         let position = cursor.next;
-        for (var first = 0u; first < plan.batch; first += WORKGROUP / PARTS * EXAMPLES) {
+        for (var first = 0u; first < BATCH; first += WORKGROUP / PARTS * EXAMPLES) {
             examples_across(position, first + local / PARTS * EXAMPLES, local % PARTS);
         }
         storageBarrier();

@@ -8,7 +8,9 @@ override CONTEXT: u32 = 3u;     // n
 override EMBEDDING: u32 = 10u;  // d
 override HIDDEN: u32 = 200u;    // h
 override DIRECT: bool = false;
-override BATCH: u32 = 32u;      // B once more: whoever waits for the plan first knows later where its numbers lie
+// B once more: whoever waits for the plan first knows later where its numbers lie, and loops to a constant are compiled once
+// (shared/batch.wgsl says where they are not).
+override BATCH: u32 = 32u;
 
 override INPUT: u32 = CONTEXT * EMBEDDING;
 

@@ -25,7 +25,7 @@ fn update_tile(weight: u32, rows: u32, stride: u32, row: u32, column: u32, gradi
     var right: array<vec4<f32>, TILE>;
     var g = (gradient + row) / 4u;
     var a = (activation + column) / 4u;
-    for (var example = 0u; example < plan.batch; example++) {
+    for (var example = 0u; example < BATCH; example++) {
         let g_first = activations[g];
         let g_second = activations[g + second_row];
         let a_first = activations[a];
@@ -53,7 +53,7 @@ fn update_tile(weight: u32, rows: u32, stride: u32, row: u32, column: u32, gradi
 
 fn update_bias(bias: u32, gradient: u32, rate: f32) {
     var sum: vec4<f32>;
-    for (var example = 0u; example < plan.batch; example++) {
+    for (var example = 0u; example < BATCH; example++) {
         sum += activations[(example * RECORD + gradient) / 4u];
     }
     parameters[bias / 4u] -= rate * sum;
@@ -64,7 +64,7 @@ fn gradients_of_embedding(number: u32) -> vec4<f32> {
     let numbers = vec4<u32>(number) + vec4<u32>(0u, 1u, 2u, 3u);
     let sought = numbers / EMBEDDING;
     let k = numbers % EMBEDDING;
-    let occurrences = plan.batch * CONTEXT;
+    let occurrences = BATCH * CONTEXT;
     var sums: vec4<f32>;
     for (var first = 0u; first < occurrences; first += 32u) {
         // First which of 32 occurrences are the tokens': a loop over these few is shorter than one over all.
@@ -115,7 +115,7 @@ fn update(position: Position, index: u32) {
         } else if 4u * quad < VOCABULARY * EMBEDDING + 4u {
             // The one invocation after the last quad.
             var sum = 0.0;
-            for (var example = 0u; example < plan.batch; example++) {
+            for (var example = 0u; example < BATCH; example++) {
                 sum += activations[(example * RECORD + RECORD_LOSS) / 4u].x;
             }
             losses[position.slot] = sum / f32(plan.batch);

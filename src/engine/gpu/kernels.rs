@@ -73,7 +73,7 @@ macro_rules! forward {
 
 use Access::{Read, Uniform, Write};
 
-const SMALL_SIZES: &[&str] = &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT"];
+const SMALL_SIZES: &[&str] = &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH"];
 
 /// Draws the batch of a step.
 pub const DRAW_BATCH: Kernel = Kernel {
@@ -286,7 +286,18 @@ pub const SMALL_STEPS: Kernel = Kernel {
         "small_steps"
     ),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Write, Write],
-    constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS", "STEPS"],
+    constants: &[
+        "WORKGROUP",
+        "ORDER",
+        "VOCABULARY",
+        "CONTEXT",
+        "EMBEDDING",
+        "HIDDEN",
+        "DIRECT",
+        "BATCH",
+        "PARTS",
+        "STEPS",
+    ],
     unrolled: false,
 };
 

@@ -165,7 +165,7 @@ const MOST_OPERATIONS: f64 = 4e7;
 /// How long a variant is measured, at least, in seconds.
 const MEASURED: f64 = 5e-3;
 /// How often; the shortest time counts.
-const REPEATS: usize = 3;
+const TURNS: usize = 4;
 
 /// What a step is made of: forward with `parameters`, then `destination` -= rate * gradient.
 pub(super) struct Small<'a> {
@@ -192,25 +192,25 @@ impl Small<'_> {
         self.device.time(recording)?;
         let trial = Small { parameters: &scratch, destination: &scratch, ..*self };
         let (few, on_software) = (self.together() == 1, self.device.is_software());
-        let is_tried = |variant: &Variant| match variant {
-            Variant::Alone(_) => !few,
-            // Registers are no matter there, and its compiler takes seconds.
-            Variant::Wide(FEW_AHEAD) => !on_software,
-            _ => true,
+        let is_tried = |variant: &Variant| match *variant {
+            // What is for a GPU takes its compiler seconds there, and ten times as long as the others.
+            Variant::Alone(invocations) => !few && (invocations as usize == NARROW || !on_software),
+            Variant::Wide(_) => !on_software,
+            Variant::Across(_) => true,
         };
         let variants = Variant::ALL.into_iter().filter(is_tried);
-        let fastest = tuning::fastest(variants, |variant| trial.seconds(variant))?;
+        let trials = variants.map(|variant| Ok((variant, trial.trial(variant)?))).collect::<Result<Vec<_>>>()?;
+        let fastest = tuning::fastest(&trials, TURNS, |(step, times)| {
+            Ok(trial.run(step, *times)? / (times * step.together()) as f64)
+        })?;
         self.device.choose(&key, &fastest.name());
         Ok(fastest)
     }
 
-    /// The time of a step.
-    fn seconds(&self, variant: Variant) -> Result<f64> {
+    /// A step and how often it is recorded for a measurement.
+    fn trial(&self, variant: Variant) -> Result<(Step, usize)> {
         let step = self.step(variant)?;
-        let run = |times| {
-            self.feed.seek(self.device, 0, &[]);
-            self.device.measure(step.of_together(), times)
-        };
+        let run = |times| self.run(&step, times);
         // The first time waits for the driver's compiler.
         run(1)?;
         self.device.wake(|times| run(times.min(RING / 2 / step.together())))?;
@@ -218,11 +218,13 @@ impl Small<'_> {
         while times * step.together() < RING / 2 && run(times)? < MEASURED {
             times *= 2;
         }
-        let mut shortest = f64::INFINITY;
-        for _ in 0..REPEATS {
-            shortest = shortest.min(run(times)?);
-        }
-        Ok(shortest / (times * step.together()) as f64)
+        Ok((step, times))
+    }
+
+    /// The time of all steps of a measurement.
+    fn run(&self, step: &Step, times: usize) -> Result<f64> {
+        self.feed.seek(self.device, 0, &[]);
+        self.device.measure(step.of_together(), times)
     }
 
     /// Steps that [`Variant::Alone`] takes in a dispatch: 1 where several are too much work for one.
@@ -289,7 +291,7 @@ impl Small<'_> {
                 (
                     device.pipeline(&kernels::SMALL_EXAMPLES_ACROSS, &sizes(NARROW, &[("PARTS", parts)]))?,
                     workgroups(batch.div_ceil(EXAMPLES) * parts, NARROW),
-                    device.pipeline(&kernels::SMALL_PARAMETERS_TILED, &sizes(NARROW, &[]))?,
+                    device.pipeline(&kernels::SMALL_PARAMETERS_TILED, &sizes(NARROW, &[known_batch]))?,
                     workgroups(tiles(shape), NARROW),
                 )
             }
@@ -312,7 +314,7 @@ impl Small<'_> {
         let update = device.dispatch(&second, &bound.map(Buffer::all), update)?;
         let several = |Alone { workgroup, parts }| {
             let steps = self.together();
-            let others = [("PARTS", parts), ("STEPS", steps)];
+            let others = [known_batch, ("PARTS", parts), ("STEPS", steps)];
             let pipeline = device.pipeline(&kernels::SMALL_STEPS, &sizes(workgroup, &others))?;
             let bound = [plan, tokens, places, factors, cursor, &contexts, &activations, parameters, losses];
             Ok(Several { dispatch: device.dispatch(&pipeline, &bound.map(Buffer::all), [1, 1, 1])?, steps })
