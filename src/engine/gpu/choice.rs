@@ -37,7 +37,7 @@ const TURNS: usize = 4;
 /// A measurement takes so long, or so many dispatches: the clock sees nothing shorter.
 const SECONDS: f64 = 0.004;
 const DISPATCHES: usize = 256;
-/// What takes longer is measured once: nobody waits for minutes to begin.
+/// What takes longer is measured once more after its first run: nobody waits for minutes to begin.
 const SHORT: f64 = 0.3;
 /// The two ways of the general path to take a step.
 pub(super) const WAYS: [&str; 2] = ["apart", "joined"];
@@ -239,13 +239,13 @@ fn trials(
 
 /// Seconds that something takes which `take` does so many times.
 fn repeated(take: impl Fn(usize) -> Result<f64>) -> Result<f64> {
-    // The first run may still compile, but not for so long.
+    // The first run may still compile, for many seconds.
     let first = take(1)?;
-    if first > 2.0 * SHORT {
-        return Ok(first);
-    }
     let mut times = 1;
     let mut seconds = take(times)?;
+    if seconds > SHORT {
+        return Ok(seconds.min(first));
+    }
     while seconds < SECONDS && times < DISPATCHES {
         times *= 4;
         seconds = take(times)?;
@@ -255,9 +255,28 @@ fn repeated(take: impl Fn(usize) -> Result<f64>) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::engine::gpu::Path;
     use crate::engine::gpu::tests::{ODD, engine};
+
+    #[test]
+    fn what_a_driver_compiles_at_first_does_not_count_however_long_it_takes() {
+        // A run of so many seconds, after a compilation; then how many runs it may have taken.
+        for (second, most) in [(1e-3, 10), (7.0, 2)] {
+            for compilation in [0.1, 60.0] {
+                let runs = Cell::new(0);
+                let take = |times| {
+                    runs.set(runs.get() + times);
+                    Ok(times as f64 * second + if runs.get() == times { compilation } else { 0.0 })
+                };
+                let seconds = repeated(take).unwrap();
+                assert!((seconds / second - 1.0).abs() < 1e-9, "{second} {compilation}: {seconds}");
+                assert!(runs.get() <= most, "{second} {compilation}: {} runs", runs.get());
+            }
+        }
+    }
 
     #[test]
     fn an_evaluation_takes_the_products_that_a_training_found_to_be_the_fastest() {
