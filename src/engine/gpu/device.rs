@@ -208,9 +208,9 @@ impl Device {
         self.buffer(name, words, wgpu::BufferUsages::STORAGE)
     }
 
-    /// A storage buffer of which kernels see only parts.
+    /// A storage buffer of which kernels see only parts, or as uniforms all of it.
     pub(super) fn tensors(&self, name: &str, words: usize) -> Result<Buffer> {
-        self.buffer(name, words, wgpu::BufferUsages::STORAGE)
+        self.buffer(name, words, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM)
     }
 
     /// A storage buffer with some content.
@@ -240,6 +240,11 @@ impl Device {
     /// Numbers that a kernel can see at once.
     pub(super) fn binding_words(&self) -> usize {
         usize::try_from(self.adapter.limits.storage_binding_bytes / 256 * 64).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes that a kernel can see as uniforms.
+    pub(super) fn uniform_bytes(&self) -> u64 {
+        self.device.limits().max_uniform_buffer_binding_size
     }
 
     fn check_size(&self, name: &str, words: usize, limit: u64, what: &str) -> Result<()> {

@@ -48,7 +48,7 @@ impl Kernel {
 }
 
 /// The constants that are written into an unrolled source, as so many lines: of a product in registers or tiles the rows of an
-/// invocation's tile, and fours of its columns.
+/// invocation's tile, and fours of its columns. (Of `small_examples_uniform` the fours are those of all parameters.)
 const TILE: [&str; 2] = ["ROWS", "QUADS"];
 
 macro_rules! wgsl {
@@ -256,6 +256,15 @@ pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
     unrolled: false,
 };
 
+/// The same with all parameters, `QUADS` fours, in a uniform buffer.
+pub const SMALL_EXAMPLES_UNIFORM: Kernel = Kernel {
+    name: "small_examples_uniform",
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_across", "small_examples_uniform"),
+    bindings: &[Uniform, Read, Read, Uniform, Write, Write, Write],
+    constants: SMALL_EXAMPLES_ACROSS.constants,
+    unrolled: true,
+};
+
 /// The small path's second dispatch, an invocation a parameter.
 pub const SMALL_PARAMETERS: Kernel = Kernel {
     name: "small_parameters",
@@ -320,7 +329,7 @@ pub const PEAK_MEMORY: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 33] = [
+pub const KERNELS: [&Kernel; 34] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -349,6 +358,7 @@ pub const KERNELS: [&Kernel; 33] = [
     &SMALL_AHEAD,
     &SMALL_EXAMPLES,
     &SMALL_EXAMPLES_ACROSS,
+    &SMALL_EXAMPLES_UNIFORM,
     &SMALL_PARAMETERS,
     &SMALL_PARAMETERS_TILED,
     &SMALL_STEPS,

@@ -193,16 +193,15 @@ impl Small<'_> {
         let trial = Small { parameters: &scratch, destination: &scratch, ..*self };
         let (few, on_software) = (self.together() == 1, self.device.is_software());
         let is_tried = |variant: &Variant| match *variant {
-            // What is for a GPU takes its compiler seconds there, and ten times as long as the others.
+            // A software device's compiler takes seconds for what is for a GPU, and it loses by ten times there.
             Variant::Alone(invocations) => !few && (invocations as usize == NARROW || !on_software),
             Variant::Wide(_) => !on_software,
             Variant::Across(_) => true,
         };
         let variants = Variant::ALL.into_iter().filter(is_tried);
         let trials = variants.map(|variant| Ok((variant, trial.trial(variant)?))).collect::<Result<Vec<_>>>()?;
-        let fastest = tuning::fastest(&trials, TURNS, |(step, times)| {
-            Ok(trial.run(step, *times)? / (times * step.together()) as f64)
-        })?;
+        let each = |(step, times): &(Step, usize)| Ok(trial.run(step, *times)? / (times * step.together()) as f64);
+        let fastest = tuning::fastest(&trials, TURNS, each)?;
         self.device.choose(&key, &fastest.name());
         Ok(fastest)
     }
@@ -288,8 +287,13 @@ impl Small<'_> {
             // Of steps that are taken together, the last few are taken one by one.
             Variant::Across(_) | Variant::Alone(_) => {
                 let parts = if let Variant::Across(parts) = variant { parts as usize } else { 2 };
+                let quads = Layout::new(shape).len() / 4;
+                let (kernel, others) = match 16 * quads as u64 <= device.uniform_bytes() {
+                    true => (&kernels::SMALL_EXAMPLES_UNIFORM, &[("PARTS", parts), ("QUADS", quads)][..]),
+                    false => (&kernels::SMALL_EXAMPLES_ACROSS, &[("PARTS", parts)][..]),
+                };
                 (
-                    device.pipeline(&kernels::SMALL_EXAMPLES_ACROSS, &sizes(NARROW, &[("PARTS", parts)]))?,
+                    device.pipeline(kernel, &sizes(NARROW, others))?,
                     workgroups(batch.div_ceil(EXAMPLES) * parts, NARROW),
                     device.pipeline(&kernels::SMALL_PARAMETERS_TILED, &sizes(NARROW, &[known_batch]))?,
                     workgroups(tiles(shape), NARROW),
@@ -429,8 +433,14 @@ mod tests {
                     examples: corpus.len() as u32,
                 };
                 gpu.prepare(corpus, plan, Recipe::default()).unwrap();
-                let several = gpu.training.as_ref().unwrap().step.several.is_some();
+                let step = &gpu.training.as_ref().unwrap().step;
+                let several = step.several.is_some();
                 assert!(several == matches!(variant, Variant::Alone(_)) || place > 3, "{variant:?} {shape:?} {batch}");
+                let first = if shape == large { "small_examples_across" } else { "small_examples_uniform" };
+                assert!(
+                    matches!(variant, Variant::Wide(_)) || step.dispatches[0].name == first,
+                    "{variant:?} {shape:?}"
+                );
                 let mut losses = gpu.train(0, &[0.1; 37]).unwrap();
                 // Whatever was made ahead counts for nothing now.
                 gpu.load(&initial(shape, Init::Scaled, 8, &[])).unwrap();
