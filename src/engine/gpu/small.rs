@@ -41,9 +41,8 @@ pub(super) fn unfit(shape: Shape, batch: usize, recipe: &Recipe, most_rounds: u3
 /// Comparisons of a step from which a software device takes the general path: see [`pays`].
 const MOST_COMPARISONS: usize = 3 << 17;
 
-/// Whether this path is the faster one where it can be taken. The two paths add in different orders, so the choice changes
-/// the last bits of a run: it is a rule of what the run is, never a measurement of the moment, and a resumed run goes on as it
-/// began.
+/// Whether this path is the faster one where it can be taken. The two paths add in different orders, so the choice changes a
+/// run's last bits: it is a rule of what the run is, never a measurement, and a resumed run goes on as it began.
 ///
 /// Here every number of the embedding looks at every token of the batch ([`comparisons`]). A GPU makes millions of
 /// them in a microsecond, while the general path starts six dispatches, one after the other. On lavapipe (two cores)
@@ -85,8 +84,7 @@ fn rounds_of_examples(shape: Shape, batch: usize) -> usize {
 }
 
 /// The same for one tile of parameters. Neighbours take their turns where they have different things to do: three matrices,
-/// two biases, the loss, and four numbers of the embedding, each of which looks at every token of the batch and may have to
-/// add all of them up.
+/// two biases, the loss, and four numbers of the embedding, which look at every token of the batch and may add all of them up.
 fn rounds_of_tiles(shape: Shape, batch: usize) -> usize {
     batch * (6 + 4 * shape.context) + 4 * batch * shape.context + batch * shape.context.div_ceil(8)
 }
@@ -111,10 +109,9 @@ pub(super) enum Variant {
     /// for a device that computes on the CPU (Mesa's llvmpipe on two cores, makemore: 2,600 steps a second in two
     /// parts, 2,000 in four, 300 with the wide one). More parts are more workgroups, for more cores.
     Across(u32),
-    /// Several steps in one workgroup of so many invocations: nothing is started between the phases, and only one core of
-    /// the device works. It wins for the smallest networks: lavapipe on two cores takes, with V 27, n 3, d 2, for h 16 and
-    /// B 8 at best 72 microseconds a step in two dispatches and 52 alone in 8 invocations; for h 100, B 4 it takes 103 and
-    /// 88; for h 16, B 32 it takes 121 and 113. 256 invocations are for a GPU.
+    /// Several steps in one workgroup of so many invocations: nothing is started between phases, and only one core of
+    /// the device works. It wins for the smallest networks: lavapipe on two cores takes, with V 27, n 3, d 2, h 16 and B 8, 84
+    /// microseconds a step in two dispatches and 65 alone in 8 invocations. 256 invocations are for a GPU.
     Alone(u32),
 }
 
@@ -152,7 +149,7 @@ const NARROW: usize = 8;
 const EXAMPLES: usize = 4;
 /// Parts of a long sum: the twin of LANES in `shared/small.wgsl`.
 const LANES: usize = 8;
-/// Examples that a narrow workgroup takes at once, at most: with two invocations for each few.
+/// Examples that a narrow workgroup takes at once, at most.
 const WORKGROUP_EXAMPLES: usize = NARROW / 2 * EXAMPLES;
 
 /// Steps of [`Variant::Alone`] in a dispatch, at most.
@@ -185,10 +182,9 @@ impl Small<'_> {
             return Ok(variant);
         }
         // The rates of a trial are 0: its parameters stay as they are.
-        let len = Layout::new(self.shape).len();
-        let scratch = self.device.tensors("parameters of a trial", len)?;
+        let scratch = self.device.tensors("parameters of a trial", self.parameters.words)?;
         let mut recording = self.device.record();
-        recording.copy(self.parameters, &scratch, 0, len);
+        recording.copy(self.parameters, &scratch, 0, scratch.words);
         self.device.time(recording)?;
         let trial = Small { parameters: &scratch, destination: &scratch, ..*self };
         let (few, on_software) = (self.together() == 1, self.device.is_software());
@@ -198,8 +194,8 @@ impl Small<'_> {
             Variant::Wide(_) => !on_software,
             Variant::Across(_) => true,
         };
-        let variants = Variant::ALL.into_iter().filter(is_tried);
-        let trials = variants.map(|variant| Ok((variant, trial.trial(variant)?))).collect::<Result<Vec<_>>>()?;
+        let trials = Variant::ALL.into_iter().filter(is_tried).map(|variant| Ok((variant, trial.trial(variant)?)));
+        let trials = trials.collect::<Result<Vec<_>>>()?;
         let each = |(step, times): &(Step, usize)| Ok(trial.run(step, *times)? / (times * step.together()) as f64);
         let fastest = tuning::fastest(&trials, TURNS, each)?;
         self.device.choose(&key, &fastest.name());
@@ -288,10 +284,9 @@ impl Small<'_> {
             Variant::Across(_) | Variant::Alone(_) => {
                 let parts = if let Variant::Across(parts) = variant { parts as usize } else { 2 };
                 let quads = Layout::new(shape).len() / 4;
-                let (kernel, others) = match 16 * quads as u64 <= device.uniform_bytes() {
-                    true => (&kernels::SMALL_EXAMPLES_UNIFORM, &[("PARTS", parts), ("QUADS", quads)][..]),
-                    false => (&kernels::SMALL_EXAMPLES_ACROSS, &[("PARTS", parts)][..]),
-                };
+                let fit = 16 * quads as u64 <= device.uniform_bytes();
+                let kernel = if fit { &kernels::SMALL_EXAMPLES_UNIFORM } else { &kernels::SMALL_EXAMPLES_ACROSS };
+                let others = &[("PARTS", parts), ("QUADS", quads)][..1 + usize::from(fit)];
                 (
                     device.pipeline(kernel, &sizes(NARROW, others))?,
                     workgroups(batch.div_ceil(EXAMPLES) * parts, NARROW),
@@ -436,11 +431,8 @@ mod tests {
                 let step = &gpu.training.as_ref().unwrap().step;
                 let several = step.several.is_some();
                 assert!(several == matches!(variant, Variant::Alone(_)) || place > 3, "{variant:?} {shape:?} {batch}");
-                let first = if shape == large { "small_examples_across" } else { "small_examples_uniform" };
-                assert!(
-                    matches!(variant, Variant::Wide(_)) || step.dispatches[0].name == first,
-                    "{variant:?} {shape:?}"
-                );
+                let uniform = step.dispatches[0].name == "small_examples_uniform";
+                assert!(uniform != (matches!(variant, Variant::Wide(_)) || shape == large), "{variant:?} {shape:?}");
                 let mut losses = gpu.train(0, &[0.1; 37]).unwrap();
                 // Whatever was made ahead counts for nothing now.
                 gpu.load(&initial(shape, Init::Scaled, 8, &[])).unwrap();
