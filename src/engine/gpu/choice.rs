@@ -9,6 +9,7 @@ use super::feed::Feed;
 use super::layout::padded;
 use super::product::{Form, Layout, Outcome, SLICED, VARIANTS, Variant};
 use super::step::Step;
+use super::tuning::{self, FAR};
 use super::uniforms::Product;
 use crate::Result;
 use crate::model::Shape;
@@ -29,11 +30,8 @@ const MOST_WORDS: usize = 1 << 24;
 const WORTHWHILE_PRODUCTS: [f64; 2] = [2e7, 1e6];
 /// Operations of a product from which it tells which ways are worth a trial at all: small ones want small tiles.
 const TELLING: f64 = 5e7;
-/// The key under which the ways are kept that are tried, of as many as there are by now, and what the others lost by, at least.
+/// The key under which the ways are kept that are tried, of as many as there are by now; the others lost by [`FAR`].
 const TRIED: &str = "products tried of eight";
-const FAR: f64 = 3.0;
-/// How often each way is measured; the shortest time counts.
-const TURNS: usize = 4;
 /// A measurement takes so long, or so many dispatches: the clock sees nothing shorter.
 const SECONDS: f64 = 0.004;
 const DISPATCHES: usize = 256;
@@ -104,21 +102,11 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
     // A device that has no room for a trial may have room for the training.
     let trials = trials(device, VARIANTS.into_iter().filter(is_tried), &product, layout);
     let Ok(trials) = trials else { return device.check().map(|()| usual) };
-    let mut times = vec![(f64::INFINITY, usual); trials.len()];
     if let Some((_, first)) = trials.first() {
         device.wake(|times| device.measure(from_ref(first), times))?;
     }
-    // In turns: a machine is slower now and then.
-    for turn in 0..TURNS {
-        let shortest = times.iter().map(|(seconds, _)| *seconds).fold(f64::INFINITY, f64::min);
-        for (time, (variant, dispatch)) in times.iter_mut().zip(&trials) {
-            if turn == 0 || time.0 < FAR * shortest {
-                let seconds = repeated(|times| device.measure(from_ref(dispatch), times))?;
-                *time = (seconds.min(time.0), *variant);
-            }
-        }
-    }
-    let Some(&(shortest, fastest)) = times.iter().min_by(|a, b| a.0.total_cmp(&b.0)) else { return Ok(usual) };
+    let times = tuning::in_turns(&trials, |dispatch| repeated(|times| device.measure(from_ref(dispatch), times)))?;
+    let Some((shortest, fastest)) = tuning::fastest(&times) else { return Ok(usual) };
     if tried.is_none() && operations >= TELLING {
         let near = times.iter().filter(|(seconds, _)| *seconds < FAR * shortest).map(|(_, variant)| variant.name);
         device.choose(TRIED, &near.collect::<Vec<_>>().join(" "));

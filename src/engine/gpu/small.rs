@@ -161,8 +161,6 @@ const MOST_OPERATIONS: f64 = 4e7;
 
 /// How long a variant is measured, at least, in seconds.
 const MEASURED: f64 = 5e-3;
-/// How often; the shortest time counts.
-const TURNS: usize = 4;
 
 /// What a step is made of: forward with `parameters`, then `destination` -= rate * gradient.
 pub(super) struct Small<'a> {
@@ -197,7 +195,7 @@ impl Small<'_> {
         let trials = Variant::ALL.into_iter().filter(is_tried).map(|variant| Ok((variant, trial.trial(variant)?)));
         let trials = trials.collect::<Result<Vec<_>>>()?;
         let each = |(step, times): &(Step, usize)| Ok(trial.run(step, *times)? / (times * step.together()) as f64);
-        let fastest = tuning::fastest(&trials, TURNS, each)?;
+        let (_, fastest) = tuning::fastest(&tuning::in_turns(&trials, each)?).expect("some are tried");
         self.device.choose(&key, &fastest.name());
         Ok(fastest)
     }
@@ -283,7 +281,7 @@ impl Small<'_> {
             // Of steps that are taken together, the last few are taken one by one.
             Variant::Across(_) | Variant::Alone(_) => {
                 let parts = if let Variant::Across(parts) = variant { parts as usize } else { 2 };
-                let quads = Layout::new(shape).len() / 4;
+                let quads = parameters.words / 4;
                 let fit = 16 * quads as u64 <= device.uniform_bytes();
                 let kernel = if fit { &kernels::SMALL_EXAMPLES_UNIFORM } else { &kernels::SMALL_EXAMPLES_ACROSS };
                 let others = &[("PARTS", parts), ("QUADS", quads)][..1 + usize::from(fit)];
