@@ -271,7 +271,7 @@ fn small_examples(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_in
             }
             let logit = word_bias + total;
             logits[summed] = logit;
-            activations[record + RECORD_LOGITS + summed] = logit;
+            activations[LOGITS + example * VOCABULARY_STRIDE + summed] = logit;
         }
         workgroupBarrier();
     }

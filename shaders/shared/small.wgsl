@@ -23,15 +23,16 @@ override OUTPUT_WEIGHT: u32 = HIDDEN_BIAS + (HIDDEN + 63u) / 64u * 64u;
 override OUTPUT_BIAS: u32 = OUTPUT_WEIGHT + (VOCABULARY * HIDDEN_STRIDE + 63u) / 64u * 64u;
 override DIRECT_WEIGHT: u32 = OUTPUT_BIAS + (VOCABULARY + 63u) / 64u * 64u;
 
-// An example's record begins with x; each part begins at a multiple of 4 numbers, and zeros fill it up.
+// An example's record begins with x; each part begins at a multiple of 4 numbers, and zeros fill it up. Logits, which no later
+// dispatch looks at, come after all records: so more batches' records fit in a uniform buffer.
 override VOCABULARY_STRIDE: u32 = (VOCABULARY + 3u) / 4u * 4u;
 override RECORD_HIDDEN: u32 = INPUT_STRIDE;
-override RECORD_LOGITS: u32 = RECORD_HIDDEN + HIDDEN_STRIDE;
-override RECORD_D_LOGITS: u32 = RECORD_LOGITS + VOCABULARY_STRIDE;
+override RECORD_D_LOGITS: u32 = RECORD_HIDDEN + HIDDEN_STRIDE;
 override RECORD_D_SUM: u32 = RECORD_D_LOGITS + VOCABULARY_STRIDE; // of the hidden units, before tanh
 override RECORD_D_INPUT: u32 = RECORD_D_SUM + HIDDEN_STRIDE;
 override RECORD_LOSS: u32 = RECORD_D_INPUT + INPUT_STRIDE;
 override RECORD: u32 = RECORD_LOSS + 4u;
+override LOGITS: u32 = BATCH * RECORD; // where those of the first example are; some kernels write more records than a batch has
 
 // Where the tokens of an example begin that are drawn a step ahead: behind the contexts, those of even steps before those of odd ones.
 // A step reads the ones and writes the others.

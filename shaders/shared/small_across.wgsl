@@ -102,15 +102,15 @@ fn biases(start: u32, first: u32, count: u32) -> Outputs {
     return result;
 }
 
-// Writes outputs to the records; beyond `count` the record is filled up with zeros.
-fn write_outputs(outputs: Outputs, place: u32, first: u32, count: u32) {
+// Writes outputs of examples that are `stride` apart; what fills them up beyond `count` is zero.
+fn write_outputs(outputs: Outputs, place: u32, stride: u32, first: u32, count: u32) {
     for (var e = 0u; e < EXAMPLES; e++) {
         for (var t = 0u; t < TILE; t += 4u) {
             if first + t < count {
                 let units = vec4<u32>(first + t) + vec4<u32>(0u, 1u, 2u, 3u);
                 let quad = vec4<f32>(outputs[e][t], outputs[e][t + 1u], outputs[e][t + 2u], outputs[e][t + 3u]);
                 let within = select(vec4<f32>(), quad, units < vec4<u32>(count));
-                activations[(place + e * RECORD + first + t) / 4u] = within;
+                activations[(place + e * stride + first + t) / 4u] = within;
             }
         }
     }
@@ -137,8 +137,9 @@ fn draw(position: Position, example: u32) {
 }
 
 // From logits to the loss and their gradients.
-fn softmax(record: u32) {
-    let logits = (record + RECORD_LOGITS) / 4u;
+fn softmax(example: u32) {
+    let record = example * RECORD;
+    let logits = (LOGITS + example * VOCABULARY_STRIDE) / 4u;
     let gradients = (record + RECORD_D_LOGITS) / 4u;
     let target_token = u32(activations[(record + RECORD_LOSS) / 4u].y);
     var largest = activations[logits].x;
@@ -183,7 +184,7 @@ fn examples_across(position: Position, example: u32, part: u32) {
                 sums[e][t] = tanh(clamp(sums[e][t], -15.0, 15.0));
             }
         }
-        write_outputs(sums, record + RECORD_HIDDEN, first, HIDDEN);
+        write_outputs(sums, record + RECORD_HIDDEN, RECORD, first, HIDDEN);
     }
     storageBarrier();
 
@@ -200,12 +201,12 @@ fn examples_across(position: Position, example: u32, part: u32) {
             totals = sum_of(totals, sums);
         }
         let logits = sum_of(biases(OUTPUT_BIAS, first, VOCABULARY), totals);
-        write_outputs(logits, record + RECORD_LOGITS, first, VOCABULARY);
+        write_outputs(logits, LOGITS + example * VOCABULARY_STRIDE, VOCABULARY_STRIDE, first, VOCABULARY);
     }
     storageBarrier();
 
     for (var e = part; e < EXAMPLES; e += PARTS) {
-        softmax(record + e * RECORD);
+        softmax(example + e);
     }
     storageBarrier();
 
@@ -220,7 +221,7 @@ fn examples_across(position: Position, example: u32, part: u32) {
                 }
             }
         }
-        write_outputs(sums, record + RECORD_D_SUM, first, HIDDEN);
+        write_outputs(sums, record + RECORD_D_SUM, RECORD, first, HIDDEN);
     }
     storageBarrier();
 
@@ -234,6 +235,6 @@ fn examples_across(position: Position, example: u32, part: u32) {
             }
             totals = sum_of(totals, sums);
         }
-        write_outputs(totals, record + RECORD_D_INPUT, first, INPUT);
+        write_outputs(totals, record + RECORD_D_INPUT, RECORD, first, INPUT);
     }
 }

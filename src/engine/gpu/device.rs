@@ -208,7 +208,7 @@ impl Device {
         self.buffer(name, words, wgpu::BufferUsages::STORAGE)
     }
 
-    /// A storage buffer of which kernels see only parts, or as uniforms all of it.
+    /// A storage buffer of which kernels see only parts, or which they see as uniforms.
     pub(super) fn tensors(&self, name: &str, words: usize) -> Result<Buffer> {
         self.buffer(name, words, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM)
     }

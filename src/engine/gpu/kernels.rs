@@ -73,7 +73,8 @@ macro_rules! forward {
 
 use Access::{Read, Uniform, Write};
 
-const SMALL_SIZES: &[&str] = &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH"];
+const SMALL_SIZES: &[&str] =
+    &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH", "LOGITS"];
 
 /// Draws the batch of a step.
 pub const DRAW_BATCH: Kernel = Kernel {
@@ -252,7 +253,18 @@ pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
     name: "small_examples_across",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_across", "small_examples_across"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
-    constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "PARTS"],
+    constants: &[
+        "WORKGROUP",
+        "ORDER",
+        "VOCABULARY",
+        "CONTEXT",
+        "EMBEDDING",
+        "HIDDEN",
+        "DIRECT",
+        "BATCH",
+        "LOGITS",
+        "PARTS",
+    ],
     unrolled: false,
 };
 
@@ -283,6 +295,15 @@ pub const SMALL_PARAMETERS_TILED: Kernel = Kernel {
     unrolled: false,
 };
 
+/// The same with all activations, `QUADS` fours, in a uniform buffer.
+pub const SMALL_PARAMETERS_UNIFORM: Kernel = Kernel {
+    name: "small_parameters_uniform",
+    source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_tiled", "small_parameters_uniform"),
+    bindings: &[Uniform, Read, Uniform, Read, Write, Write, Write],
+    constants: SMALL_SIZES,
+    unrolled: true,
+};
+
 /// Both dispatches of `STEPS` steps, in one workgroup.
 pub const SMALL_STEPS: Kernel = Kernel {
     name: "small_steps",
@@ -304,6 +325,7 @@ pub const SMALL_STEPS: Kernel = Kernel {
         "HIDDEN",
         "DIRECT",
         "BATCH",
+        "LOGITS",
         "PARTS",
         "STEPS",
     ],
@@ -329,7 +351,7 @@ pub const PEAK_MEMORY: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 34] = [
+pub const KERNELS: [&Kernel; 35] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -361,6 +383,7 @@ pub const KERNELS: [&Kernel; 34] = [
     &SMALL_EXAMPLES_UNIFORM,
     &SMALL_PARAMETERS,
     &SMALL_PARAMETERS_TILED,
+    &SMALL_PARAMETERS_UNIFORM,
     &SMALL_STEPS,
     &PEAK_ARITHMETIC,
     &PEAK_MEMORY,

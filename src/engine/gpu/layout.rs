@@ -113,8 +113,6 @@ impl Placed {
 pub(super) struct Record {
     /// Where the hidden units begin.
     pub(super) hidden: usize,
-    /// Where the logits begin.
-    pub(super) logits: usize,
     /// Numbers in the record.
     pub(super) len: usize,
 }
@@ -122,9 +120,8 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn new(shape: Shape) -> Self {
         let hidden = padded(shape.input());
-        let logits = hidden + padded(shape.hidden);
-        let len = logits + 2 * padded(shape.vocabulary) + padded(shape.hidden) + padded(shape.input()) + 4;
-        Record { hidden, logits, len }
+        let len = 2 * (hidden + padded(shape.hidden)) + padded(shape.vocabulary) + 4;
+        Record { hidden, len }
     }
 }
 

@@ -1,102 +1,20 @@
 //! The small path: two dispatches a step, or one for several, for networks so small that starting a dispatch costs more
 //! than its work. Which kernels take it is measured once for each shape and device.
 
+mod limits;
+
+pub(super) use limits::{needed_bytes, pays, unfit};
+use limits::{rounds_of_examples, rounds_of_tiles};
+
 use super::choice;
-use super::device::{Buffer, Device, WORKGROUP_BYTES};
+use super::device::{Buffer, Device};
 use super::feed::{Feed, RING};
 use super::kernels;
 use super::layout::{ALIGNMENT, Layout, Record, padded};
 use super::step::{Readable, Rows, Several, Step};
 use super::tuning;
 use crate::Result;
-use crate::engine::Recipe;
 use crate::model::Shape;
-
-/// Parameters, at most: beyond, the second dispatch reads each activation too often.
-const MOST_PARAMETERS: usize = 1 << 16;
-/// Examples in a batch, at most: every parameter sums over them one after the other.
-const MOST_EXAMPLES: usize = 256;
-
-/// Why a network or a batch does not fit this path, if it does not. An invocation takes at most so many rounds of loops.
-pub(super) fn unfit(shape: Shape, batch: usize, recipe: &Recipe, most_rounds: u32) -> Option<String> {
-    if !recipe.is_plain() {
-        return Some("it takes plain gradient steps only".to_owned());
-    } else if shape.tied || shape.hidden == 0 {
-        return Some("it takes networks with hidden units and output weights of their own only".to_owned());
-    }
-    let (needed, memory) = (needed_bytes(shape), WORKGROUP_BYTES as usize);
-    if needed > memory {
-        Some(format!("the activations of an example need {needed} bytes of workgroup memory; there are {memory}"))
-    } else if shape.parameters() > MOST_PARAMETERS {
-        Some(format!("the network has {} parameters; at most {MOST_PARAMETERS} fit", shape.parameters()))
-    } else if batch > MOST_EXAMPLES {
-        Some(format!("a batch has {batch} examples; at most {MOST_EXAMPLES} fit"))
-    } else if rounds_of_examples(shape, batch) + rounds_of_tiles(shape, batch) > most_rounds as usize {
-        Some(format!("its loops may take more rounds than the {most_rounds} that the device does"))
-    } else {
-        None
-    }
-}
-
-/// Comparisons of a step from which a software device takes the general path: see [`pays`].
-const MOST_COMPARISONS: usize = 3 << 17;
-
-/// Whether this path is the faster one where it can be taken. The two paths add in different orders, so the choice changes a
-/// run's last bits: it is a rule of what the run is, never a measurement, and a resumed run goes on as it began.
-///
-/// Here every number of the embedding looks at every token of the batch ([`comparisons`]). A GPU makes millions of
-/// them in a microsecond, while the general path starts six dispatches, one after the other. On lavapipe (two cores)
-/// these start in 0.3 ms, and a comparison takes 0.85 ns. Measured there, time of the general path over that of this one:
-///
-/// | V, n, d, h | B 8 | 32 | 128 | 256 |
-/// | --- | --- | --- | --- | --- |
-/// | 27, 3, 10, 200 | 2.53 | 2.42 | 1.58 | 1.49 |
-/// | 27, 8, 24, 200 | 2.10 | 1.56 | unfit | unfit |
-/// | 60, 5, 16, 400 | 1.55 | 1.59 | unfit | unfit |
-/// | 250, 3, 10, 150 | 1.34 | 1.20 | unfit | unfit |
-/// | 250, 4, 30, 100 | 0.87 | 0.71, beyond | unfit | unfit |
-/// | 500, 4, 16, 90 | 1.28 | 0.73, beyond | unfit | unfit |
-pub(super) fn pays(on_software: bool, shape: Shape, batch: usize) -> bool {
-    !on_software || comparisons(shape, batch) <= MOST_COMPARISONS
-}
-
-/// Comparisons of a step: every number of the embedding looks at every token of the batch.
-fn comparisons(shape: Shape, batch: usize) -> usize {
-    shape.vocabulary * shape.embedding * batch * shape.context
-}
-
-/// Rounds of loops, at most, in which an invocation of [`NARROW`] computes its examples of a batch, if it has to do with all
-/// outputs. Loops over the numbers of a tile do not count: every driver writes them out.
-fn rounds_of_examples(shape: Shape, batch: usize) -> usize {
-    /// Of the permutation that draws an example.
-    const DRAW: usize = 64;
-    let Shape { context, vocabulary, hidden, .. } = shape;
-    let inputs = shape.input();
-    let eights = |count: usize| count.div_ceil(8);
-    let quads = |count: usize| count.div_ceil(4);
-    // Products along columns go through the four rows of a quad.
-    let across = |rows: usize| 5 * quads(rows) + LANES;
-    let each = EXAMPLES * (context + inputs + DRAW + 3 * vocabulary)
-        + eights(hidden) * (quads(inputs) + across(vocabulary))
-        + eights(vocabulary) * (across(hidden) + across(inputs))
-        + eights(inputs) * (across(hidden) + across(vocabulary));
-    batch.div_ceil(NARROW * EXAMPLES) * each
-}
-
-/// The same for one tile of parameters. Neighbours take their turns where they have different things to do: three matrices,
-/// two biases, the loss, and four numbers of the embedding, which look at every token of the batch and may add all of them up.
-fn rounds_of_tiles(shape: Shape, batch: usize) -> usize {
-    batch * (6 + 4 * shape.context) + 4 * batch * shape.context + batch * shape.context.div_ceil(8)
-}
-
-/// Bytes that a workgroup of the widest variant needs, in either dispatch: the twin of `small_examples.wgsl`, with TURNS sums of each
-/// invocation and four more places a lane, and of `small_parameters.wgsl`.
-pub(super) fn needed_bytes(shape: Shape) -> usize {
-    const TURNS: usize = 4;
-    let sums = TURNS * (WIDE + 4 * LANES);
-    let first = padded(shape.input()) + 2 * padded(shape.hidden) + 2 * shape.vocabulary + 4 + sums;
-    4 * first.max(padded(shape.input()) + shape.context)
-}
 
 /// How the work of a step is cut for the device. All give the same bits, so the choice is only one of speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,7 +161,8 @@ impl Small<'_> {
         // What a workgroup takes at once is computed beyond the batch, too.
         let at_once = alone.as_ref().map_or(0, |alone| alone.workgroup / alone.parts * EXAMPLES);
         let room = batch.next_multiple_of(WORKGROUP_EXAMPLES.max(at_once));
-        let activations = device.tensor("activations", room * record.len)?;
+        let (records, before_logits) = (batch * record.len, room * record.len);
+        let activations = device.tensors("activations", before_logits + room * padded(shape.vocabulary))?;
 
         let sizes = |workgroup: usize, others: &[(&'static str, usize)]| {
             let sizes = [
@@ -254,26 +173,24 @@ impl Small<'_> {
                 ("EMBEDDING", shape.embedding),
                 ("HIDDEN", shape.hidden),
                 ("DIRECT", usize::from(shape.direct)),
+                ("BATCH", batch),
+                ("LOGITS", before_logits),
             ];
             sizes.iter().chain(others).map(|&(name, value)| (name, value as f64)).collect::<Vec<_>>()
         };
         let workgroups = |invocations: usize, workgroup: usize| [invocations.div_ceil(workgroup) as u32, 1, 1];
         let Feed { plan, tokens, places, cursor, factors, losses, .. } = feed;
         let wide = matches!(variant, Variant::Wide(_));
-        let known_batch = ("BATCH", batch);
         // What the wide variant draws ahead comes after the contexts: those of an example, and its target, of an even and an odd step.
         let drawn = if wide { batch * (feed.context() + 1) } else { 0 };
         let contexts = device.tensor("contexts", room * feed.context() + 2 * drawn)?;
         let (first, examples, second, update) = match variant {
             Variant::Wide(ahead) => (
-                device.pipeline(
-                    &kernels::SMALL_EXAMPLES,
-                    &sizes(WIDE, &[&[known_batch][..], &lines_of_examples(shape, ahead)].concat()),
-                )?,
+                device.pipeline(&kernels::SMALL_EXAMPLES, &sizes(WIDE, &lines_of_examples(shape, ahead)))?,
                 [batch as u32, 1, 1],
                 device.pipeline(
                     &kernels::SMALL_PARAMETERS,
-                    &sizes(SPREAD, &[known_batch, ("HELD", held(shape, batch)), lines(batch, ahead)]),
+                    &sizes(SPREAD, &[("HELD", held(shape, batch)), lines(batch, ahead)]),
                 )?,
                 // One workgroup more than the parameters need: it has the loss and the cursor.
                 workgroups(Layout::new(shape).len() + SPREAD, SPREAD),
@@ -281,14 +198,22 @@ impl Small<'_> {
             // Of steps that are taken together, the last few are taken one by one.
             Variant::Across(_) | Variant::Alone(_) => {
                 let parts = if let Variant::Across(parts) = variant { parts as usize } else { 2 };
-                let quads = parameters.words / 4;
-                let fit = 16 * quads as u64 <= device.uniform_bytes();
-                let kernel = if fit { &kernels::SMALL_EXAMPLES_UNIFORM } else { &kernels::SMALL_EXAMPLES_ACROSS };
-                let others = &[("PARTS", parts), ("QUADS", quads)][..1 + usize::from(fit)];
+                // Of a kernel that reads so many numbers the one for a uniform buffer, if one holds them.
+                let reads = |numbers: usize, uniform, storage, others: &[(&'static str, usize)]| {
+                    let fit = 4 * numbers as u64 <= device.uniform_bytes();
+                    let quads = fit.then_some(("QUADS", numbers / 4));
+                    let others: Vec<_> = others.iter().copied().chain(quads).collect();
+                    device.pipeline(if fit { uniform } else { storage }, &sizes(NARROW, &others))
+                };
                 (
-                    device.pipeline(kernel, &sizes(NARROW, others))?,
+                    reads(
+                        parameters.words,
+                        &kernels::SMALL_EXAMPLES_UNIFORM,
+                        &kernels::SMALL_EXAMPLES_ACROSS,
+                        &[("PARTS", parts)],
+                    )?,
                     workgroups(batch.div_ceil(EXAMPLES) * parts, NARROW),
-                    device.pipeline(&kernels::SMALL_PARAMETERS_TILED, &sizes(NARROW, &[known_batch]))?,
+                    reads(records, &kernels::SMALL_PARAMETERS_UNIFORM, &kernels::SMALL_PARAMETERS_TILED, &[])?,
                     workgroups(tiles(shape), NARROW),
                 )
             }
@@ -296,7 +221,7 @@ impl Small<'_> {
         let columns = || device.tensor("columns of hidden weights", padded(shape.input()) * padded(shape.hidden));
         let columns = wide.then(columns).transpose()?;
         let ahead = |columns: &Buffer| {
-            let pipeline = device.pipeline(&kernels::SMALL_AHEAD, &sizes(SPREAD, &[known_batch]))?;
+            let pipeline = device.pipeline(&kernels::SMALL_AHEAD, &sizes(SPREAD, &[]))?;
             let bound = [plan, tokens, places, parameters, cursor, &contexts, columns].map(Buffer::all);
             device.dispatch(&pipeline, &bound, workgroups(columns.words.max(drawn), SPREAD))
         };
@@ -308,15 +233,17 @@ impl Small<'_> {
             Some(columns) => [plan, &contexts, &activations, cursor, destination, losses, columns],
             None => [plan, &contexts, &activations, factors, cursor, destination, losses],
         };
-        let update = device.dispatch(&second, &bound.map(Buffer::all), update)?;
+        let mut bound = bound.map(Buffer::all);
+        bound[2] = activations.part(0..records);
+        let update = device.dispatch(&second, &bound, update)?;
         let several = |Alone { workgroup, parts }| {
             let steps = self.together();
-            let others = [known_batch, ("PARTS", parts), ("STEPS", steps)];
+            let others = [("PARTS", parts), ("STEPS", steps)];
             let pipeline = device.pipeline(&kernels::SMALL_STEPS, &sizes(workgroup, &others))?;
             let bound = [plan, tokens, places, factors, cursor, &contexts, &activations, parameters, losses];
             Ok(Several { dispatch: device.dispatch(&pipeline, &bound.map(Buffer::all), [1, 1, 1])?, steps })
         };
-        let rows = |first, columns| Rows { buffer: activations.clone(), first, stride: record.len, columns };
+        let rows = |first, stride, columns| Rows { buffer: activations.clone(), first, stride, columns };
         Ok(Step {
             before,
             dispatches: vec![draw, update],
@@ -324,8 +251,8 @@ impl Small<'_> {
             products: Vec::new(),
             several: alone.map(several).transpose()?,
             readable: vec![Readable { ready: 1, examples: batch }],
-            hidden: rows(record.hidden, shape.hidden),
-            logits: rows(record.logits, shape.vocabulary),
+            hidden: rows(record.hidden, record.len, shape.hidden),
+            logits: rows(before_logits, padded(shape.vocabulary), shape.vocabulary),
         })
     }
 }
@@ -383,25 +310,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::bench::SHAPES;
-    use crate::engine::Engine;
     use crate::engine::gpu::Path;
     use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, parameters};
+    use crate::engine::{Engine, Recipe};
     use crate::model::Init;
     use crate::model::initial::initial;
     use crate::text::{BatchPlan, Order};
-
-    #[test]
-    fn a_software_device_takes_the_general_path_where_the_embedding_is_searched_too_often() {
-        let [notebook, makemore] = [&SHAPES[0], &SHAPES[1]];
-        for (shape, batch) in
-            [(notebook.shape, notebook.batch), (makemore.shape, makemore.batch), (makemore.shape, 256)]
-        {
-            assert!(pays(true, shape, batch));
-        }
-        let shape = Shape { vocabulary: 500, context: 4, embedding: 16, hidden: 90, direct: false, tied: false };
-        assert!(pays(true, shape, 8) && !pays(true, shape, 32) && pays(false, shape, 256));
-    }
 
     #[test]
     fn variants_of_the_small_path_give_the_same_bits() {
@@ -429,8 +343,12 @@ mod tests {
                 let step = &gpu.training.as_ref().unwrap().step;
                 let several = step.several.is_some();
                 assert!(several == matches!(variant, Variant::Alone(_)) || place > 3, "{variant:?} {shape:?} {batch}");
-                let uniform = step.dispatches[0].name == "small_examples_uniform";
-                assert!(uniform != (matches!(variant, Variant::Wide(_)) || shape == large), "{variant:?} {shape:?}");
+                // The records of the lecture's batch just fit in a uniform buffer.
+                let wide = matches!(variant, Variant::Wide(_));
+                let uniform = [0, 1].map(|dispatch| step.dispatches[dispatch].name.ends_with("_uniform"));
+                assert!(wide || shape != large || uniform == [false, false], "{variant:?} {shape:?}");
+                assert!(wide || shape == large || uniform[0], "{variant:?} {shape:?}");
+                assert!(wide || shape != LECTURE || uniform == [true, true], "{variant:?} {shape:?}");
                 let mut losses = gpu.train(0, &[0.1; 37]).unwrap();
                 // Whatever was made ahead counts for nothing now.
                 gpu.load(&initial(shape, Init::Scaled, 8, &[])).unwrap();

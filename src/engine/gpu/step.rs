@@ -90,11 +90,11 @@ pub(super) struct Rows {
 impl Rows {
     /// The matrix, row by row.
     pub(super) fn read(&self, device: &mut Device, rows: usize) -> Result<Vec<f32>> {
-        if self.columns == 0 {
+        if self.columns == 0 || rows == 0 {
             return Ok(Vec::new());
         }
-        let values: Vec<f32> = device.read(&self.buffer, 0..rows * self.stride)?;
-        let row = |values: &[f32]| values[self.first..self.first + self.columns].to_vec();
-        Ok(values.chunks_exact(self.stride).flat_map(row).collect())
+        let end = self.first + (rows - 1) * self.stride + self.columns;
+        let values: Vec<f32> = device.read(&self.buffer, self.first..end)?;
+        Ok(values.chunks(self.stride).flat_map(|row| &row[..self.columns]).copied().collect())
     }
 }
