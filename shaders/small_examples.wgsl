@@ -22,7 +22,7 @@ override PARTIAL: u32 = LANES * LANE_STRIDE;
 // Numbers and fours of numbers that are loaded at a time.
 const QUADS = {quads}u;
 const NUMBERS = 4u * {groups}u;
-// Rounds of OUTPUTS gradients of the input between two barriers: the twin of TURNS in src/engine/gpu/small.rs.
+// Rounds of OUTPUTS gradients of the input between two barriers: the twin of TURNS in src/engine/gpu/small/limits.rs.
 const TURNS = 4u;
 // Invocations that draw for the next step.
 const DRAWERS = 32u;
@@ -33,7 +33,7 @@ const DRAWERS = 32u;
 @group(0) @binding(3) var<storage, read> parameters: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n], then what is drawn, [2, B, n + 1]
-@group(0) @binding(6) var<storage, read_write> activations: array<f32>;       // [B, RECORD]
+@group(0) @binding(6) var<storage, read_write> activations: array<f32>;       // [B, RECORD], then logits, [B, V]
 @group(0) @binding(7) var<storage, read> hidden_columns: array<vec4<f32>>;    // H once more, [n d, h], with rows filled up
 @group(0) @binding(8) var<storage, read> factors: array<Factors>;             // by slot
 

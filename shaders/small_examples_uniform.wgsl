@@ -8,7 +8,7 @@
 @group(0) @binding(3) var<uniform> parameters: array<vec4<f32>, {quads}>;
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n]
-@group(0) @binding(6) var<storage, read_write> activations: array<vec4<f32>>; // [B, RECORD]
+@group(0) @binding(6) var<storage, read_write> activations: array<vec4<f32>>; // [B, RECORD], then logits, [B, V]
 
 @compute @workgroup_size(WORKGROUP)
 fn small_examples_uniform(@builtin(global_invocation_id) invocation: vec3<u32>) {

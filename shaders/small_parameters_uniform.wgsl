@@ -1,4 +1,4 @@
-// The same as small_parameters_tiled.wgsl where a uniform buffer holds all activations: lavapipe reads it without a loop over the
+// The same as small_parameters_tiled.wgsl where a uniform buffer holds all records: lavapipe reads it without a loop over the
 // invocations (makemore: 175 microseconds, and 227 with a storage buffer). `{quads}` are their fours.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/small.wgsl and shared/small_tiled.wgsl beside it.
 

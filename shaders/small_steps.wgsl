@@ -11,7 +11,7 @@ override STEPS: u32 = 1u;
 @group(0) @binding(3) var<storage, read> factors: array<Factors>;             // by slot
 @group(0) @binding(4) var<storage, read_write> cursor: Cursor;
 @group(0) @binding(5) var<storage, read_write> contexts: array<u32>;          // [B, n]
-@group(0) @binding(6) var<storage, read_write> activations: array<vec4<f32>>; // [B, RECORD]
+@group(0) @binding(6) var<storage, read_write> activations: array<vec4<f32>>; // [B, RECORD], then logits, [B, V]
 @group(0) @binding(7) var<storage, read_write> parameters: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> losses: array<f32>;            // by slot
 

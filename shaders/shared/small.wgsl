@@ -32,7 +32,7 @@ override RECORD_D_SUM: u32 = RECORD_D_LOGITS + VOCABULARY_STRIDE; // of the hidd
 override RECORD_D_INPUT: u32 = RECORD_D_SUM + HIDDEN_STRIDE;
 override RECORD_LOSS: u32 = RECORD_D_INPUT + INPUT_STRIDE;
 override RECORD: u32 = RECORD_LOSS + 4u;
-override LOGITS: u32 = BATCH * RECORD; // where those of the first example are; some kernels write more records than a batch has
+override LOGITS: u32; // where those of the first example are: some kernels write more records than a batch has
 
 // Where the tokens of an example begin that are drawn a step ahead: behind the contexts, those of even steps before those of odd ones.
 // A step reads the ones and writes the others.

@@ -11,7 +11,7 @@ use super::unroll::unrolled;
 /// How a kernel uses one of its buffers; the place in [`Kernel::bindings`] is the binding's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// A small struct of sizes.
+    /// A small struct of sizes, or what is read as such because all of it fits.
     Uniform,
     /// A storage buffer that is only read.
     Read,
@@ -48,7 +48,7 @@ impl Kernel {
 }
 
 /// The constants that are written into an unrolled source, as so many lines: of a product in registers or tiles the rows of an
-/// invocation's tile, and fours of its columns. (Of `small_examples_uniform` the fours are those of all parameters.)
+/// invocation's tile, and fours of its columns. (Of `small_examples_uniform` and `small_parameters_uniform` the fours are all that they read.)
 const TILE: [&str; 2] = ["ROWS", "QUADS"];
 
 macro_rules! wgsl {
@@ -295,7 +295,7 @@ pub const SMALL_PARAMETERS_TILED: Kernel = Kernel {
     unrolled: false,
 };
 
-/// The same with all activations, `QUADS` fours, in a uniform buffer.
+/// The same with all records, `QUADS` fours, in a uniform buffer.
 pub const SMALL_PARAMETERS_UNIFORM: Kernel = Kernel {
     name: "small_parameters_uniform",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_tiled", "small_parameters_uniform"),

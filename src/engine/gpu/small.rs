@@ -24,12 +24,12 @@ pub(super) enum Variant {
     /// registers.
     Wide(usize),
     /// So many invocations for every four examples, then one for a tile of parameters: few invocations that read little,
-    /// for a device that computes on the CPU (Mesa's llvmpipe on two cores, makemore: 2,600 steps a second in two
-    /// parts, 2,000 in four, 300 with the wide one). More parts are more workgroups, for more cores.
+    /// for a device that computes on the CPU (Mesa's llvmpipe on two cores, makemore: 3,300 steps a second in two
+    /// parts or four, some 150 with the wide one). More parts are more workgroups, for more cores.
     Across(u32),
     /// Several steps in one workgroup of so many invocations: nothing is started between phases, and only one core of
-    /// the device works. It wins for the smallest networks: lavapipe on two cores takes, with V 27, n 3, d 2, h 16 and B 8, 84
-    /// microseconds a step in two dispatches and 65 alone in 8 invocations. 256 invocations are for a GPU.
+    /// the device works. It wins for the smallest networks: lavapipe on two cores takes, with V 27, n 3, d 2, h 16 and B 8, 104
+    /// microseconds a step in two dispatches and 78 alone in 8 invocations. 256 invocations are for a GPU.
     Alone(u32),
 }
 
@@ -162,7 +162,9 @@ impl Small<'_> {
         let at_once = alone.as_ref().map_or(0, |alone| alone.workgroup / alone.parts * EXAMPLES);
         let room = batch.next_multiple_of(WORKGROUP_EXAMPLES.max(at_once));
         let (records, before_logits) = (batch * record.len, room * record.len);
-        let activations = device.tensors("activations", before_logits + room * padded(shape.vocabulary))?;
+        let numbers = before_logits + room * padded(shape.vocabulary);
+        device.check_binding("activations", numbers)?;
+        let activations = device.tensors("activations", numbers)?;
 
         let sizes = |workgroup: usize, others: &[(&'static str, usize)]| {
             let sizes = [
@@ -198,9 +200,10 @@ impl Small<'_> {
             // Of steps that are taken together, the last few are taken one by one.
             Variant::Across(_) | Variant::Alone(_) => {
                 let parts = if let Variant::Across(parts) = variant { parts as usize } else { 2 };
-                // Of a kernel that reads so many numbers the one for a uniform buffer, if one holds them.
+                // Of a kernel that reads so many numbers the one for a uniform buffer, if one holds them: on software, where
+                // storage is read in a loop over the invocations. A GPU's may read one place at a time.
                 let reads = |numbers: usize, uniform, storage, others: &[(&'static str, usize)]| {
-                    let fit = 4 * numbers as u64 <= device.uniform_bytes();
+                    let fit = device.is_software() && 4 * numbers as u64 <= device.uniform_bytes();
                     let quads = fit.then_some(("QUADS", numbers / 4));
                     let others: Vec<_> = others.iter().copied().chain(quads).collect();
                     device.pipeline(if fit { uniform } else { storage }, &sizes(NARROW, &others))
@@ -229,12 +232,12 @@ impl Small<'_> {
         let mut bound = vec![plan, tokens, places, parameters, cursor, &contexts, &activations];
         bound.extend(columns.iter().flat_map(|columns| [columns, factors]));
         let draw = device.dispatch(&first, &bound.into_iter().map(Buffer::all).collect::<Vec<_>>(), examples)?;
-        let bound = match &columns {
-            Some(columns) => [plan, &contexts, &activations, cursor, destination, losses, columns],
-            None => [plan, &contexts, &activations, factors, cursor, destination, losses],
+        let others = match &columns {
+            Some(columns) => [cursor, destination, losses, columns],
+            None => [factors, cursor, destination, losses],
         };
-        let mut bound = bound.map(Buffer::all);
-        bound[2] = activations.part(0..records);
+        let records = activations.part(0..records);
+        let bound: Vec<_> = [plan.all(), contexts.all(), records].into_iter().chain(others.map(Buffer::all)).collect();
         let update = device.dispatch(&second, &bound, update)?;
         let several = |Alone { workgroup, parts }| {
             let steps = self.together();
@@ -343,12 +346,14 @@ mod tests {
                 let step = &gpu.training.as_ref().unwrap().step;
                 let several = step.several.is_some();
                 assert!(several == matches!(variant, Variant::Alone(_)) || place > 3, "{variant:?} {shape:?} {batch}");
-                // The records of the lecture's batch just fit in a uniform buffer.
-                let wide = matches!(variant, Variant::Wide(_));
+                // Here the lecture's parameters and records both fit in a uniform buffer, of others the parameters, or nothing.
                 let uniform = [0, 1].map(|dispatch| step.dispatches[dispatch].name.ends_with("_uniform"));
-                assert!(wide || shape != large || uniform == [false, false], "{variant:?} {shape:?}");
-                assert!(wide || shape == large || uniform[0], "{variant:?} {shape:?}");
-                assert!(wide || shape != LECTURE || uniform == [true, true], "{variant:?} {shape:?}");
+                let wide = matches!(variant, Variant::Wide(_));
+                if !wide && gpu.device.is_software() && gpu.device.uniform_bytes() == 1 << 16 {
+                    let known = [(LECTURE, [true, true]), (long, [true, false]), (large, [false, false])];
+                    let expected = known.iter().find(|(known, _)| *known == shape);
+                    assert!(expected.is_none_or(|(_, expected)| uniform == *expected), "{variant:?} {shape:?}");
+                }
                 let mut losses = gpu.train(0, &[0.1; 37]).unwrap();
                 // Whatever was made ahead counts for nothing now.
                 gpu.load(&initial(shape, Init::Scaled, 8, &[])).unwrap();
