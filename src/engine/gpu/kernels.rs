@@ -48,7 +48,8 @@ impl Kernel {
 }
 
 /// The constants that are written into an unrolled source, as so many lines: of a product in registers or tiles the rows of an
-/// invocation's tile, and fours of its columns. (Of `small_examples_uniform` and `small_parameters_uniform` the fours are all that they read.)
+/// invocation's tile, and fours of its columns. (Of `small_examples_uniform` and `small_parameters_uniform` the fours are those of
+/// the uniform buffer.)
 const TILE: [&str; 2] = ["ROWS", "QUADS"];
 
 macro_rules! wgsl {
@@ -71,10 +72,14 @@ macro_rules! forward {
     };
 }
 
-use Access::{Read, Uniform, Write};
+/// The constants of a kernel of the small path, and more of its own.
+macro_rules! small_sizes {
+    ($($more:literal),*) => {
+        &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH", "LOGITS", $($more),*]
+    };
+}
 
-const SMALL_SIZES: &[&str] =
-    &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH", "LOGITS"];
+use Access::{Read, Uniform, Write};
 
 /// Draws the batch of a step.
 pub const DRAW_BATCH: Kernel = Kernel {
@@ -235,7 +240,7 @@ pub const SMALL_AHEAD: Kernel = Kernel {
     name: "small_ahead",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_ahead"),
     bindings: &[Uniform, Read, Read, Read, Read, Write, Write],
-    constants: SMALL_SIZES,
+    constants: small_sizes!(),
     unrolled: false,
 };
 
@@ -244,7 +249,7 @@ pub const SMALL_EXAMPLES: Kernel = Kernel {
     name: "small_examples",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/add_products", "small_examples"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Read, Read],
-    constants: SMALL_SIZES,
+    constants: small_sizes!(),
     unrolled: true,
 };
 
@@ -253,18 +258,7 @@ pub const SMALL_EXAMPLES_ACROSS: Kernel = Kernel {
     name: "small_examples_across",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_across", "small_examples_across"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
-    constants: &[
-        "WORKGROUP",
-        "ORDER",
-        "VOCABULARY",
-        "CONTEXT",
-        "EMBEDDING",
-        "HIDDEN",
-        "DIRECT",
-        "BATCH",
-        "LOGITS",
-        "PARTS",
-    ],
+    constants: small_sizes!("PARTS"),
     unrolled: false,
 };
 
@@ -282,7 +276,7 @@ pub const SMALL_PARAMETERS: Kernel = Kernel {
     name: "small_parameters",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "small_parameters"),
     bindings: &[Uniform, Read, Read, Write, Write, Write, Write],
-    constants: &["WORKGROUP", "ORDER", "VOCABULARY", "CONTEXT", "EMBEDDING", "HIDDEN", "DIRECT", "BATCH", "HELD"],
+    constants: small_sizes!("HELD"),
     unrolled: true,
 };
 
@@ -291,7 +285,7 @@ pub const SMALL_PARAMETERS_TILED: Kernel = Kernel {
     name: "small_parameters_tiled",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_tiled", "small_parameters_tiled"),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write],
-    constants: SMALL_SIZES,
+    constants: small_sizes!(),
     unrolled: false,
 };
 
@@ -300,7 +294,7 @@ pub const SMALL_PARAMETERS_UNIFORM: Kernel = Kernel {
     name: "small_parameters_uniform",
     source: wgsl!("shared/random", "shared/batch", "shared/small", "shared/small_tiled", "small_parameters_uniform"),
     bindings: &[Uniform, Read, Uniform, Read, Write, Write, Write],
-    constants: SMALL_SIZES,
+    constants: small_sizes!(),
     unrolled: true,
 };
 
@@ -316,19 +310,7 @@ pub const SMALL_STEPS: Kernel = Kernel {
         "small_steps"
     ),
     bindings: &[Uniform, Read, Read, Read, Write, Write, Write, Write, Write],
-    constants: &[
-        "WORKGROUP",
-        "ORDER",
-        "VOCABULARY",
-        "CONTEXT",
-        "EMBEDDING",
-        "HIDDEN",
-        "DIRECT",
-        "BATCH",
-        "LOGITS",
-        "PARTS",
-        "STEPS",
-    ],
+    constants: small_sizes!("PARTS", "STEPS"),
     unrolled: false,
 };
 
