@@ -36,13 +36,14 @@ fn passes_are_those_of_the_kernel_table_and_fit_into_the_step() {
     for (path, recipe) in [(Path::Small, plain), (Path::General, plain), (Path::General, adamw)] {
         let Some(adapter) = common::gpu() else { return };
         let mut engine = prepared(Gpu::open(adapter, path).unwrap(), recipe);
-        let (passes, step) = match engine.profile(0.05).unwrap() {
-            Profile::Measured { passes, step_microseconds } => (passes, step_microseconds),
-            Profile::Unknown(reason) => {
+        let mut profiler = match engine.profiler().unwrap() {
+            Ok(profiler) => profiler,
+            Err(reason) => {
                 eprintln!("NOT TESTED: {reason}");
                 return;
             }
         };
+        let Profile { passes, step_microseconds: step } = profiler.profile(0.05).unwrap();
         let names: Vec<&str> = passes.iter().map(kernel_of).collect();
         for name in &names {
             assert!(KERNELS.iter().any(|kernel| kernel.name == *name), "{name} is no kernel");
@@ -68,7 +69,7 @@ fn training_knows_nothing_of_a_profile() {
             let mut engine = prepared(Gpu::open(common::gpu()?, path).unwrap(), Recipe::default());
             let mut losses = engine.train(0, &[0.1; 3]).unwrap();
             if profiles {
-                engine.profile(0.0).unwrap();
+                engine.profiler().unwrap().map(|mut profiler| profiler.profile(0.0).unwrap()).ok();
             }
             losses.extend(engine.train(3, &[0.1; 3]).unwrap());
             Some((losses, engine.parameters().unwrap()))
@@ -81,8 +82,8 @@ fn training_knows_nothing_of_a_profile() {
 #[test]
 fn an_engine_that_cannot_time_its_passes_says_so() {
     let mut engine = prepared(Reference::default(), Recipe::default());
-    let Profile::Unknown(reason) = engine.profile(0.0).unwrap() else { panic!("the reference has no clock") };
+    let Err(reason) = engine.profiler().unwrap() else { panic!("the reference has no clock") };
     assert!(reason.contains("reference"), "{reason}");
     let Some(adapter) = common::gpu() else { return };
-    assert!(Gpu::open(adapter, Path::Automatic).unwrap().profile(0.0).is_err(), "nothing is prepared");
+    assert!(Gpu::open(adapter, Path::Automatic).unwrap().profiler().is_err(), "nothing is prepared");
 }

@@ -179,6 +179,7 @@ fn host() -> Hardware {
 }
 
 /// What the repeats of one engine took.
+#[derive(Default)]
 struct Measured {
     /// Units a second of each repeat.
     speeds: Vec<f64>,
@@ -186,22 +187,22 @@ struct Measured {
     units: usize,
     seconds: f64,
     passes: Vec<PassTime>,
-    /// Of steps that were taken for their passes alone, if there were any.
-    profile: Option<Profile>,
+    /// One after each repeat, of steps that were taken for their passes alone, if there were any.
+    profiles: Vec<Profile>,
+    /// Why there are none, where they were asked for.
+    unknown: Option<String>,
 }
 
 impl Measured {
     fn steps(&self, per_second: Spread, batch: usize) -> Steps {
         let step_microseconds = self.seconds * 1e6 / self.units as f64;
-        let (passes, profiled, unknown) = match &self.profile {
-            None => (adding_up(&self.passes, UNACCOUNTED, step_microseconds), None, None),
-            Some(Profile::Measured { passes, step_microseconds: profiled }) => {
+        let (times, profiled) = match mean(&self.profiles) {
+            None => (self.passes.clone(), None),
+            Some(Profile { mut passes, step_microseconds: profiled }) => {
                 let sum: f64 = passes.iter().map(|pass| pass.microseconds).sum();
-                let between = PassTime { name: BETWEEN.to_owned(), microseconds: profiled - sum };
-                let passes = [&passes[..], &[between]].concat();
-                (adding_up(&passes, UNACCOUNTED, step_microseconds), Some(*profiled), None)
+                passes.push(PassTime { name: BETWEEN.to_owned(), microseconds: profiled - sum });
+                (passes, Some(profiled))
             }
-            Some(Profile::Unknown(reason)) => (Vec::new(), None, Some(reason.clone())),
         };
         Steps {
             steps_per_second: per_second.median,
@@ -209,11 +210,26 @@ impl Measured {
             worst_steps_per_second: per_second.slowest,
             examples_per_second: per_second.median * batch as f64,
             step_microseconds,
-            passes,
+            passes: adding_up(&times, UNACCOUNTED, step_microseconds),
             profiled_step_microseconds: profiled,
-            passes_unknown: unknown,
+            passes_unknown: self.unknown.clone(),
         }
     }
+}
+
+/// The mean of profiles of the same step.
+fn mean(profiles: &[Profile]) -> Option<Profile> {
+    let over = |of: &dyn Fn(&Profile) -> f64| profiles.iter().map(of).sum::<f64>() / profiles.len() as f64;
+    let passes = profiles.first()?.passes.iter().enumerate();
+    Some(Profile {
+        passes: passes
+            .map(|(i, pass)| PassTime {
+                name: pass.name.clone(),
+                microseconds: over(&|one| one.passes[i].microseconds),
+            })
+            .collect(),
+        step_microseconds: over(&|one| one.step_microseconds),
+    })
 }
 
 /// Passes as parts of a step, and what they leave of it; nothing where no pass was measured.
@@ -231,7 +247,8 @@ fn adding_up(times: &[PassTime], rest: &str, step_microseconds: f64) -> Vec<Pass
     measured.chain([pass(rest, step_microseconds - sum)]).collect()
 }
 
-/// Repeats each work in turn until each had its seconds.
+/// Repeats each work in turn until each had its seconds. Steps that are taken for their passes alone come between the repeats,
+/// a fifth of their time, so that a machine that changes its speed changes it for both.
 fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64, passes: bool) -> Result<Vec<Measured>> {
     let repeat = Duration::from_secs_f64(seconds / REPEATS as f64);
     let timed = |work: &mut dyn Work| -> Result<(usize, f64)> {
@@ -239,7 +256,7 @@ fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64, passes: b
         let units = work.run()?;
         Ok((units, start.elapsed().as_secs_f64()))
     };
-    let mut all = Vec::new();
+    let (mut all, mut profilers) = (Vec::new(), Vec::new());
     for work in works.iter_mut() {
         // Warm-up: doubles the work until it takes a good part of a repeat.
         let mut units = few;
@@ -248,24 +265,32 @@ fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64, passes: b
             units *= 2;
             work.prepare(units)?;
         }
-        work.pass_times();
-        all.push(Measured { speeds: Vec::new(), units: 0, seconds: 0.0, passes: Vec::new(), profile: None });
+        let mut measured = Measured::default();
+        let known = !work.pass_times().is_empty();
+        profilers.push(match if passes && !known { work.profiler()? } else { None } {
+            Some(Ok(profiler)) => Some(profiler),
+            Some(Err(reason)) => {
+                measured.unknown = Some(reason);
+                None
+            }
+            None => None,
+        });
+        all.push(measured);
     }
-    let start = Instant::now();
     let total = seconds * works.len() as f64;
-    while all[0].speeds.len() < REPEATS || start.elapsed().as_secs_f64() < total {
-        for (work, measured) in works.iter_mut().zip(&mut all) {
+    while all[0].speeds.len() < REPEATS || all.iter().map(|measured| measured.seconds).sum::<f64>() < total {
+        for ((work, profiler), measured) in works.iter_mut().zip(&mut profilers).zip(&mut all) {
             let (units, seconds) = timed(work.as_mut())?;
             measured.speeds.push(units as f64 / seconds);
             measured.units += units;
             measured.seconds += seconds;
+            if let Some(profiler) = profiler {
+                measured.profiles.push(profiler.profile(seconds / 5.0)?);
+            }
         }
     }
     for (work, measured) in works.iter_mut().zip(&mut all) {
         measured.passes = work.pass_times();
-        if passes && measured.passes.is_empty() {
-            measured.profile = work.profile(repeat.as_secs_f64())?;
-        }
     }
     Ok(all)
 }
@@ -273,11 +298,21 @@ fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64, passes: b
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{PerhapsProfiler, Profiler};
     use std::cell::RefCell;
     use std::rc::Rc;
 
-    /// Notes whose turn it is.
+    /// Notes whose turn it is, and where its passes are timed.
     struct Turn(char, Rc<RefCell<String>>);
+
+    impl Profiler for Turn {
+        fn profile(&mut self, _: f64) -> Result<Profile> {
+            self.1.borrow_mut().push(self.0.to_ascii_uppercase());
+            let microseconds = self.1.borrow().len() as f64;
+            let pass = PassTime { name: "pass".into(), microseconds };
+            Ok(Profile { passes: vec![pass], step_microseconds: microseconds + 1.0 })
+        }
+    }
 
     impl Work for Turn {
         fn prepare(&mut self, _: usize) -> Result<()> {
@@ -288,6 +323,14 @@ mod tests {
             std::thread::sleep(Duration::from_millis(2));
             self.1.borrow_mut().push(self.0);
             Ok(1)
+        }
+
+        fn profiler(&mut self) -> Result<Option<PerhapsProfiler>> {
+            Ok(Some(if self.0 == 'c' {
+                Err("c has no clock".into())
+            } else {
+                Ok(Box::new(Turn(self.0, Rc::clone(&self.1))))
+            }))
         }
     }
 
@@ -300,6 +343,23 @@ mod tests {
         let order = order.borrow();
         assert!(order.starts_with("abababababab"), "{order}");
         assert!(measured.iter().all(|one| one.speeds.len() >= REPEATS && one.units == one.speeds.len()));
+    }
+
+    #[test]
+    fn passes_are_timed_between_repeats() {
+        let order = Rc::new(RefCell::new(String::new()));
+        let mut works: Vec<Box<dyn Work>> =
+            "abc".chars().map(|name| Box::new(Turn(name, order.clone())) as Box<dyn Work>).collect();
+        let measured = measure(&mut works, 1, 0.01, true).unwrap();
+        // Each of them is run once before.
+        let order = order.borrow();
+        assert!(order.starts_with("abcaAbBcaAbBcaAbBcaAbBcaAbBc"), "{order}");
+        assert_eq!(measured.iter().map(|one| one.unknown.is_some()).collect::<Vec<_>>(), [false, false, true]);
+        // The times count on: the first is after five letters, each later one five further.
+        let Profile { passes, step_microseconds } = mean(&measured[0].profiles).unwrap();
+        let expected = 5.0 + 5.0 * (measured[0].profiles.len() - 1) as f64 / 2.0;
+        assert_eq!((passes[0].microseconds, step_microseconds), (expected, expected + 1.0));
+        assert_eq!(mean(&measured[2].profiles), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::BenchShape;
 use super::floor::Demand;
 use super::shapes::BenchText;
 use crate::Result;
-use crate::engine::{Engine, PassTime, Profile, Recipe};
+use crate::engine::{Engine, PassTime, PerhapsProfiler, Recipe};
 use crate::language_model::evaluate::evaluate;
 use crate::language_model::sample::AT_ONCE;
 use crate::language_model::{Network, Sampler, Scorer};
@@ -94,8 +94,8 @@ pub(super) trait Work {
         Vec::new()
     }
 
-    /// The same by units that are done for it alone, for about so many seconds; `None` where a unit has no passes.
-    fn profile(&mut self, _seconds: f64) -> Result<Option<Profile>> {
+    /// What times them by units that are done for it alone, or why nothing can; `None` where a unit has no passes.
+    fn profiler(&mut self) -> Result<Option<PerhapsProfiler>> {
         Ok(None)
     }
 }
@@ -138,8 +138,8 @@ impl Work for Train<'_> {
         self.engine.pass_times()
     }
 
-    fn profile(&mut self, seconds: f64) -> Result<Option<Profile>> {
-        self.engine.profile(seconds).map(Some)
+    fn profiler(&mut self) -> Result<Option<PerhapsProfiler>> {
+        self.engine.profiler().map(Some)
     }
 }
 

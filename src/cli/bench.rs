@@ -65,8 +65,8 @@ pub struct BenchArgs {
     /// Print the time of each pass of a step, too; -v does the same
     ///
     /// The CPU engine times its passes in ordinary steps. A GPU times them by its own clock, where its driver lets it, in
-    /// steps taken for that alone, a pass for each dispatch. So "unaccounted", which makes the sum that of an ordinary step, is
-    /// what the host adds to it, and below zero where timing costs more than that.
+    /// steps taken for that alone between the repeats, a pass for each dispatch. So "unaccounted", which makes the sum that
+    /// of an ordinary step, is what the host adds to it, and below zero where timing costs more than that.
     #[arg(long, help_heading = "Results")]
     passes: bool,
 

@@ -61,20 +61,24 @@ pub struct PassTime {
     pub microseconds: f64,
 }
 
-/// What became of [`Engine::profile`].
+/// Times of passes from steps that were taken for them alone.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Profile {
-    /// The passes were timed.
-    Measured {
-        /// Mean times of the passes of a step, in their order.
-        passes: Vec<PassTime>,
-        /// Mean time of these steps, from the begin of the first pass to the end of the last: what lies between passes
-        /// counts. It is longer than that of an ordinary step where timing costs speed.
-        step_microseconds: f64,
-    },
-    /// Why they cannot be timed.
-    Unknown(String),
+pub struct Profile {
+    /// Mean times of the passes of a step, in their order.
+    pub passes: Vec<PassTime>,
+    /// Mean time of these steps, from the begin of the first pass to the end of the last: what lies between passes
+    /// counts. It is longer than that of an ordinary step where timing costs speed.
+    pub step_microseconds: f64,
 }
+
+/// Takes steps only to time their passes. Training knows nothing of them.
+pub trait Profiler {
+    /// Takes such steps for about so many seconds.
+    fn profile(&mut self, seconds: f64) -> Result<Profile>;
+}
+
+/// A profiler, or why there is none.
+pub type PerhapsProfiler = std::result::Result<Box<dyn Profiler>, String>;
 
 /// Everything that one forward and backward pass computes, for checks.
 #[derive(Clone, Debug)]
@@ -142,10 +146,10 @@ pub trait Engine {
         Vec::new()
     }
 
-    /// Takes some steps of the prepared training for about so many seconds only to time their passes, where timing them costs
-    /// so much that ordinary steps go without. Training knows nothing of these steps.
-    fn profile(&mut self, _seconds: f64) -> Result<Profile> {
-        Ok(Profile::Unknown(format!("{} does not time its passes", self.hardware().device)))
+    /// What times the passes of the prepared training on steps of its own, where timing them costs so much that ordinary
+    /// steps go without; or why nothing can.
+    fn profiler(&mut self) -> Result<PerhapsProfiler> {
+        Ok(Err(format!("{} does not time its passes", self.hardware().device)))
     }
 
     /// Multiplications and additions a second that the hardware reaches on numbers in registers, in thousand millions,

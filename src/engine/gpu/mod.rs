@@ -57,7 +57,7 @@ pub(crate) use tuning::read_choices;
 
 use std::sync::Arc;
 
-use super::{Cost, Engine, Examination, Hardware, Kernels, Profile, Recipe, State};
+use super::{Cost, Engine, Examination, Hardware, Kernels, PerhapsProfiler, Recipe, State};
 use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus, Order};
 use crate::{Error, Result};
@@ -340,8 +340,8 @@ impl Engine for Gpu {
         Ok(losses)
     }
 
-    fn profile(&mut self, seconds: f64) -> Result<Profile> {
-        profile::profile(self, seconds)
+    fn profiler(&mut self) -> Result<PerhapsProfiler> {
+        profile::profiler(self)
     }
 
     fn peak_gflops(&mut self) -> Result<Option<f64>> {
