@@ -1,11 +1,19 @@
-//! The time that each pass of a step takes, on the first thread, of every so many steps.
+//! The time that each pass of a step takes, on the first thread, of every so many steps or of all long ones.
 
 use std::time::{Duration, Instant};
 
 use crate::engine::PassTime;
 
-/// Every so many steps one is timed, so that reading the clock costs nothing that could be measured.
-pub(super) const SAMPLED_STEPS: usize = 32;
+/// Of short steps one in so many is timed, so that reading the clock costs nothing that could be measured.
+const SAMPLED_STEPS: usize = 32;
+/// Multiplications and additions of a long step. It takes hundreds of microseconds, reading the clock less than one: all such
+/// steps are timed. A repeat of a benchmark has but a few, of which those that try out one thread would count too much.
+const LONG_STEP: f64 = 5e7;
+
+/// One in how many steps of so many multiplications and additions is timed.
+pub(super) fn sampled_steps(flops: f64) -> usize {
+    if flops < LONG_STEP { SAMPLED_STEPS } else { 1 }
+}
 
 /// The passes in their order.
 #[derive(Clone, Copy)]

@@ -60,7 +60,7 @@ use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus};
 
 use activations::{Activations, Scratch};
-use clock::{Clock, Pass, SAMPLED_STEPS, Timer};
+use clock::{Clock, Pass, Timer};
 use crew::{Crew, locked};
 use draw::{Batches, Drawn};
 use evaluate::{Examine, Wanted};
@@ -288,10 +288,11 @@ impl Job for Worker<'_> {
     fn run<I: InstructionSet>(self) {
         let Steps { network, training, barrier, first_step, rates, index, threads } = self.steps;
         let Training { corpus, plan, activations, own, masks, carried, .. } = training;
-        let (mut losses, mut clock) = self.leader.unzip();
+        let (mut losses, mut passes) = self.leader.unzip();
         let _guard = barrier.guard();
         let batch = plan.batch as usize;
         let (scale, whose) = (1.0 / batch as f32, (index, threads));
+        let sampled_steps = clock::sampled_steps(network.layout.shape.step_flops(batch));
         let share = Share::new(network.layout, whose);
         let own = own.get(index).filter(|_| threads > 1);
         let (home, whole) = match own {
@@ -307,9 +308,9 @@ impl Job for Worker<'_> {
         let mut current = Batch { activations, scratch: self.scratch, home, whole, share: &share, scale };
         for (place, &rate) in rates.iter().enumerate() {
             let step = first_step + place as u64;
-            // Not the first of a range, which waits for no step before it, where there is another one.
-            let sampled = place % SAMPLED_STEPS == 1.min(rates.len() - 1);
-            let mut timer = Timer::new(clock.as_deref_mut().filter(|_| sampled));
+            // Of short steps not the first of a range, which waits for no step before it, where there is another one.
+            let sampled = place % sampled_steps == 1.min(rates.len() - 1) % sampled_steps;
+            let mut timer = Timer::new(passes.as_deref_mut().filter(|_| sampled));
             // Every thread draws the whole batch: that costs less than to wait for one that does.
             batches.take(&mut current.scratch.drawn);
             // SAFETY: all threads take the same step, or one the next where [`Whole::has_embedding`] allows it.
