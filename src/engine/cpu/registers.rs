@@ -5,7 +5,7 @@
 macro_rules! register {
     (
         $register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $stream:ident, $add:ident, $sub:ident, $mul:ident,
-        $div:ident, $max:ident, $min:ident, |$a:ident, $b:ident, $c:ident| $fused:expr, |$i:ident| $power:expr,
+        $div:ident, $max:ident, $min:ident, |$a:ident, $b:ident, $c:ident| $fused:expr, |$factor:ident, $i:ident, $integer:ident| $scaled:expr,
         |$p:ident| $parts:expr, |$value:ident, $x:ident, $bound:ident| $zero:expr, |$s:ident| $sum:expr,
         |$l:ident| $largest:expr
     ) => {
@@ -74,9 +74,9 @@ macro_rules! register {
             }
 
             #[inline(always)]
-            fn power_of_two(self) -> Self {
-                let $i = self;
-                unsafe { $power }
+            fn scaled(self, $i: Self, $integer: Self) -> Self {
+                let $factor = self;
+                unsafe { $scaled }
             }
 
             #[inline(always)]
@@ -130,10 +130,7 @@ mod x86 {
         _mm512_max_ps,
         _mm512_min_ps,
         |a, b, c| _mm512_fmadd_ps(a, b, c),
-        |i| _mm512_castsi512_ps(_mm512_add_epi32(
-            _mm512_slli_epi32::<23>(_mm512_castps_si512(i)),
-            _mm512_set1_epi32(ONE)
-        )),
+        |factor, _i, integer| _mm512_scalef_ps(factor, integer),
         |number| {
             let bits = _mm512_castps_si512(number);
             let exponent = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(LEAST_FRACTION)));
@@ -159,10 +156,10 @@ mod x86 {
         _mm256_max_ps,
         _mm256_min_ps,
         |a, b, c| _mm256_fmadd_ps(a, b, c),
-        |i| _mm256_castsi256_ps(_mm256_add_epi32(
-            _mm256_slli_epi32::<23>(_mm256_castps_si256(i)),
-            _mm256_set1_epi32(ONE)
-        )),
+        |factor, i, _integer| {
+            let power = _mm256_add_epi32(_mm256_slli_epi32::<23>(_mm256_castps_si256(i)), _mm256_set1_epi32(ONE));
+            _mm256_mul_ps(factor, _mm256_castsi256_ps(power))
+        },
         |number| {
             let bits = _mm256_castps_si256(number);
             let exponent = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(LEAST_FRACTION)));
@@ -244,10 +241,10 @@ mod neon {
         vmaxq_f32,
         vminq_f32,
         |a, b, c| vfmaq_f32(c, a, b),
-        |i| vreinterpretq_f32_u32(vaddq_u32(
-            vshlq_n_u32::<23>(vreinterpretq_u32_f32(i)),
-            vdupq_n_u32(1.0f32.to_bits())
-        )),
+        |factor, i, _integer| {
+            let power = vaddq_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(i)), vdupq_n_u32(1.0f32.to_bits()));
+            vmulq_f32(factor, vreinterpretq_f32_u32(power))
+        },
         |number| {
             let bits = vreinterpretq_s32_f32(number);
             let exponent = vshrq_n_s32::<23>(vsubq_s32(bits, vdupq_n_s32(FRAC_1_SQRT_2.to_bits() as i32)));

@@ -47,8 +47,8 @@ pub(super) trait Vector: Copy {
     /// The smaller of the two; `self` where it is not a number.
     fn at_most(self, bound: Self) -> Self;
 
-    /// 2^i, where the low bits of the number hold the integer i.
-    fn power_of_two(self) -> Self;
+    /// `self * 2^integer`; the low bits of `bits` hold the integer as well.
+    fn scaled(self, bits: Self, integer: Self) -> Self;
 
     /// The number as fraction * 2^exponent, with a fraction between the root of a half and that of two. For positive numbers
     /// of full precision.
@@ -152,8 +152,8 @@ impl<V: Vector, const N: usize> Vector for [V; N] {
     }
 
     #[inline(always)]
-    fn power_of_two(self) -> Self {
-        each!(|part| self[part].power_of_two(), self)
+    fn scaled(self, bits: Self, integer: Self) -> Self {
+        each!(|part| self[part].scaled(bits[part], integer[part]), self)
     }
 
     #[inline(always)]
@@ -254,8 +254,8 @@ impl Vector for f32 {
     }
 
     #[inline(always)]
-    fn power_of_two(self) -> Self {
-        f32::from_bits((self.to_bits() << 23).wrapping_add(1.0f32.to_bits()))
+    fn scaled(self, bits: Self, _integer: Self) -> Self {
+        self * f32::from_bits((bits.to_bits() << 23).wrapping_add(1.0f32.to_bits()))
     }
 
     #[inline(always)]
