@@ -88,6 +88,8 @@ pub struct Cpu {
 struct Training {
     corpus: Arc<Corpus>,
     plan: BatchPlan,
+    /// That take a step, if not the caller's alone.
+    threads: usize,
     activations: Activations,
     /// What each thread has for itself, and the examples of its next step; kept, so that a range of steps begins without new
     /// memory.
@@ -125,7 +127,7 @@ impl Cpu {
         self.network().layout.shape
     }
 
-    /// Takes one step for each rate with so many threads: all, or the caller's alone.
+    /// Takes one step for each rate with so many threads: all that are of use, or the caller's alone.
     fn take_steps(&mut self, first_step: u64, rates: &[f32], losses: &mut [f32], threads: usize) {
         let training = self.training.as_ref().expect("training is prepared first");
         let network = self.network.as_ref().expect("parameters are loaded first");
@@ -138,7 +140,14 @@ impl Cpu {
             let steps = Steps { network, training, barrier: &barrier, first_step, rates, index, threads };
             dispatch(level, Worker { steps, scratch, ready, leader });
         };
-        if threads == 1 { work(0) } else { self.crew.run(work) }
+        match threads {
+            1 => work(0),
+            _ => self.crew.run(|index| {
+                if index < threads {
+                    work(index)
+                }
+            }),
+        }
     }
 }
 
@@ -171,7 +180,7 @@ impl Engine for Cpu {
         // Each has room for all hidden units: a range of steps may fall to one thread.
         let scratch =
             || (Scratch::new(layout, batch, activations.pairs, layout.hidden_stride), Drawn::new(layout, batch));
-        let threads = self.crew.threads();
+        let threads = layout.useful_threads(self.crew.threads());
         let scratches = (0..threads).map(|_| Mutex::new(scratch())).collect();
         let carried = Carried::new(network, recipe);
         let alone = threads > 1 && layout.blocks > 0;
@@ -180,7 +189,7 @@ impl Engine for Cpu {
         let needs = Needs { mask: masks[1].is_on(), weights, embedding: weights && !masks[0].is_on() };
         let own = |index| Own::new(layout, &Share::new(layout, (index, threads)), (batch, threads), needs);
         let own = (0..if alone { threads } else { 0 }).map(own).collect();
-        self.training = Some(Training { corpus, plan, activations, scratches, own, masks, carried });
+        self.training = Some(Training { corpus, plan, threads, activations, scratches, own, masks, carried });
         Ok(())
     }
 
@@ -196,14 +205,15 @@ impl Engine for Cpu {
     }
 
     fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {
+        let most = self.training.as_ref().expect("training is prepared first").threads;
         let mut losses = vec![0.0; rates.len()];
         let mut done = 0;
         while done < rates.len() {
             let left = rates.len() - done;
-            let (all, steps) = if self.crew.threads() == 1 { (true, left) } else { self.pace.next(left) };
+            let (all, steps) = if most == 1 { (true, left) } else { self.pace.next(left) };
             let range = done..done + steps;
             let start = Instant::now();
-            let threads = if all { self.crew.threads() } else { 1 };
+            let threads = if all { most } else { 1 };
             self.take_steps(first_step + done as u64, &rates[range.clone()], &mut losses[range], threads);
             self.pace.measured(steps, start.elapsed());
             done += steps;
@@ -240,7 +250,7 @@ impl Engine for Cpu {
         let training = self.training.as_ref().expect("it was prepared");
         let shares = if self.network().layout.blocks > 0 { "the hidden units" } else { "the vocabulary" };
         Ok(Cost {
-            path: format!("cpu, {}: threads share out {shares}", self.instruction_set()),
+            path: format!("cpu, {}: {} thread(s) share out {shares}", self.instruction_set(), training.threads),
             buffers: training.memory(self.network()),
             ..Cost::default()
         })
