@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gpu_mlp::engine::gpu::kernels::KERNELS;
 use gpu_mlp::engine::gpu::{Gpu, Path};
-use gpu_mlp::engine::{Engine, Optimizer, PassTime, Profile, Recipe};
+use gpu_mlp::engine::{Engine, Optimizer, PassTime, Profile, Profiler, Recipe};
 use gpu_mlp::model::initial::initial;
 use gpu_mlp::model::{Init, Shape};
 use gpu_mlp::reference::Reference;
@@ -24,6 +24,17 @@ fn prepared(mut engine: impl Engine + 'static, recipe: Recipe) -> Box<dyn Engine
     Box::new(engine)
 }
 
+/// What times the passes; says so where nothing can.
+fn profiler(engine: &mut dyn Engine) -> Option<Box<dyn Profiler>> {
+    match engine.profiler().unwrap() {
+        Ok(profiler) => Some(profiler),
+        Err(reason) => {
+            eprintln!("NOT TESTED: {reason}");
+            None
+        }
+    }
+}
+
 /// The name of a pass is that of its kernel; a product's sizes follow.
 fn kernel_of(pass: &PassTime) -> &str {
     pass.name.split(' ').next().unwrap()
@@ -36,13 +47,7 @@ fn passes_are_those_of_the_kernel_table_and_fit_into_the_step() {
     for (path, recipe) in [(Path::Small, plain), (Path::General, plain), (Path::General, adamw)] {
         let Some(adapter) = common::gpu() else { return };
         let mut engine = prepared(Gpu::open(adapter, path).unwrap(), recipe);
-        let mut profiler = match engine.profiler().unwrap() {
-            Ok(profiler) => profiler,
-            Err(reason) => {
-                eprintln!("NOT TESTED: {reason}");
-                return;
-            }
-        };
+        let Some(mut profiler) = profiler(engine.as_mut()) else { return };
         let Profile { passes, step_microseconds: step } = profiler.profile(0.05).unwrap();
         let names: Vec<&str> = passes.iter().map(kernel_of).collect();
         for name in &names {
@@ -59,6 +64,12 @@ fn passes_are_those_of_the_kernel_table_and_fit_into_the_step() {
         // They come one after the other.
         let sum: f64 = passes.iter().map(|pass| pass.microseconds).sum();
         assert!(sum <= step && step < 60e6, "{sum} of {step}");
+        // It goes on with the same steps, whatever its engine does.
+        engine.train(0, &[0.1; 3]).unwrap();
+        drop(engine);
+        let later = profiler.profile(0.0).unwrap();
+        assert_eq!(later.passes.iter().map(kernel_of).collect::<Vec<_>>(), names);
+        assert!(later.passes.iter().all(|pass| pass.microseconds > 0.0), "{later:?}");
     }
 }
 
@@ -69,13 +80,13 @@ fn training_knows_nothing_of_a_profile() {
             let mut engine = prepared(Gpu::open(common::gpu()?, path).unwrap(), Recipe::default());
             let mut losses = engine.train(0, &[0.1; 3]).unwrap();
             if profiles {
-                engine.profiler().unwrap().map(|mut profiler| profiler.profile(0.0).unwrap()).ok();
+                profiler(engine.as_mut())?.profile(0.0).unwrap();
             }
             losses.extend(engine.train(3, &[0.1; 3]).unwrap());
             Some((losses, engine.parameters().unwrap()))
         };
-        let Some(expected) = run(false) else { return };
-        assert!(run(true).unwrap() == expected, "{path:?}");
+        let Some(found) = run(true) else { return };
+        assert!(run(false).unwrap() == found, "{path:?}");
     }
 }
 

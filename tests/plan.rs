@@ -99,6 +99,15 @@ fn a_plan_knows_that_a_network_is_too_large_for_a_device() {
 }
 
 #[test]
+fn small_networks_take_fewer_threads() {
+    // Blocks of hidden units: two of notebook, four of makemore. Of brown the threads share out the vocabulary.
+    for (shape, threads) in [(0, 2), (1, 4), (3, 8)] {
+        let path = cost(&mut Cpu::new(8), shape, false).path;
+        assert!(path.contains(&format!(": {threads} thread(s) ")), "{}: {path}", SHAPES[shape].name);
+    }
+}
+
+#[test]
 fn planning_does_not_train() {
     let mut engine = Cpu::new(1);
     cost(&mut engine, 1, false);

@@ -248,7 +248,7 @@ fn adding_up(times: &[PassTime], rest: &str, step_microseconds: f64) -> Vec<Pass
 }
 
 /// Repeats each work in turn until each had its seconds. Steps that are taken for their passes alone come between the repeats,
-/// a fifth of their time, so that a machine that changes its speed changes it for both.
+/// about a fifth of their time but at least a step, so that a machine that changes its speed changes it for both.
 fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64, passes: bool) -> Result<Vec<Measured>> {
     let repeat = Duration::from_secs_f64(seconds / REPEATS as f64);
     let timed = |work: &mut dyn Work| -> Result<(usize, f64)> {
@@ -265,17 +265,15 @@ fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64, passes: b
             units *= 2;
             work.prepare(units)?;
         }
-        let mut measured = Measured::default();
+        // The times of the warm-up count no longer.
         let known = !work.pass_times().is_empty();
-        profilers.push(match if passes && !known { work.profiler()? } else { None } {
-            Some(Ok(profiler)) => Some(profiler),
-            Some(Err(reason)) => {
-                measured.unknown = Some(reason);
-                None
-            }
-            None => None,
-        });
-        all.push(measured);
+        let (profiler, unknown) = match if known || !passes { None } else { work.profiler()? } {
+            Some(Ok(profiler)) => (Some(profiler), None),
+            Some(Err(reason)) => (None, Some(reason)),
+            None => (None, None),
+        };
+        profilers.push(profiler);
+        all.push(Measured { unknown, ..Measured::default() });
     }
     let total = seconds * works.len() as f64;
     while all[0].speeds.len() < REPEATS || all.iter().map(|measured| measured.seconds).sum::<f64>() < total {
@@ -306,7 +304,9 @@ mod tests {
     struct Turn(char, Rc<RefCell<String>>);
 
     impl Profiler for Turn {
-        fn profile(&mut self, _: f64) -> Result<Profile> {
+        fn profile(&mut self, seconds: f64) -> Result<Profile> {
+            // A fifth of the repeat before, which is at least what it sleeps.
+            assert!(seconds >= 4e-4, "{seconds}");
             self.1.borrow_mut().push(self.0.to_ascii_uppercase());
             let microseconds = self.1.borrow().len() as f64;
             let pass = PassTime { name: "pass".into(), microseconds };

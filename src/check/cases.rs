@@ -37,7 +37,7 @@ pub struct Case {
 /// | `words` | a vocabulary of some thousands, with direct connections |
 /// | `words-plain`, `words-tied` | the same without them: weight decay; the embeddings as output weights, momentum, dropout, clipping |
 /// | `direct-alone` | no hidden layer |
-/// | `tied` | the embeddings as output weights |
+/// | `tied` | the embeddings as output weights; hidden units in two blocks of the CPU engine |
 /// | `tied-direct` | the same with direct connections |
 /// | `decay` | weight decay |
 /// | `momentum`, `adagrad`, `adamw` | the update rules, with decay |
@@ -47,7 +47,7 @@ pub struct Case {
 /// | `blocks` | hidden units in eight blocks of the CPU engine, a vocabulary in several chunks |
 /// | `blocks-dropout`, `blocks-average`, `blocks-adamw` | hidden units in several blocks, with plain steps and with others |
 /// | `few-logits`, `many-logits` | each thread of the CPU engine takes the softmax of all examples, of several chunks; threads share them out, of one |
-/// | `whole-dropout`, `whole-momentum` | embeddings of two numbers and of one: the CPU engine takes whole contexts as inputs |
+/// | `whole-dropout`, `whole-momentum` | embeddings of two numbers and of one: the CPU engine takes whole contexts as inputs; two blocks |
 /// | `few-words` | embeddings of two numbers, but too many examples for each word for that |
 /// | `everything` | tied, direct, AdamW, decay, dropout, clipping and average at once |
 pub fn built_in_cases() -> Vec<Case> {
@@ -66,7 +66,7 @@ pub fn built_in_cases() -> Vec<Case> {
         recipe: Recipe::default(),
         rate: 0.1,
     };
-    let tied = |direct| Shape { tied: true, ..shape(61, 4, 19, 19, direct) };
+    let tied_direct = Shape { tied: true, ..shape(61, 4, 19, 19, true) };
     // The steps of AdaGrad and AdamW have the sign of the gradient, however small it is: a larger epsilon and a smaller
     // rate keep the rounding of float32 from deciding them.
     let plain = Recipe { epsilon: 1e-3, ..Recipe::default() };
@@ -98,8 +98,8 @@ pub fn built_in_cases() -> Vec<Case> {
             ..case("words-tied", Shape { tied: true, ..shape(2111, 3, 19, 19, false) }, 21, 2111, Init::Scaled)
         },
         case("direct-alone", shape(53, 4, 7, 0, true), 18, 53, Init::Lecture),
-        case("tied", tied(false), 27, 61, Init::Scaled),
-        case("tied-direct", tied(true), 27, 61, Init::Scaled),
+        case("tied", Shape { tied: true, ..shape(61, 4, 99, 99, false) }, 27, 61, Init::Scaled),
+        case("tied-direct", tied_direct, 27, 61, Init::Scaled),
         with("decay", 0.1, decay),
         with("momentum", 0.1, Recipe { optimizer: Optimizer::Momentum, ..decay }),
         with("adagrad", 0.02, Recipe { optimizer: Optimizer::Adagrad, ..decay }),
@@ -114,7 +114,7 @@ pub fn built_in_cases() -> Vec<Case> {
         },
         Case {
             recipe: Recipe { dropout_embedding: 0.2, dropout_hidden: 0.4, ..decay },
-            ..case("whole-dropout", shape(29, 5, 2, 70, false), 21, 29, Init::Scaled)
+            ..case("whole-dropout", shape(29, 5, 2, 100, false), 21, 29, Init::Scaled)
         },
         Case {
             recipe: Recipe { dropout_hidden: 0.4, ..decay },
@@ -124,7 +124,7 @@ pub fn built_in_cases() -> Vec<Case> {
         case("few-words", shape(5, 3, 2, 100, false), 21, 5, Init::Scaled),
         Case {
             recipe: Recipe { optimizer: Optimizer::Momentum, dropout_embedding: 0.2, ..decay },
-            ..case("whole-momentum", shape(150, 9, 1, 40, false), 19, 150, Init::Scaled)
+            ..case("whole-momentum", shape(150, 9, 1, 100, false), 19, 150, Init::Scaled)
         },
         Case {
             recipe: Recipe { average: 0.9, ..plain },
@@ -145,7 +145,7 @@ pub fn built_in_cases() -> Vec<Case> {
                 ..decay
             },
             rate: 0.02,
-            ..case("everything", tied(true), 33, 61, Init::Scaled)
+            ..case("everything", tied_direct, 33, 61, Init::Scaled)
         },
     ]
 }

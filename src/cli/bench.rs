@@ -49,7 +49,7 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with = "device", help_heading = "Device")]
     cpu: bool,
 
-    /// Threads of the CPU engine, one or several numbers [default: the physical cores]
+    /// Threads of the CPU engine, one or several numbers; steps take those that pay [default: the physical cores]
     #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',', help_heading = "Device",
           value_parser = clap::value_parser!(u32).range(1..=256))]
     threads: Vec<u32>,

@@ -30,7 +30,7 @@ pub struct DeviceOptions {
     #[arg(long, conflicts_with = "device")]
     cpu: bool,
 
-    /// Threads of the CPU engine [default: the physical cores]
+    /// Threads of the CPU engine, of which a small network's steps take those that pay [default: the physical cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     threads: Option<u32>,
 }

@@ -6,9 +6,9 @@ use crate::engine::PassTime;
 
 /// Of short steps one in so many is timed, so that reading the clock costs nothing that could be measured.
 const SAMPLED_STEPS: usize = 32;
-/// Multiplications and additions of a long step. It takes hundreds of microseconds, reading the clock less than one: all such
-/// steps are timed. A repeat of a benchmark has but a few, of which those that try out one thread would count too much.
-const LONG_STEP: f64 = 5e7;
+/// Multiplications and additions of a long step. It takes more than a hundred microseconds, reading the clock less than one: all
+/// such steps are timed. A repeat of a benchmark has but a few, of which those that try out one thread would count too much.
+const LONG_STEP: f64 = 2e8;
 
 /// One in how many steps of so many multiplications and additions is timed.
 pub(super) fn sampled_steps(flops: f64) -> usize {
@@ -84,5 +84,31 @@ impl<'a> Timer<'a> {
             clock.sums[pass as usize] += now - *since;
             *since = now;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::engine::cpu::Cpu;
+    use crate::engine::{Engine, Recipe};
+    use crate::model::{Parameters, Shape};
+    use crate::text::{BatchPlan, Corpus, Order};
+
+    #[test]
+    fn all_long_steps_are_timed_and_some_short_ones() {
+        let timed = |batch: u32| {
+            let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 1024, direct: false, tied: false };
+            let mut engine = Cpu::new(1);
+            engine.load(&Parameters::zeros(shape)).unwrap();
+            let corpus = Arc::new(Corpus::from_examples(&[1; 30], &[2; 10], 3));
+            let plan = BatchPlan { order: Order::Sampled, seed: 1, batch, examples: 10 };
+            engine.prepare(corpus, plan, Recipe::default()).unwrap();
+            engine.train(0, &[0.1; 34]).unwrap();
+            engine.clock.steps
+        };
+        assert_eq!(timed(1024), 34);
+        assert_eq!(timed(1), 2);
     }
 }

@@ -27,31 +27,31 @@ impl Crew {
         1 + self.others.as_ref().map_or(0, ThreadPool::current_num_threads)
     }
 
-    /// Does the work with all threads, each with its index. A panic of one is the caller's once all have ended.
-    pub(super) fn run(&self, work: impl Fn(usize) + Sync) {
+    /// Does the work with so many threads, at most all, each with its index; the others wake up and go to sleep again. A panic
+    /// of one is the caller's once all have ended.
+    pub(super) fn run(&self, threads: usize, work: impl Fn(usize) + Sync) {
+        assert!((1..=self.threads()).contains(&threads));
         match &self.others {
-            None => work(0),
-            Some(others) => others.in_place_scope(|scope| {
+            Some(others) if threads > 1 => others.in_place_scope(|scope| {
                 let work = &work;
-                scope.spawn_broadcast(move |_, context| work(context.index() + 1));
+                scope.spawn_broadcast(move |_, context| {
+                    if context.index() + 1 < threads {
+                        work(context.index() + 1);
+                    }
+                });
                 work(0);
             }),
+            _ => work(0),
         }
     }
 
-    /// Does each piece with a thread of its own, at most as many as there are threads; returns what they give.
+    /// Does each piece with a thread of its own, at least one and at most as many as there are threads; returns what they give.
     pub(super) fn share<P: Send, R: Send>(&self, pieces: Vec<P>, work: impl Fn(P) -> R + Sync) -> Vec<R> {
-        assert!(pieces.len() <= self.threads());
-        if pieces.len() == 1 {
-            return pieces.into_iter().map(work).collect();
-        }
         let places: Vec<Mutex<(Option<P>, Option<R>)>> =
             pieces.into_iter().map(|piece| Mutex::new((Some(piece), None))).collect();
-        self.run(|index| {
-            if let Some(place) = places.get(index) {
-                let mut place = locked(place);
-                place.1 = place.0.take().map(&work);
-            }
+        self.run(places.len(), |index| {
+            let mut place = locked(&places[index]);
+            place.1 = place.0.take().map(&work);
         });
         places.into_iter().filter_map(|place| place.into_inner().expect("no thread of the engine panicked").1).collect()
     }
@@ -83,7 +83,7 @@ mod tests {
         for index in 0..2 {
             let crew = Crew::new(2);
             let work = |own: usize| assert_ne!(own, index, "planted");
-            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| crew.run(work))).is_err());
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| crew.run(2, work))).is_err());
         }
     }
 }

@@ -21,11 +21,6 @@ use super::network::{Layout, Network};
 use super::share::Share;
 use super::threads::{Numbers, NumbersMut, Shared, aligned};
 
-/// Logits of a batch, with what fills them up, times threads, for which each thread takes the whole softmax, at most: what
-/// all of them do once more grows with both. Steps a second of the lecture's network with so many examples on two near cores,
-/// to those with the softmax and the embeddings shared out: 128 (4,096 logits) 1.03, 256 0.86.
-const MOST_LOGITS: usize = 2 * 4096;
-
 /// A share's columns of a buffer that has a column for each hidden unit.
 #[derive(Clone, Copy)]
 pub(super) struct Columns<'a> {
@@ -204,8 +199,7 @@ impl Own {
         let [hidden, hidden_bias, output] = rows.map(room);
         let mask = room(if needs.mask { batch } else { 0 });
         let (units, d_units) = (room(batch), room(batch));
-        let logits = layout.chunks * batch * layout.chunk;
-        let few = logits * threads <= MOST_LOGITS;
+        let (logits, few) = (layout.logits(batch), layout.has_few_logits(batch, threads));
         let whole = |needed: bool, numbers: usize| aligned(if few && needed { numbers } else { 0 });
         let embedding = whole(needs.embedding, layout.output_rows() * layout.embedding_stride);
         let (logits, losses) = (whole(true, logits), whole(true, batch));

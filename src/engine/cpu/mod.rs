@@ -88,7 +88,7 @@ pub struct Cpu {
 struct Training {
     corpus: Arc<Corpus>,
     plan: BatchPlan,
-    /// That take a step, if not the caller's alone.
+    /// Threads that take a step, where it is not the caller's alone.
     threads: usize,
     activations: Activations,
     /// What each thread has for itself, and the examples of its next step; kept, so that a range of steps begins without new
@@ -140,14 +140,7 @@ impl Cpu {
             let steps = Steps { network, training, barrier: &barrier, first_step, rates, index, threads };
             dispatch(level, Worker { steps, scratch, ready, leader });
         };
-        match threads {
-            1 => work(0),
-            _ => self.crew.run(|index| {
-                if index < threads {
-                    work(index)
-                }
-            }),
-        }
+        self.crew.run(threads, work);
     }
 }
 
@@ -180,7 +173,7 @@ impl Engine for Cpu {
         // Each has room for all hidden units: a range of steps may fall to one thread.
         let scratch =
             || (Scratch::new(layout, batch, activations.pairs, layout.hidden_stride), Drawn::new(layout, batch));
-        let threads = layout.useful_threads(self.crew.threads());
+        let threads = layout.useful_threads(batch, self.crew.threads());
         let scratches = (0..threads).map(|_| Mutex::new(scratch())).collect();
         let carried = Carried::new(network, recipe);
         let alone = threads > 1 && layout.blocks > 0;
@@ -189,6 +182,7 @@ impl Engine for Cpu {
         let needs = Needs { mask: masks[1].is_on(), weights, embedding: weights && !masks[0].is_on() };
         let own = |index| Own::new(layout, &Share::new(layout, (index, threads)), (batch, threads), needs);
         let own = (0..if alone { threads } else { 0 }).map(own).collect();
+        self.pace = Pace::default();
         self.training = Some(Training { corpus, plan, threads, activations, scratches, own, masks, carried });
         Ok(())
     }
@@ -298,7 +292,7 @@ impl Job for Worker<'_> {
     fn run<I: InstructionSet>(self) {
         let Steps { network, training, barrier, first_step, rates, index, threads } = self.steps;
         let Training { corpus, plan, activations, own, masks, carried, .. } = training;
-        let (mut losses, mut passes) = self.leader.unzip();
+        let (mut losses, mut clock) = self.leader.unzip();
         let _guard = barrier.guard();
         let batch = plan.batch as usize;
         let (scale, whose) = (1.0 / batch as f32, (index, threads));
@@ -320,7 +314,7 @@ impl Job for Worker<'_> {
             let step = first_step + place as u64;
             // Of short steps not the first of a range, which waits for no step before it, where there is another one.
             let sampled = place % sampled_steps == 1.min(rates.len() - 1) % sampled_steps;
-            let mut timer = Timer::new(passes.as_deref_mut().filter(|_| sampled));
+            let mut timer = Timer::new(clock.as_deref_mut().filter(|_| sampled));
             // Every thread draws the whole batch: that costs less than to wait for one that does.
             batches.take(&mut current.scratch.drawn);
             // SAFETY: all threads take the same step, or one the next where [`Whole::has_embedding`] allows it.

@@ -26,6 +26,10 @@ const BLOCK_COLUMNS: usize = 3 * LANES;
 pub(super) const MOST_WHOLE: usize = 2;
 /// Examples of a batch for which it is, at most for each word, and at most in all.
 const MOST_EXAMPLES: [usize; 2] = [3, 256];
+/// Logits of a batch, with what fills them up, times threads, for which each thread takes the whole softmax, at most: what
+/// all of them do once more grows with both. Steps a second of the lecture's network with so many examples on two near cores,
+/// to those with the softmax and the embeddings shared out: 128 (4,096 logits) 1.03, 256 0.86.
+const MOST_LOGITS: usize = 2 * 4096;
 /// Blocks, at most.
 const MOST_BLOCKS: usize = 16;
 /// Parts, at most: a machine with more cores splits their examples.
@@ -100,11 +104,24 @@ impl Layout {
         Layout { positions, position_inputs, position_stride: position_inputs.next_multiple_of(8), ..self }
     }
 
-    /// Of so many threads, those that a step pays: where they share out the hidden units, as few as have no more blocks each.
-    /// More would have nothing to do but to be waited for. Steps a second on two cores with so many threads asked for, to those
-    /// with all of them or one, whichever was faster: `notebook`, two blocks, 4 threads 1.45; `makemore`, four, 3 threads 1.55.
-    pub(super) fn useful_threads(&self, threads: usize) -> usize {
-        if self.blocks == 0 { threads } else { self.blocks.div_ceil(self.blocks.div_ceil(threads)) }
+    /// Numbers that the logits of a batch take.
+    pub(super) fn logits(&self, batch: usize) -> usize {
+        self.chunks * batch * self.chunk
+    }
+
+    /// Whether each of so many threads takes the softmax of all examples, because a batch has few logits.
+    pub(super) fn has_few_logits(&self, batch: usize, threads: usize) -> bool {
+        self.blocks > 0 && self.logits(batch) * threads <= MOST_LOGITS
+    }
+
+    /// Of so many threads, those that pay in a step: where each takes the whole softmax, as few as have no more blocks of hidden
+    /// units each. More would share at most the update rule of AdamW and its like. On two cores, examples a second of two
+    /// threads with one block, capped to not: h = 64, 27 words, 32 examples 1.02, with AdamW 1.02; but 1,900 words, too many
+    /// logits for the cap, 0.97, with AdamW 0.89. With more threads than cores: `notebook`, two blocks, 4 threads 1.45;
+    /// `makemore`, four blocks, 3 threads 1.55.
+    pub(super) fn useful_threads(&self, batch: usize, threads: usize) -> usize {
+        let fewest = self.blocks.div_ceil(self.blocks.max(1).div_ceil(threads));
+        if self.has_few_logits(batch, fewest) { fewest } else { threads }
     }
 
     /// Whether the whole context is one input.
@@ -366,11 +383,14 @@ mod tests {
     #[test]
     fn threads_without_a_use_stay_out_of_a_step() {
         let shape = Shape { vocabulary: 27, context: 3, embedding: 10, hidden: 200, direct: false, tied: false };
-        let useful = |shape, threads: [usize; 6]| threads.map(|threads| Layout::new(shape).useful_threads(threads));
-        assert_eq!(useful(shape, [1, 2, 3, 4, 5, 64]), [1, 2, 2, 4, 4, 4]);
-        assert_eq!(useful(Shape { hidden: 20, ..shape }, [1, 2, 3, 4, 5, 64]), [1; 6]);
-        assert_eq!(useful(Shape { hidden: 1024, ..shape }, [1, 3, 6, 12, 16, 64]), [1, 3, 6, 8, 16, 16]);
-        assert_eq!(useful(Shape { vocabulary: 16_383, ..shape }, [1, 2, 3, 4, 5, 64]), [1, 2, 3, 4, 5, 64]);
+        let threads = [1, 2, 3, 4, 6, 12, 16, 64];
+        let useful = |shape, batch| threads.map(|threads| Layout::new(shape).useful_threads(batch, threads));
+        assert_eq!(useful(shape, 32), [1, 2, 2, 4, 4, 4, 4, 4]);
+        assert_eq!(useful(Shape { hidden: 20, ..shape }, 32), [1; 8]);
+        assert_eq!(useful(Shape { hidden: 1024, ..shape }, 16), [1, 2, 3, 4, 6, 8, 16, 16]);
+        for (vocabulary, batch) in [(27, 1024), (1900, 32), (16_383, 1)] {
+            assert_eq!(useful(Shape { vocabulary, ..shape }, batch), threads);
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(super) trait Vector: Copy {
     /// The smaller of the two; `self` where it is not a number.
     fn at_most(self, bound: Self) -> Self;
 
-    /// `self * 2^integer`; the low bits of `bits` hold the integer as well.
+    /// `self * 2^integer` for integers from -126 to 127; the low bits of `bits` hold the integer as well.
     fn scaled(self, bits: Self, integer: Self) -> Self;
 
     /// The number as fraction * 2^exponent, with a fraction between the root of a half and that of two. For positive numbers
