@@ -63,7 +63,7 @@ impl Layout {
     pub(super) fn new(shape: Shape) -> Self {
         let parts = (shape.vocabulary / PART_ROWS).clamp(1, MOST_PARTS);
         let shares_hidden = parts == 1 && !shape.direct;
-        // Whole cache lines where columns have owners.
+        // Rows begin at a cache line where columns have owners.
         let hidden_stride = (shape.hidden + 1).next_multiple_of(if shares_hidden { LANES } else { LANES / 2 });
         let blocks = (hidden_stride / BLOCK_COLUMNS).clamp(1, MOST_BLOCKS);
         let chunk = MOST_CHUNK.min(shape.vocabulary.next_multiple_of(LANES));
@@ -151,10 +151,12 @@ impl Layout {
         (self.shape.hidden + 1).saturating_sub(first).next_multiple_of(LANES / 2).min(width)
     }
 
-    /// The hidden columns of some blocks.
+    /// The hidden columns of some blocks. Steps of `makemore` with two threads, 104 columns each, to those where one had 96 and
+    /// the other 112, in whole cache lines: 1.03.
     pub(super) fn columns_of(&self, blocks: Range<usize>) -> Range<usize> {
-        let lines = self.hidden_stride / LANES;
-        part(lines, blocks.start, self.blocks).start * LANES..part(lines, blocks.end, self.blocks).start * LANES
+        const HALF: usize = LANES / 2;
+        let halves = self.hidden_stride / HALF;
+        part(halves, blocks.start, self.blocks).start * HALF..part(halves, blocks.end, self.blocks).start * HALF
     }
 
     /// The output rows of a chunk.
