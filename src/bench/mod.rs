@@ -267,10 +267,10 @@ fn measure(works: &mut [Box<dyn Work + '_>], few: usize, seconds: f64, passes: b
         }
         // The times of the warm-up count no longer.
         let known = !work.pass_times().is_empty();
-        let (profiler, unknown) = match if known || !passes { None } else { work.profiler()? } {
-            Some(Ok(profiler)) => (Some(profiler), None),
-            Some(Err(reason)) => (None, Some(reason)),
-            None => (None, None),
+        let profiler = if known || !passes { None } else { work.profiler()? };
+        let (profiler, unknown) = match profiler.transpose() {
+            Ok(profiler) => (profiler, None),
+            Err(reason) => (None, Some(reason)),
         };
         profilers.push(profiler);
         all.push(Measured { unknown, ..Measured::default() });

@@ -6,8 +6,8 @@ macro_rules! register {
     (
         $register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $stream:ident, $add:ident, $sub:ident, $mul:ident,
         $div:ident, $max:ident, $min:ident, |$a:ident, $b:ident, $c:ident| $fused:expr,
-        |$factor:ident, $i:ident, $integer:ident| $scaled:expr, |$p:ident| $parts:expr, |$value:ident, $x:ident, $bound:ident| $zero:expr, |$s:ident| $sum:expr,
-        |$l:ident| $largest:expr
+        |$factor:ident, $i:ident, $integer:ident| $scaled:expr, |$p:ident| $parts:expr,
+        |$value:ident, $x:ident, $bound:ident| $zero:expr, |$s:ident| $sum:expr, |$l:ident| $largest:expr
     ) => {
         #[allow(unsafe_code)]
         impl Vector for $register {
