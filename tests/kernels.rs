@@ -7,6 +7,7 @@ mod common;
 use arrays::{PLAN, SIZE, activations, assert_close, device, for_each, linked, numbers, padded, rates, table, trimmed};
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::alone::run_alone;
+use gpu_mlp::engine::gpu::product::Outcome;
 use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Dropout, Extent, Plan};
 use gpu_mlp::engine::gpu::{Device, kernels, workgroups_for_rows};
 use gpu_mlp::text::{BatchPlan, Corpus, Order};
@@ -235,25 +236,37 @@ fn softmax_gives_loss_gradient_and_probabilities() {
 #[test]
 fn column_sums_are_those_of_plain_loops() {
     let Some(mut device) = device() else { return };
-    for (rows, columns, accumulate) in [(1, 1, 0), (13, 33, 1), (32, 200, 0), (256, 3, 1)] {
+    let outcomes = [Outcome::Written, Outcome::Added, Outcome::Stepped];
+    for ((rows, columns), outcome) in
+        [(1, 1), (13, 33), (32, 200), (256, 3)].into_iter().zip(outcomes.into_iter().cycle())
+    {
         let mut matrix = numbers(rows * padded(columns), 1);
-        let mut sums = vec![if accumulate == 1 { 0.5 } else { POISON }; 4 + padded(columns)];
+        let mut sums = vec![if outcome == Outcome::Written { POISON } else { 0.5 }; 4 + padded(columns)];
+        let (mut factors, mut cursor) = rates(0.25);
         run_alone(
             &mut device,
             &kernels::COLUMN_SUM,
-            &SIZE,
+            &[SIZE[0], ("RESULT", f64::from(outcome as u32))],
             for_each(columns.div_ceil(4)),
             &mut [
-                bytes_of_mut(&mut Extent { first: 4, accumulate, ..Extent::new(rows, columns, padded(columns)) }),
+                bytes_of_mut(&mut Extent { first: 4, ..Extent::new(rows, columns, padded(columns)) }),
                 cast_slice_mut(&mut matrix),
+                cast_slice_mut(&mut factors),
+                bytes_of_mut(&mut cursor),
                 cast_slice_mut(&mut sums),
             ],
         )
         .unwrap();
-        let mut expected = vec![0.5 * f64::from(accumulate); columns];
+        let mut expected = vec![0.0; columns];
         for row in matrix.chunks_exact(padded(columns)) {
             expected.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
         }
+        let (kept, factor) = match outcome {
+            Outcome::Written => (0.0, 1.0),
+            Outcome::Added => (0.5, 1.0),
+            Outcome::Stepped => (0.5, -0.25),
+        };
+        expected.iter_mut().for_each(|sum| *sum = kept + factor * *sum);
         assert_close("sums", &sums[4..4 + columns], &expected, 1e-6);
     }
 }

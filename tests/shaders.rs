@@ -130,7 +130,7 @@ fn structs_lie_in_memory_as_their_mirrors() {
     assert_same_layout!(Plan { seed, batch, examples, half_bits, context });
     assert_same_layout!(Position { step, epoch, offset, slot });
     assert_same_layout!(Cursor { current, next, rate });
-    assert_same_layout!(Extent { rows, columns, stride, first, accumulate });
+    assert_same_layout!(Extent { rows, columns, stride, first });
     assert_same_layout!(Activations { rows, columns, stride, first, batch });
     assert_same_layout!(Table { first, rows, columns, stride });
     assert_same_layout!(Dropout { seed, purpose, threshold, kept });
@@ -166,6 +166,10 @@ fn structs_lie_in_memory_as_their_mirrors() {
         out,
         part,
         out_part,
+        parts,
+        products,
+        left_next,
+        right_next,
         left_first,
         bias_first,
         out_first,

@@ -4,7 +4,6 @@
 struct Extent {
     rows: u32,
     columns: u32,
-    stride: u32,     // from one row to the next
-    first: u32,      // where the result begins
-    accumulate: u32, // 1: the result is added to what is there
+    stride: u32, // from one row to the next
+    first: u32,  // where the result begins
 }

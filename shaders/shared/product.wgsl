@@ -25,10 +25,33 @@ struct Product {
     out: u32,        // from one row of the result to the next
     part: u32,       // k's that one workgroup sums, a multiple of 4; results of parts lie one after the other
     out_part: u32,   // from one part's result to the next one's
+    parts: u32,      // parts of a product
+    products: u32,   // alike, at once: the parts of the next one come after those of one
+    left_next: u32,  // from one product's left matrix to the next one's; these two are multiples of 4 as well
+    right_next: u32, // the same of the right matrix
     left_first: u32, // where the left matrix begins in its binding; all beginnings are multiples of 4
     bias_first: u32, // where the bias begins
     out_first: u32,  // where the result begins
     sums_first: u32, // where the sums of the rows begin
+}
+
+// The k's that a layer of workgroups sums, from the first to the one behind the last; and where its matrices begin, in fours.
+struct Layer {
+    first: u32,
+    end: u32,
+    left: u32,
+    right: u32,
+}
+
+fn layer_of(z: u32) -> Layer {
+    let which = z / product.parts;
+    let first = z % product.parts * product.part;
+    return Layer(
+        first,
+        min(first + product.part, product.inner),
+        (product.left_first + which * product.left_next) / 4u,
+        which * product.right_next / 4u,
+    );
 }
 
 // Where four columns of a row of a part's result are; beyond the last row or column there is that one again. What is loaded from

@@ -1,11 +1,7 @@
 // The bindings of a product that has a dispatch of its own, and what becomes of its sums.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl and shared/rate.wgsl before it, and of its includer that it
-// begins with bring_rate.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, shared/rate.wgsl and shared/result.wgsl before it, and of its
+// includer that it begins with bring_rate.
 
-// What becomes of the sums: they are written, or added to what is there, or multiplied with the rate and subtracted.
-override RESULT: u32 = 0u;
-const WRITTEN = 0u;
-const ADDED = 1u;
 // Whether each column's bias is added to it.
 override BIAS: bool = false;
 
@@ -17,16 +13,6 @@ override BIAS: bool = false;
 @group(0) @binding(5) var<storage, read> cursor: Cursor;              // for a step
 @group(0) @binding(6) var<storage, read_write> out: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> row_sums: array<vec4<f32>>; // [rows], if they are wanted
-
-// Four numbers of the result from what was there and from their sums.
-fn result_of(before: vec4<f32>, sums: vec4<f32>) -> vec4<f32> {
-    if RESULT == WRITTEN {
-        return sums;
-    } else if RESULT == ADDED {
-        return before + sums;
-    }
-    return before - rate * sums;
-}
 
 // What is there before, where that counts.
 fn before(part: u32, row: u32, column: u32) -> vec4<f32> {

@@ -7,13 +7,13 @@
 fn make_product(tile: vec3<u32>, local: u32) {
     let across = local % ACROSS;
     let down = local / ACROSS;
-    let first = tile.z * product.part;
-    let end = min(first + product.part, product.inner);
+    let layer = layer_of(tile.z);
+    let first = layer.first;
+    let end = layer.end;
     // Beyond the edge the last row, column or k is loaded once more; sums are not stored, or what they meet is zero.
     let last_row = product.rows - 1u;
     let last_column = product.columns - 1u;
     let last_inner = product.inner - 1u;
-    let left_first = product.left_first / 4u;
     let left_stride = product.left / 4u;
     let right_stride = product.right / 4u;
     let row{g} = ((tile.y * {groups}u + {g}u) * DOWN + down) * 4u;
@@ -21,8 +21,8 @@ fn make_product(tile: vec3<u32>, local: u32) {
     var sum{r}_{q} = vec4<f32>();
     var row_sum{g} = vec4<f32>();
     if LAYOUT == LEFT_TRANSPOSED {
-        let left{g} = left_first + min(row{g}, last_row) / 4u;
-        let right{q} = min(column{q}, last_column) / 4u;
+        let left{g} = layer.left + min(row{g}, last_row) / 4u;
+        let right{q} = layer.right + min(column{q}, last_column) / 4u;
         for (var k = first; k < end; k++) {
             let y{q} = right[k * right_stride + right{q}];
             let x{g} = left[k * left_stride + left{g}];
@@ -32,8 +32,8 @@ fn make_product(tile: vec3<u32>, local: u32) {
             }
         }
     } else if LAYOUT == PLAIN {
-        let left{r} = left_first + min(row{r/4} + {r%4}u, last_row) * left_stride;
-        let right{q} = min(column{q}, last_column) / 4u;
+        let left{r} = layer.left + min(row{r/4} + {r%4}u, last_row) * left_stride;
+        let right{q} = layer.right + min(column{q}, last_column) / 4u;
         for (var k = first; k < end; k += 4u) {
             let x{r} = left[left{r} + k / 4u];
             // repeat {k}
@@ -42,8 +42,8 @@ fn make_product(tile: vec3<u32>, local: u32) {
             // end
         }
     } else {
-        let left{r} = left_first + min(row{r/4} + {r%4}u, last_row) * left_stride;
-        let right{q}_{k} = min(column{q} + {k}u, last_column) * right_stride;
+        let left{r} = layer.left + min(row{r/4} + {r%4}u, last_row) * left_stride;
+        let right{q}_{k} = layer.right + min(column{q} + {k}u, last_column) * right_stride;
         for (var k = first; k < end; k += 4u) {
             let x{r} = left[left{r} + k / 4u];
             // repeat {q}
@@ -54,7 +54,7 @@ fn make_product(tile: vec3<u32>, local: u32) {
         }
     }
     store(tile.z, row{r/4} + {r%4}u, column{q}, before(tile.z, row{r/4} + {r%4}u, column{q}), sum{r}_{q});
-    if ROW_SUMS && tile.x == 0u && across == 0u {
+    if ROW_SUMS && tile.x + tile.z == 0u && across == 0u {
         store_row_sums(row{g}, row_sum{g});
     }
 }

@@ -48,8 +48,9 @@ fn across_and_down(local: u32) -> vec2<u32> {
 fn make_product(tile: vec3<u32>, local: u32) {
     let across = across_and_down(local).x;
     let down = across_and_down(local).y;
-    let first = tile.z * product.part;
-    let end = min(first + product.part, product.inner);
+    let layer = layer_of(tile.z);
+    let first = layer.first;
+    let end = layer.end;
     // Beyond the edge the last row, column or k is loaded once more; sums are not stored, or what they meet is zero.
     let last_row = product.rows - 1u;
     let last_column = product.columns - 1u;
@@ -70,10 +71,10 @@ fn make_product(tile: vec3<u32>, local: u32) {
     let left_slot = left_block.y * 4u * ROW_ROOM + (left_block.x ^ (left_block.y * SWIZZLE));
     let right_slot = right_block.y * 4u * COLUMN_ROOM + (right_block.x ^ (right_block.y * SWIZZLE));
     // Where the lines of a block begin that go along k; or the one place of a block in the line of each k.
-    let left_line{k} = product.left_first / 4u + min(left_row + {k}u, last_row) * left_stride;
-    let left_place = product.left_first / 4u + min(left_row, last_row) / 4u;
-    let right_line{k} = min(right_column + {k}u, last_column) * right_stride;
-    let right_place = min(right_column, last_column) / 4u;
+    let left_line{k} = layer.left + min(left_row + {k}u, last_row) * left_stride;
+    let left_place = layer.left + min(left_row, last_row) / 4u;
+    let right_line{k} = layer.right + min(right_column + {k}u, last_column) * right_stride;
+    let right_place = layer.right + min(right_column, last_column) / 4u;
 
     var x{k} = vec4<f32>();
     var y{k} = vec4<f32>();
@@ -130,7 +131,7 @@ fn make_product(tile: vec3<u32>, local: u32) {
                 let b{q}_{k} = right_slab[right_at{q} + {k}u * COLUMN_ROOM];
                 sum{r/4}_{r%4}_{q} += a{r/4}_{k}.{r.} * b{q}_{k};
                 // end
-                if ROW_SUMS && ONES == 0u && tile.x == 0u {
+                if ROW_SUMS && ONES == 0u && tile.x + tile.z == 0u {
                     // repeat {k}
                     row_sum{g} += a{g}_{k};
                     // end
@@ -148,8 +149,8 @@ fn make_product(tile: vec3<u32>, local: u32) {
     store(tile.z, row{g} + {k}u, column{q}, before{g}_{k}_{q}, sum{g}_{k}_{q});
     // end
     if ONES > 0u {
-        if column{q} == ONES { store_row_sums(row{g}, vec4<f32>(sum{g}_0_{q}.x, sum{g}_1_{q}.x, sum{g}_2_{q}.x, sum{g}_3_{q}.x)); }
-    } else if ROW_SUMS && tile.x == 0u && across == 0u {
+        if column{q} == ONES && tile.z == 0u { store_row_sums(row{g}, vec4<f32>(sum{g}_0_{q}.x, sum{g}_1_{q}.x, sum{g}_2_{q}.x, sum{g}_3_{q}.x)); }
+    } else if ROW_SUMS && tile.x + tile.z == 0u && across == 0u {
         store_row_sums(row{g}, row_sum{g});
     }
 }

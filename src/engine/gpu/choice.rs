@@ -88,8 +88,8 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
         return Ok(kept);
     }
     let usual = Variant::usual(device.is_software());
-    let Product { rows, columns, inner, .. } = product;
-    let operations = 2.0 * f64::from(rows) * f64::from(columns) * f64::from(inner);
+    let Product { rows, columns, inner, products: alike, .. } = product;
+    let operations = 2.0 * f64::from(rows) * f64::from(columns) * f64::from(inner) * f64::from(alike);
     if products == Products::Kept || operations < WORTHWHILE_PRODUCTS[usize::from(!device.is_software())] {
         return Ok(usual);
     }
@@ -173,24 +173,28 @@ pub(super) fn named(shape: Shape, batch: usize) -> String {
 
 /// The product that is measured in the place of another: the same where the device is fast, and else a piece of it.
 fn measured(on_software: bool, product: &Product) -> Product {
-    let Product { rows, columns, inner, .. } = *product;
+    let Product { rows, columns, inner, products, .. } = *product;
+    let products = products as usize;
     let [mut rows, mut columns, mut inner] = [rows, columns, inner].map(|size| size as usize);
     if on_software {
         [rows, columns, inner] = [rows.min(MOST[0]), columns.min(MOST[1]), inner.min(MOST[2])];
     }
-    let parts = |inner: usize| inner.div_ceil(product.part as usize);
-    while rows * inner.max(columns * parts(inner)) > MOST_WORDS || columns * inner > MOST_WORDS {
+    let layers = |inner: usize| products * inner.div_ceil(product.part as usize);
+    while rows * inner.max(columns * layers(inner)) > MOST_WORDS || columns * inner > MOST_WORDS {
         let largest = [&mut rows, &mut columns, &mut inner].into_iter().max().expect("there are three");
         *largest /= 2;
     }
     let part = (product.part as usize).min(padded(inner));
-    Product::new([rows, columns, inner], 0, 0, padded(columns)).in_parts(part, rows * padded(columns))
+    let result = rows * padded(columns);
+    // Of several products all have the same matrices here.
+    Product::new([rows, columns, inner], 0, 0, padded(columns)).in_parts(part, result).at_once(products, 0, 0, result)
 }
 
 /// The key of the choice for it.
 pub(super) fn key(product: &Product, layout: Layout) -> String {
-    let Product { rows, columns, inner, .. } = product;
-    format!("product {} {rows}x{columns}x{inner} in {}", layout.formula(), product.parts())
+    let Product { rows, columns, inner, parts, products, .. } = product;
+    let times = if *products > 1 { format!(" times {products}") } else { String::new() };
+    format!("product {} {rows}x{columns}x{inner} in {parts}{times}", layout.formula())
 }
 
 /// A product to be measured, made in some ways.
@@ -214,7 +218,7 @@ fn trials(
     let tensor = |words| device.tensor("a product that is measured", words);
     let matrix = |[rows, columns]: [usize; 2]| tensor(rows * padded(columns));
     let (left, right) = (matrix(left)?, matrix(right)?);
-    let out = tensor(product.parts() as usize * rows * padded(columns))?;
+    let out = tensor(product.layers() as usize * rows * padded(columns))?;
     let (nothing, sums) = (tensor(16)?, tensor(padded(rows))?);
     let buffers = [&uniform, &left, &right, &nothing, &nothing, &nothing, &out, &sums];
     let trial = |variant: Variant| {

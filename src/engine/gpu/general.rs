@@ -5,6 +5,7 @@
 
 mod backward;
 mod joined;
+mod pairs;
 mod update;
 
 use std::ops::Range;
@@ -29,6 +30,7 @@ pub(super) use joined::{EXAMPLES, WIDE_EXAMPLES, WIDE_INVOCATIONS};
 pub(super) use update::steps_in_place;
 
 use backward::Gradients;
+use pairs::Pairs;
 
 /// A network, a batch of its examples, and the passes over them.
 pub(super) struct General<'a> {
@@ -41,11 +43,13 @@ pub(super) struct General<'a> {
     chunks: Vec<Range<usize>>,
     /// The dropout of the input and of the hidden units.
     masks: [Mask; 2],
+    /// Where the hidden layer is taken by pairs of place and token.
+    pairs: Option<Pairs>,
     /// [B, n].
     contexts: Buffer,
     /// [B].
     targets: Buffer,
-    /// Of a chunk, [chunk, n d], rows padded.
+    /// Of a chunk, [chunk, n d], rows padded; empty where pairs are taken.
     input: Buffer,
     /// Of a chunk, [chunk, h], rows padded.
     hidden: Buffer,
@@ -70,6 +74,7 @@ impl<'a> General<'a> {
         let chunks = cut.chunks(device, model.shape, batch);
         let chunk = chunks[0].len();
         let rows = |name, columns| device.tensor(name, chunk * padded(columns));
+        let pairs = Pairs::new(device, model, cut, &masks[0], chunk)?;
         Ok(General {
             device,
             passes: Passes::new(device, products, feed)?,
@@ -80,11 +85,12 @@ impl<'a> General<'a> {
             // Read four at a time.
             contexts: device.tensor("contexts", padded(batch * context))?,
             targets: device.tensor("targets", batch)?,
-            input: rows("input", inputs)?,
+            input: rows("input", if pairs.is_some() { 0 } else { inputs })?,
             hidden: rows("hidden", hidden)?,
             logits: rows("logits", vocabulary)?,
             // So is this.
             example_losses: device.tensor("example losses", padded(batch))?,
+            pairs,
             chunks,
         })
     }
@@ -92,6 +98,7 @@ impl<'a> General<'a> {
     /// The passes from the draw of a batch of one chunk to what the softmax makes of the logits, without dropout.
     pub(super) fn evaluation(&self, result: SoftmaxResult) -> Result<Vec<Dispatch>> {
         let mut dispatches = vec![self.draw()?];
+        dispatches.extend(self.ahead()?);
         dispatches.extend(self.forward(&self.chunks[0])?);
         dispatches.push(self.softmax(&self.chunks[0], result)?);
         Ok(dispatches)
@@ -101,6 +108,7 @@ impl<'a> General<'a> {
     fn apart(&self, destination: &Buffer, carried: &Carried) -> Result<(Vec<Dispatch>, Vec<Readable>)> {
         let gradients = Gradients::new(self, destination, carried.recipe())?;
         let mut dispatches = vec![self.draw()?];
+        dispatches.extend(self.ahead()?);
         let mut readable = Vec::new();
         for chunk in &self.chunks {
             dispatches.extend(self.forward(chunk)?);
@@ -124,6 +132,11 @@ impl<'a> General<'a> {
         self.passes.softmax(result, self.sizes(chunk, self.model.shape.vocabulary), buffers)
     }
 
+    /// What all chunks of a batch take from the parameters.
+    fn ahead(&self) -> Result<Vec<Dispatch>> {
+        self.pairs.as_ref().map_or(Ok(Vec::new()), |pairs| self.terms(pairs))
+    }
+
     /// The passes of a chunk up to its logits.
     fn forward(&self, chunk: &Range<usize>) -> Result<Vec<Dispatch>> {
         let shape = self.model.shape;
@@ -140,6 +153,9 @@ impl<'a> General<'a> {
 
     /// The passes of a chunk up to its hidden units.
     fn forward_to_hidden(&self, chunk: &Range<usize>) -> Result<Vec<Dispatch>> {
+        if let Some(pairs) = &self.pairs {
+            return Ok(vec![self.hidden_of(pairs, chunk)?]);
+        }
         let (inputs, units) = (self.model.shape.input(), self.model.shape.hidden);
         let mut dispatches = Vec::new();
         let embedding = self.placed(EMBEDDING_WEIGHT);

@@ -138,13 +138,39 @@ pub enum SoftmaxResult {
     Probabilities = 2,
 }
 
-/// The sum of each column of a matrix.
+/// The sum of each column of a matrix; `RESULT` is an [`crate::engine::gpu::product::Outcome`].
 pub const COLUMN_SUM: Kernel = Kernel {
     name: "column_sum",
-    source: wgsl!("shared/workgroup", "shared/extent", "column_sum"),
-    bindings: &[Uniform, Read, Write],
-    constants: &["WORKGROUP"],
+    source: wgsl!(
+        "shared/random",
+        "shared/batch",
+        "shared/rate",
+        "shared/result",
+        "shared/workgroup",
+        "shared/extent",
+        "column_sum"
+    ),
+    bindings: &[Uniform, Read, Read, Read, Write],
+    constants: &["WORKGROUP", "RESULT"],
     unrolled: false,
+};
+
+/// The hidden units of contexts from what each pair of place and token adds to them.
+pub const PAIR_HIDDEN: Kernel = Kernel {
+    name: "pair_hidden",
+    source: activations!("shared/dropout", "shared/pairs", "pair_hidden"),
+    bindings: &[Uniform, Uniform, Read, Read, Read, Read, Write],
+    constants: &["WORKGROUP", "DROPS", "CONTEXT", "VOCABULARY"],
+    unrolled: false,
+};
+
+/// For each pair of place and token the sum of the hidden units' gradients, a workgroup a pair and `SLAB` examples.
+pub const PAIR_SUMS: Kernel = Kernel {
+    name: "pair_sums",
+    source: wgsl!("shared/workgroup", "shared/activations", "shared/pairs", "pair_sums"),
+    bindings: &[Uniform, Read, Read, Write],
+    constants: &["WORKGROUP", "CONTEXT", "VOCABULARY", "SLAB"],
+    unrolled: true,
 };
 
 /// Which occurrences of tokens in a chunk of a batch are of the same token.
@@ -333,7 +359,7 @@ pub const PEAK_MEMORY: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub const KERNELS: [&Kernel; 35] = [
+pub const KERNELS: [&Kernel; 37] = [
     &DRAW_BATCH,
     &EMBEDDING_GATHER,
     &MATRIX_PRODUCT,
@@ -343,6 +369,8 @@ pub const KERNELS: [&Kernel; 35] = [
     &TANH_BACKWARD,
     &SOFTMAX_CROSS_ENTROPY,
     &COLUMN_SUM,
+    &PAIR_HIDDEN,
+    &PAIR_SUMS,
     &EMBEDDING_LINKS,
     &EMBEDDING_SCATTER,
     &SQUARE_SUM,

@@ -148,10 +148,46 @@ impl<'a> Passes<'a> {
         self.pass_in(invocations, kernel, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
     }
 
-    /// The sum of each column.
-    pub(super) fn column_sum(&self, extent: Extent, matrix: Part<'_>, sums: Part<'_>) -> Result<Dispatch> {
+    /// The sum of each column, and what becomes of it.
+    pub(super) fn column_sum(
+        &self,
+        extent: Extent,
+        outcome: Outcome,
+        matrix: Part<'_>,
+        sums: Part<'_>,
+    ) -> Result<Dispatch> {
         let workgroups = self.for_each(extent.columns.div_ceil(4) as usize);
-        self.pass(&kernels::COLUMN_SUM, &[self.uniform(&extent)?], &[matrix, sums], &[], workgroups)
+        let parts = [matrix, self.feed.factors.all(), self.feed.cursor.all(), sums];
+        let constants = [("RESULT", f64::from(outcome as u32))];
+        self.pass(&kernels::COLUMN_SUM, &[self.uniform(&extent)?], &parts, &constants, workgroups)
+    }
+
+    /// The hidden units of a chunk from what pairs of place and token add to them.
+    pub(super) fn pair_hidden(
+        &self,
+        sizes: Activations,
+        mask: &Mask,
+        pairs: [(&'static str, f64); 2],
+        parts: [Part<'_>; 5],
+    ) -> Result<Dispatch> {
+        let uniforms = [self.uniform(&sizes)?, self.uniform(&Dropout::new(mask))?];
+        let constants = [&[drops(mask)][..], &pairs].concat();
+        self.pass(&kernels::PAIR_HIDDEN, &uniforms, &parts, &constants, self.for_each_four(sizes))
+    }
+
+    /// The sums of a chunk's gradients over the examples that have each pair, in slabs of so many examples.
+    pub(super) fn pair_sums(
+        &self,
+        sizes: Activations,
+        slab: usize,
+        pairs: [(&'static str, f64); 2],
+        buffers: [&Buffer; 3],
+    ) -> Result<Dispatch> {
+        let [context, vocabulary] = pairs.map(|(_, count)| count as u32);
+        let constants = [&[("SLAB", slab as f64)][..], &pairs].concat();
+        let workgroups = [vocabulary, context, sizes.rows.div_ceil(slab as u32)];
+        let parts = buffers.map(Buffer::all);
+        self.pass(&kernels::PAIR_SUMS, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
     }
 
     /// Which occurrences in a chunk are of the same token.

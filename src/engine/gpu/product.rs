@@ -194,7 +194,7 @@ impl Variant {
     /// Whether a product is made in slices on a GPU. The order of its sums depends on it, so that it is a rule and no measurement.
     pub(super) fn slices(product: &Product, layout: Layout) -> bool {
         let numbers = u64::from(product.rows) * u64::from(product.columns);
-        layout == Layout::LeftTransposed && product.parts() == 1 && numbers <= MOST_SLICED
+        layout == Layout::LeftTransposed && product.layers() == 1 && numbers <= MOST_SLICED
     }
 
     /// The kernel that makes a product this way, and something else beside it.
@@ -206,11 +206,11 @@ impl Variant {
         }
     }
 
-    /// The constants of the pipeline for a product, and its workgroups. [`SLICED`] is for a transposed left matrix and one part.
+    /// The constants of the pipeline for a product, and its workgroups. [`SLICED`] is for a transposed left matrix and one layer.
     pub fn cut(&self, product: &Product, form: Form) -> (Vec<(&'static str, f64)>, [u32; 3]) {
         let (tiles_across, tiles_down) = match self.shared {
             Shared::Slices { .. } => {
-                debug_assert!(form.layout == Layout::LeftTransposed && product.parts() == 1);
+                debug_assert!(form.layout == Layout::LeftTransposed && product.layers() == 1);
                 (product.columns.div_ceil(4), product.rows.div_ceil(4) * SLICES)
             }
             _ => (product.columns.div_ceil(4 * self.quads), product.rows.div_ceil(self.rows)),
@@ -243,7 +243,7 @@ impl Variant {
             let room = form.row_sums && columns < columns.next_multiple_of(width);
             constants.push(("ONES", if room { columns.into() } else { 0.0 }));
         }
-        (constants, [tiles_across.div_ceil(across), tiles_down.div_ceil(down), product.parts()])
+        (constants, [tiles_across.div_ceil(across), tiles_down.div_ceil(down), product.layers()])
     }
 
     /// Invocations beside each other for which the fewest have nothing to do; the widest of these, because neighbours

@@ -13,6 +13,7 @@ macro_rules! alone {
                 "shared/batch",
                 "shared/product",
                 "shared/rate",
+                "shared/result",
                 "shared/product_alone",
                 $way,
                 $name

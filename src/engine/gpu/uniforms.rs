@@ -106,14 +106,12 @@ pub struct Extent {
     pub stride: u32,
     /// Where the result begins.
     pub first: u32,
-    /// 1: the result is added to what is there.
-    pub accumulate: u32,
 }
 
 impl Extent {
     /// A matrix whose rows lie so far apart; the result is written to the beginning of its binding.
     pub fn new(rows: usize, columns: usize, stride: usize) -> Self {
-        Extent { rows: rows as u32, columns: columns as u32, stride: stride as u32, first: 0, accumulate: 0 }
+        Extent { rows: rows as u32, columns: columns as u32, stride: stride as u32, first: 0 }
     }
 }
 
@@ -284,6 +282,14 @@ pub struct Product {
     pub part: u32,
     /// From one part's result to the next one's.
     pub out_part: u32,
+    /// Parts of a product.
+    pub parts: u32,
+    /// Products that are alike, at once: the parts of the next one come after those of one.
+    pub products: u32,
+    /// From one product's left matrix to the next one's; these two are multiples of 4 as well.
+    pub left_next: u32,
+    /// From one product's right matrix to the next one's.
+    pub right_next: u32,
     /// Where the left matrix begins in its binding; all these beginnings are multiples of 4.
     pub left_first: u32,
     /// Where the bias begins.
@@ -306,6 +312,10 @@ impl Product {
             out: out as u32,
             part: padded(inner) as u32,
             out_part: 0,
+            parts: 1,
+            products: 1,
+            left_next: 0,
+            right_next: 0,
             left_first: 0,
             bias_first: 0,
             out_first: 0,
@@ -315,7 +325,20 @@ impl Product {
 
     /// The same in parts of so many summands; each has its own result, `out_part` after the one before.
     pub fn in_parts(self, part: usize, out_part: usize) -> Self {
-        Product { part: part as u32, out_part: out_part as u32, ..self }
+        let parts = self.inner.div_ceil(part as u32);
+        Product { part: part as u32, out_part: out_part as u32, parts, ..self }
+    }
+
+    /// So many products at once that are alike: their matrices lie so far apart, and their results as those of parts.
+    pub fn at_once(self, products: usize, left_next: usize, right_next: usize, out_part: usize) -> Self {
+        let [products, left_next, right_next, out_part] =
+            [products, left_next, right_next, out_part].map(|size| size as u32);
+        Product { products, left_next, right_next, out_part, ..self }
+    }
+
+    /// Layers of workgroups: one for each part of each product.
+    pub fn layers(&self) -> u32 {
+        self.parts * self.products
     }
 
     /// The same with a left matrix that begins so many numbers into its binding.
@@ -336,10 +359,5 @@ impl Product {
     /// The same with sums of the left matrix's rows that begin so many numbers into their binding.
     pub fn sums_from(self, first: usize) -> Self {
         Product { sums_first: first as u32, ..self }
-    }
-
-    /// Parts into which the sums are split.
-    pub fn parts(&self) -> u32 {
-        self.inner.div_ceil(self.part)
     }
 }

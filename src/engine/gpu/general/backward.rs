@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::pairs::PairSums;
 use super::{General, steps_in_place};
 use crate::Result;
 use crate::engine::Recipe;
@@ -24,7 +25,9 @@ pub(super) struct Gradients {
     /// Whether the gradients of weights and biases are not written down: they take their step where they are made, which
     /// saves a buffer of the parameters' size, and its way through memory twice a step.
     pub(super) at_once: bool,
-    /// Of the input after dropout, [B, n d], rows padded.
+    /// Where pairs are taken, their sums.
+    pub(super) pairs: Option<PairSums>,
+    /// Of the input after dropout, [B, n d], rows padded; empty where pairs are taken.
     pub(super) d_input: Buffer,
     /// Of a chunk's hidden units, [chunk, h], rows padded.
     d_hidden: Buffer,
@@ -58,13 +61,15 @@ impl Gradients {
             let words = general.parts(weights, chunk * stride)?.1 * chunk * stride;
             (words > 0).then(|| device.tensor("parts of gradients", words)).transpose()
         };
+        let examples = if general.pairs.is_some() { 0 } else { general.feed.batch() };
         Ok(Gradients {
+            pairs: general.pairs.as_ref().map(|_| general.pair_sums()).transpose()?,
             parameters: match at_once {
                 true => destination.clone(),
                 false => device.tensors("gradients", general.model.layout.len())?,
             },
             at_once,
-            d_input: device.tensor("input gradients", general.feed.batch() * padded(inputs))?,
+            d_input: device.tensor("input gradients", examples * padded(inputs))?,
             d_hidden: device.tensor("hidden gradients", chunk * padded(units))?,
             hidden_parts: if units > 0 { parts(general.output(), padded(units))? } else { None },
             input_parts: if shape.direct { parts(general.placed(DIRECT_WEIGHT), padded(inputs))? } else { None },
@@ -104,6 +109,10 @@ impl General<'_> {
             let buffers = [&self.hidden, &to.d_hidden];
             let sizes = self.sizes(chunk, units);
             dispatches.push(self.passes.tanh(&kernels::TANH_BACKWARD, sizes, &self.masks[1], &buffers)?);
+        }
+        if let Some(sums) = &to.pairs {
+            dispatches.extend(self.sums_of_pairs(chunk, &to.d_hidden, sums)?);
+        } else if units > 0 {
             dispatches.push(self.passes.product(
                 Product::new([count, inputs, units], padded(units), padded(inputs), padded(inputs)).out_from(first),
                 Layout::Plain,
@@ -133,6 +142,8 @@ impl General<'_> {
         // One of the products with the logits' gradient sums it up for the bias, too.
         if units > 0 {
             dispatches.extend(self.vocabulary_gradient(chunk, self.output(), &self.hidden, true, to)?);
+        }
+        if units > 0 && to.pairs.is_none() {
             let gradient = |name| to.parameters.part(self.placed(name).range.clone());
             dispatches.push(self.passes.product(
                 Product::new([units, inputs, count], padded(units), padded(inputs), padded(inputs)),
@@ -218,7 +229,7 @@ impl General<'_> {
                 None => product.out_from(first),
             };
             let added = parts.is_none() && (accumulate || block.start > 0);
-            done += product.parts() as usize;
+            done += product.parts as usize;
             dispatches.push(self.passes.product(
                 product,
                 Layout::Plain,
@@ -233,9 +244,9 @@ impl General<'_> {
             )?);
         }
         if let Some(parts) = parts {
-            let extent =
-                Extent { first: first as u32, accumulate: u32::from(accumulate), ..Extent::new(done, size, size) };
-            dispatches.push(self.passes.column_sum(extent, parts.all(), to.all())?);
+            let extent = Extent { first: first as u32, ..Extent::new(done, size, size) };
+            let outcome = if accumulate { Outcome::Added } else { Outcome::Written };
+            dispatches.push(self.passes.column_sum(extent, outcome, parts.all(), to.all())?);
         }
         Ok(dispatches)
     }

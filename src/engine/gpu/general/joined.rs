@@ -86,7 +86,8 @@ impl General<'_> {
 
     fn between(&self, recipe: &Recipe) -> Result<Option<Between>> {
         let shape = self.model.shape;
-        if !steps_in_place(shape, recipe) || shape.hidden == 0 || self.chunks.len() > 1 {
+        let apart = shape.hidden == 0 || self.chunks.len() > 1 || self.pairs.is_some();
+        if apart || !steps_in_place(shape, recipe) {
             return Ok(None);
         }
         let mut part = [1; 2];

@@ -8,6 +8,7 @@ use crate::Result;
 use crate::engine::gpu::carried::Carried;
 use crate::engine::gpu::device::{Buffer, Dispatch};
 use crate::engine::gpu::layout::{ALIGNMENT, Placed};
+use crate::engine::gpu::product::Outcome;
 use crate::engine::gpu::uniforms::{Clip, Rule};
 use crate::engine::{Optimizer, Recipe};
 use crate::model::Shape;
@@ -30,8 +31,14 @@ impl General<'_> {
         let recipe = carried.recipe();
         let layout = &self.model.layout;
         let in_place = steps_in_place(self.model.shape, recipe);
-        let mut dispatches =
-            self.scatter(if in_place { destination } else { &gradients.parameters }, gradients, !in_place)?;
+        let to = if in_place { destination } else { &gradients.parameters };
+        let mut dispatches = match (&self.pairs, &gradients.pairs) {
+            (Some(pairs), Some(sums)) => {
+                let outcome = if in_place { Outcome::Stepped } else { Outcome::Written };
+                self.update_by_pairs(pairs, sums, gradients, (to, outcome))?
+            }
+            _ => self.scatter(to, gradients, !in_place)?,
+        };
         if gradients.at_once {
             return Ok(dispatches);
         }
