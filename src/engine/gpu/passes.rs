@@ -187,7 +187,7 @@ impl<'a> Passes<'a> {
         let constants = [&[("SLAB", slab as f64)][..], &pairs].concat();
         let workgroups = [vocabulary, context, sizes.rows.div_ceil(slab as u32)];
         let parts = buffers.map(Buffer::all);
-        self.pass(&kernels::PAIR_SUMS, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
+        self.pass_in(if self.device.is_software() { 8 } else { self.device.workgroup() }, &kernels::PAIR_SUMS, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
     }
 
     /// Which occurrences in a chunk are of the same token.

@@ -24,7 +24,7 @@ use crate::engine::gpu::device::{Buffer, Device, Dispatch, MOST_WORKGROUPS};
 use crate::engine::gpu::layout::padded;
 use crate::engine::gpu::passes::{Matrices, drops};
 use crate::engine::gpu::product::{Layout, Outcome};
-use crate::engine::gpu::uniforms::{Activations, Extent, Product, Table};
+use crate::engine::gpu::uniforms::{Activations, Extent, Product};
 use crate::model::Shape;
 use crate::model::shape::{EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT};
 
