@@ -49,6 +49,7 @@ pub struct Case {
 /// | `few-logits`, `many-logits` | each thread of the CPU engine takes the softmax of all examples, of several chunks; threads share them out, of one |
 /// | `whole-dropout`, `whole-momentum` | embeddings of two numbers and of one: the CPU engine takes whole contexts as inputs; two blocks |
 /// | `few-words` | embeddings of two numbers, but too many examples for each word for that |
+/// | `pairs`, `pairs-adamw` | few tokens at many places: the GPU engine's general path takes each pair of place and token once |
 /// | `everything` | tied, direct, AdamW, decay, dropout, clipping and average at once |
 pub fn built_in_cases() -> Vec<Case> {
     let shape = |vocabulary, context, embedding, hidden, direct| Shape {
@@ -134,6 +135,12 @@ pub fn built_in_cases() -> Vec<Case> {
             recipe: Recipe { optimizer: Optimizer::Adamw, dropout_hidden: 0.3, clip_norm: 0.5, ..decay },
             rate: 0.02,
             ..case("blocks-adamw", shape(27, 3, 10, 200, false), 32, 27, Init::Scaled)
+        },
+        case("pairs", shape(13, 8, 16, 150, false), 300, 13, Init::Scaled),
+        Case {
+            recipe: Recipe { optimizer: Optimizer::Adamw, dropout_hidden: 0.3, clip_norm: 0.5, average: 0.9, ..decay },
+            rate: 0.02,
+            ..case("pairs-adamw", shape(13, 8, 16, 150, false), 300, 7, Init::Scaled)
         },
         Case {
             recipe: Recipe {

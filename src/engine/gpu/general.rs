@@ -286,6 +286,7 @@ pub(super) fn step(
         before: None,
         dispatches,
         joined,
+        by_pairs: general.pairs.is_some(),
         products: general.passes.products_made(),
         several: None,
         readable,

@@ -258,7 +258,9 @@ impl Engine for Gpu {
             Ok(true) => Kernels { path: "small", variant: self.small.name() },
             _ => Kernels {
                 path: "general",
-                variant: step.products.join(", ") + if step.joined { ", joined" } else { "" },
+                variant: step.products.join(", ")
+                    + if step.joined { ", joined" } else { "" }
+                    + if step.by_pairs { ", by pairs" } else { "" },
             },
         })
     }

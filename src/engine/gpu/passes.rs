@@ -184,10 +184,13 @@ impl<'a> Passes<'a> {
         buffers: [&Buffer; 3],
     ) -> Result<Dispatch> {
         let [context, vocabulary] = pairs.map(|(_, count)| count as u32);
-        let constants = [&[("SLAB", slab as f64)][..], &pairs].concat();
+        let invocations = self.device.row_workgroup(sizes.columns);
+        // A GPU has the registers to wait for more of them at once.
+        let at_once = if self.device.is_software() { 4.0 } else { 8.0 };
+        let constants = [&[("SLAB", slab as f64), ("ROWS", at_once)][..], &pairs].concat();
         let workgroups = [vocabulary, context, sizes.rows.div_ceil(slab as u32)];
-        let parts = buffers.map(Buffer::all);
-        self.pass_in(if self.device.is_software() { 8 } else { self.device.workgroup() }, &kernels::PAIR_SUMS, &[self.uniform(&sizes)?], &parts, &constants, workgroups)
+        let (uniforms, parts) = ([self.uniform(&sizes)?], buffers.map(Buffer::all));
+        self.pass_in(invocations, &kernels::PAIR_SUMS, &uniforms, &parts, &constants, workgroups)
     }
 
     /// Which occurrences in a chunk are of the same token.

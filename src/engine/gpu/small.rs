@@ -251,6 +251,7 @@ impl Small<'_> {
             before,
             dispatches: vec![draw, update],
             joined: false,
+            by_pairs: false,
             products: Vec::new(),
             several: alone.map(several).transpose()?,
             readable: vec![Readable { ready: 1, examples: batch }],

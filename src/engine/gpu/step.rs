@@ -14,6 +14,8 @@ pub(super) struct Step {
     pub(super) dispatches: Vec<Dispatch>,
     /// Whether passes of the general path share dispatches.
     pub(super) joined: bool,
+    /// Whether it takes the hidden layer by pairs of place and token.
+    pub(super) by_pairs: bool,
     /// The ways in which the general path makes its products.
     pub(super) products: Vec<&'static str>,
     /// One dispatch for several steps, to the same bits.

@@ -360,7 +360,7 @@ mod tests {
         let orders = [Order::Shuffled, Order::Sampled, Order::Sequential].into_iter().cycle();
         let recipes = [Recipe::default(), drops].into_iter().cycle();
         // Thousands of occurrences of a token.
-        let two = Shape { vocabulary: 2, context: 5, embedding: 12, hidden: 5, ..ODD };
+        let two = Shape { vocabulary: 2, context: 5, embedding: 11, hidden: 5, ..ODD };
         // More units than a workgroup takes at once.
         let tall = Shape { vocabulary: 1801, hidden: 301, direct: false, ..many };
         // More hidden weights than a workgroup of a GPU reads.

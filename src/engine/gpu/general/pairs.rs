@@ -1,16 +1,15 @@
-//! The hidden layer where the vocabulary is much smaller than the batch: what a place of the context adds to the hidden units is
-//! decided by its token, so the products with the embeddings are made once for each pair of place and token, n V of them, and not
-//! once for each of the B n places. An example adds up n rows of these terms; on the way back the gradients before tanh are summed over the
-//! examples of each pair, and what the hidden weights and the embedding get of them are products with the sums.
-//! The CPU engine does the same.
+//! The hidden layer where the vocabulary is much smaller than the batch: the token at a place of the context decides what that place
+//! adds to the hidden units, so the products with the embeddings are made once for each pair of place and token, of which there are
+//! n V, and not for each of the B n places. An example adds up n rows of these terms. On the way back the gradients before tanh are
+//! summed over the examples of each pair, and the gradients of H and C are products with those sums. The CPU engine does the same.
 //!
-//! | | with each place | with each pair |
-//! | --- | --- | --- |
-//! | hidden units | B n d h multiplications | n V d h, and B n h additions |
-//! | gradient of the input, or of C | B n d h | n V d h, and B n h additions |
-//! | gradient of H | B n d h | n V d h |
+//! | for | multiplications with each place | with each pair | additions beside them |
+//! | --- | --- | --- | --- |
+//! | hidden units | B n d h | n V d h | B n h |
+//! | gradient of C, and H' | B n d h each | n V d h each | B n h together |
 //!
-//! Sums come out in another order, so that this is a rule of what the run is, never a measurement.
+//! The embedding's gradient needs no search for equal tokens then. Sums come out in another order, so whether pairs are taken is a rule
+//! of what the run is, and never measured.
 
 use std::ops::Range;
 
@@ -30,6 +29,11 @@ use crate::model::shape::{EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT};
 
 /// Examples of a chunk for each token of the vocabulary, at least.
 const EXAMPLES_A_TOKEN: usize = 4;
+/// Places of a chunk, B n, at least: fewer are soon done one by one, in half as many dispatches.
+const FEWEST_PLACES: usize = 1024;
+/// Numbers of an embedding, at least, on a software device, where an addition is loaded as slowly as some nine are multiplied: steps of
+/// V 27, n 8, h 1024, B 1024 on lavapipe, in TIMES as long place by place as by pairs.
+const FEWEST_NUMBERS: usize = 16;
 
 /// What the pairs have.
 pub(super) struct Pairs {
@@ -62,9 +66,9 @@ impl Pairs {
     ) -> Result<Option<Pairs>> {
         let Shape { vocabulary, context, embedding, .. } = model.shape;
         let terms = context * vocabulary * padded(model.shape.hidden);
-        let slabs = examples.div_ceil(device.slab(examples));
+        let slabs = examples.div_ceil(device.slab(examples, model.shape.hidden));
         let whole = cut.blocks(device, model.layout.placed(EMBEDDING_WEIGHT))?.len() == 1;
-        if !pays(model.shape, examples)
+        if !pays(device.is_software(), model.shape, examples)
             || drops(input_mask).1 > 0.0
             || !whole
             || slabs * terms > device.binding_words()
@@ -81,18 +85,23 @@ impl Pairs {
     }
 }
 
-/// Whether pairs are the faster way for so many examples.
-fn pays(shape: Shape, examples: usize) -> bool {
+/// Whether so many examples can be taken by pairs, and are the sooner done.
+fn pays(on_software: bool, shape: Shape, examples: usize) -> bool {
+    let Shape { vocabulary, context, embedding, hidden, direct, tied } = shape;
     // Columns of H are read four at a time.
-    let taken = shape.hidden > 0 && !shape.direct && !shape.tied && shape.embedding.is_multiple_of(4);
-    taken && EXAMPLES_A_TOKEN * shape.vocabulary <= examples
+    let fits = hidden > 0 && !direct && !tied && embedding.is_multiple_of(4);
+    let many = EXAMPLES_A_TOKEN * vocabulary <= examples && examples * context >= FEWEST_PLACES;
+    fits && many && !(on_software && embedding < FEWEST_NUMBERS)
 }
 
 impl Device {
-    /// Examples over which the gradients of a pair are summed by one workgroup: on a GPU few, because a token may be at the same place
-    /// of them all.
-    fn slab(&self, examples: usize) -> usize {
-        if self.is_software() { examples } else { examples.min(128) }
+    /// Examples over which a workgroup sums the gradients of a pair, at most. On a GPU these are few, because a token may be at the same
+    /// place of them all.
+    fn slab(&self, examples: usize, hidden: usize) -> usize {
+        let turns = padded(hidden).div_ceil(4 * self.row_workgroup(hidden as u32) as usize);
+        // Each turn goes through them in fours.
+        let most = if self.is_software() { 2 * self.rounds() as usize / (1 + turns) } else { 128 };
+        examples.min(most)
     }
 }
 
@@ -161,7 +170,7 @@ impl General<'_> {
         let Shape { vocabulary, context, embedding, .. } = self.model.shape;
         let words = self.words_of_pairs();
         let chunk = self.chunks[0].len();
-        let slabs = chunk.div_ceil(self.device.slab(chunk));
+        let slabs = chunk.div_ceil(self.device.slab(chunk, self.model.shape.hidden));
         let slabs = (slabs > 1 || self.chunks.len() > 1).then(|| self.device.tensor("sums of slabs", slabs * words));
         let parts = context * self.parts_of_units().1;
         Ok(PairSums {
@@ -190,7 +199,7 @@ impl General<'_> {
         d_hidden: &Buffer,
         to: &PairSums,
     ) -> Result<Vec<Dispatch>> {
-        let slab = self.device.slab(self.chunks[0].len());
+        let slab = self.device.slab(self.chunks[0].len(), self.model.shape.hidden);
         let words = self.words_of_pairs();
         let sizes = self.sizes(chunk, self.model.shape.hidden);
         let out = to.slabs.as_ref().unwrap_or(&to.sums);
@@ -254,5 +263,65 @@ impl General<'_> {
             to.part(self.placed(EMBEDDING_WEIGHT).range.clone()),
         )?;
         Ok(vec![embedding_parts, hidden_weights, embedding])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::check::{Case, built_in_cases, compare, expected_of_reference};
+    use crate::engine::gpu::tests::{engine, hardware_engine};
+    use crate::engine::gpu::{Gpu, Path};
+    use crate::engine::{Engine, Recipe};
+    use crate::text::{BatchPlan, Order};
+
+    #[test]
+    fn pairs_are_taken_where_examples_are_many_and_nothing_else_is_done_with_the_input() {
+        let shape = Shape { vocabulary: 27, context: 8, embedding: 64, hidden: 1024, direct: false, tied: false };
+        assert!(pays(true, shape, 1024) && pays(false, shape, 1024) && pays(true, shape, 128));
+        assert!(!pays(true, shape, 127), "too few places");
+        assert!(!pays(true, Shape { vocabulary: 257, ..shape }, 1024), "too few examples");
+        assert!(
+            !pays(true, Shape { embedding: 12, ..shape }, 1024) && pays(false, Shape { embedding: 12, ..shape }, 1024)
+        );
+        for unfit in [
+            Shape { direct: true, ..shape },
+            Shape { tied: true, embedding: 1024, ..shape },
+            Shape { hidden: 0, direct: true, ..shape },
+            Shape { embedding: 66, ..shape },
+        ] {
+            assert!(!pays(false, unfit, 1024), "{unfit:?}");
+        }
+    }
+
+    /// Whether a training on a case takes pairs.
+    fn takes_pairs(gpu: &mut Gpu, case: &Case, recipe: Recipe) -> bool {
+        let examples = case.corpus.len() as u32;
+        let plan = BatchPlan { order: Order::Sequential, seed: 1, batch: examples, examples };
+        gpu.load(&case.parameters).unwrap();
+        gpu.prepare(Arc::new(case.corpus.clone()), plan, recipe).unwrap();
+        gpu.kernels().unwrap().variant.ends_with("by pairs")
+    }
+
+    #[test]
+    fn they_agree_with_the_reference_in_chunks_and_in_slabs() {
+        let cases: Vec<Case> = built_in_cases().into_iter().filter(|case| case.name.starts_with("pairs")).collect();
+        assert_eq!(cases.len(), 2);
+        for (case, hardware) in cases.iter().flat_map(|case| [(case, false), (case, true)]) {
+            for examples in [case.corpus.len(), case.corpus.len() / 2 + 1] {
+                let opened = if hardware { hardware_engine(Path::General) } else { engine(Path::General, true) };
+                let Some(gpu) = opened else { return };
+                let mut gpu = Gpu { cut: Cut { examples, ..Cut::default() }, ..gpu };
+                let expected = expected_of_reference(case).unwrap();
+                let comparisons = compare(&mut gpu, case, &expected).unwrap();
+                let bad: Vec<_> = comparisons.iter().filter(|comparison| !comparison.ok).collect();
+                assert!(bad.is_empty() && comparisons.len() > 20, "{examples} {hardware} {bad:#?}");
+                assert!(takes_pairs(&mut gpu, case, case.recipe), "{examples} {hardware}");
+                let dropping = Recipe { dropout_embedding: 0.1, ..case.recipe };
+                assert!(!takes_pairs(&mut gpu, case, dropping), "{examples} {hardware}");
+            }
+        }
     }
 }
