@@ -26,8 +26,11 @@ impl Gpu {
                 .to_owned()
         } else {
             let reason = unfit.unwrap_or_else(|| "it would be the slower one for this shape here".to_owned());
-            let what =
-                if step.joined { "passes that do not wait for each other share one" } else { "one for each pass" };
+            let what = match (step.joined, step.by_pairs) {
+                (true, _) => "passes that do not wait for each other share one",
+                (_, true) => "one for each pass, with the hidden layer by pairs of place and token",
+                _ => "one for each pass",
+            };
             format!("general: {} dispatches a step, {what} (not the small path: {reason})", step.cost().dispatches)
         };
         let mut limits = vec![self.parameter_bound(model.layout.len())];
