@@ -50,11 +50,21 @@ fn a_step_takes_the_dispatches_and_bytes_that_were_accepted() {
         return;
     }
     let mut found = Counts::new();
-    let cases = [(0, "small"), (1, "small"), (1, "joined"), (3, "joined"), (3, "apart"), (4, "joined"), (4, "apart")];
+    let cases = [
+        (0, "small"),
+        (1, "small"),
+        (1, "joined"),
+        (2, "pairs"),
+        (3, "joined"),
+        (3, "apart"),
+        (4, "joined"),
+        (4, "apart"),
+    ];
     for (index, way) in cases {
         let bench = &SHAPES[index];
         let (path, store): (Path, Box<dyn Store>) = match way {
             "small" => (Path::Small, Box::new(NoStore)),
+            "pairs" => (Path::General, Box::new(NoStore)),
             _ => (Path::General, Found::of(bench, way)),
         };
         let mut engine = Gpu::open_with(common::gpu().expect("it was there"), path, store).unwrap();
