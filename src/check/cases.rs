@@ -136,11 +136,11 @@ pub fn built_in_cases() -> Vec<Case> {
             rate: 0.02,
             ..case("blocks-adamw", shape(27, 3, 10, 200, false), 32, 27, Init::Scaled)
         },
-        case("pairs", shape(13, 8, 16, 150, false), 300, 13, Init::Scaled),
+        case("pairs", shape(13, 8, 16, 150, false), 301, 13, Init::Scaled),
         Case {
             recipe: Recipe { optimizer: Optimizer::Adamw, dropout_hidden: 0.3, clip_norm: 0.5, average: 0.9, ..decay },
             rate: 0.02,
-            ..case("pairs-adamw", shape(13, 8, 16, 150, false), 300, 7, Init::Scaled)
+            ..case("pairs-adamw", shape(13, 8, 16, 150, false), 301, 7, Init::Scaled)
         },
         Case {
             recipe: Recipe {

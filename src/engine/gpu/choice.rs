@@ -23,6 +23,8 @@ const WORTHWHILE_EVALUATION: f64 = 1e11;
 const WORTHWHILE_WAYS: f64 = 1e7;
 /// The measured product on a software device, at most: rows, columns, summands. It takes a tenth of a second there.
 const MOST: [usize; 3] = [2048, 512, 1024];
+/// Products at once that are measured there, at most.
+const MOST_PRODUCTS: usize = 8;
 /// Numbers of a matrix that is measured, at most, on any device: 64 MiB.
 const MOST_WORDS: usize = 1 << 24;
 /// Operations of a product from which it is measured by itself, on a software device and on a GPU: small ones take a share of a
@@ -174,10 +176,11 @@ pub(super) fn named(shape: Shape, batch: usize) -> String {
 /// The product that is measured in the place of another: the same where the device is fast, and else a piece of it.
 fn measured(on_software: bool, product: &Product) -> Product {
     let Product { rows, columns, inner, products, .. } = *product;
-    let products = products as usize;
+    let mut products = products as usize;
     let [mut rows, mut columns, mut inner] = [rows, columns, inner].map(|size| size as usize);
     if on_software {
         [rows, columns, inner] = [rows.min(MOST[0]), columns.min(MOST[1]), inner.min(MOST[2])];
+        products = products.min(MOST_PRODUCTS);
     }
     let layers = |inner: usize| products * inner.div_ceil(product.part as usize);
     while rows * inner.max(columns * layers(inner)) > MOST_WORDS || columns * inner > MOST_WORDS {
@@ -187,7 +190,7 @@ fn measured(on_software: bool, product: &Product) -> Product {
     let part = (product.part as usize).min(padded(inner));
     let result = rows * padded(columns);
     // Of several products all have the same matrices here.
-    Product::new([rows, columns, inner], 0, 0, padded(columns)).in_parts(part, result).at_once(products, 0, 0, result)
+    Product::new([rows, columns, inner], 0, 0, padded(columns)).in_parts(part, result).at_once(products, 0, 0)
 }
 
 /// The key of the choice for it.

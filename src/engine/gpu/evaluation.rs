@@ -3,7 +3,7 @@
 
 use super::device::{Buffer, Device, Dispatch};
 use super::feed::Feed;
-use super::general::General;
+use super::general::{General, Pairs};
 use super::kernels::SoftmaxResult;
 use super::{Gpu, choice};
 use crate::Result;
@@ -23,6 +23,10 @@ pub(super) struct Evaluation {
     /// Examples of a chunk.
     chunk: usize,
     feed: Feed,
+    /// Whether it takes pairs of place and token: for other chunks it might not, and come to other bits.
+    by_pairs: bool,
+    /// To be recorded once for all chunks, then the others for each.
+    ahead: Vec<Dispatch>,
     dispatches: Vec<Dispatch>,
     /// Or probabilities, [chunk, V], rows padded.
     pub(super) logits: Buffer,
@@ -44,6 +48,7 @@ impl Gpu {
         for (step, first) in (0..).zip((0..corpus.len()).step_by(chunk)) {
             evaluation.feed.seek(&self.device, step, &[]);
             let mut recording = self.device.record();
+            recording.pass("evaluation", &evaluation.ahead, usize::from(step == 0));
             recording.pass("evaluation", &evaluation.dispatches, 1);
             self.device.submit(recording, 0)?;
             take(&mut self.device, &evaluation, first, chunk.min(corpus.len() - first))?;
@@ -58,8 +63,9 @@ impl Gpu {
         let chunk = (LOGITS / shape.vocabulary).max(1).min(corpus.len());
         let chunk = self.cut.chunks(&self.device, shape, chunk)[0].len();
         let products = choice::for_evaluation(self.general.products, shape, corpus.len());
+        let by_pairs = Pairs::are_taken(&self.device, self.model()?, self.cut, chunk)?;
         if let Some(mut kept) = self.evaluation.take()
-            && (kept.result, kept.products) == (result, products)
+            && (kept.result, kept.products, kept.by_pairs) == (result, products, by_pairs)
             && (chunk..=FEW.max(2 * chunk)).contains(&kept.chunk)
             && kept.feed.has_room_for(corpus)
         {
@@ -70,8 +76,8 @@ impl Gpu {
         let feed = self.feed(corpus, plan)?;
         let without_dropout = [Recipe::default().input_mask(0), Recipe::default().hidden_mask(0)];
         let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout, products)?;
-        let dispatches = general.evaluation(result)?;
+        let (ahead, dispatches) = (general.ahead()?, general.evaluation(result)?);
         let (logits, example_losses) = (general.logits.clone(), general.example_losses.clone());
-        Ok(Evaluation { result, products, chunk, feed, dispatches, logits, example_losses })
+        Ok(Evaluation { result, products, chunk, feed, by_pairs, ahead, dispatches, logits, example_losses })
     }
 }

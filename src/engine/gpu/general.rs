@@ -1,5 +1,6 @@
 //! The general path: a dispatch for each pass, for networks of any shape that the device can hold and for every update
-//! rule; plain steps of those that need no cut in six (`joined.rs`). The batch is taken in chunks, and the vocabulary's
+//! rule; plain steps of those that need no cut in six (`joined.rs`); the hidden layer of small vocabularies by pairs of place
+//! and token (`pairs.rs`). The batch is taken in chunks, and the vocabulary's
 //! matrices in blocks of rows, where one binding is too small (`cut.rs`); gradients of later chunks are added to those of
 //! earlier ones, and the parameters change once.
 
@@ -27,10 +28,10 @@ use crate::model::Shape;
 use crate::model::shape::{DIRECT_WEIGHT, EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT, OUTPUT_BIAS, OUTPUT_WEIGHT};
 
 pub(super) use joined::{EXAMPLES, WIDE_EXAMPLES, WIDE_INVOCATIONS};
+pub(super) use pairs::Pairs;
 pub(super) use update::steps_in_place;
 
 use backward::Gradients;
-use pairs::Pairs;
 
 /// A network, a batch of its examples, and the passes over them.
 pub(super) struct General<'a> {
@@ -44,7 +45,7 @@ pub(super) struct General<'a> {
     /// The dropout of the input and of the hidden units.
     masks: [Mask; 2],
     /// Where the hidden layer is taken by pairs of place and token.
-    pairs: Option<Pairs>,
+    pub(super) pairs: Option<Pairs>,
     /// [B, n].
     contexts: Buffer,
     /// [B].
@@ -95,10 +96,10 @@ impl<'a> General<'a> {
         })
     }
 
-    /// The passes from the draw of a batch of one chunk to what the softmax makes of the logits, without dropout.
+    /// The passes from the draw of a batch of one chunk to what the softmax makes of the logits, without dropout; after those
+    /// of [`General::ahead`].
     pub(super) fn evaluation(&self, result: SoftmaxResult) -> Result<Vec<Dispatch>> {
         let mut dispatches = vec![self.draw()?];
-        dispatches.extend(self.ahead()?);
         dispatches.extend(self.forward(&self.chunks[0])?);
         dispatches.push(self.softmax(&self.chunks[0], result)?);
         Ok(dispatches)
@@ -132,8 +133,8 @@ impl<'a> General<'a> {
         self.passes.softmax(result, self.sizes(chunk, self.model.shape.vocabulary), buffers)
     }
 
-    /// What all chunks of a batch take from the parameters.
-    fn ahead(&self) -> Result<Vec<Dispatch>> {
+    /// The passes that make what all chunks take from the parameters.
+    pub(super) fn ahead(&self) -> Result<Vec<Dispatch>> {
         self.pairs.as_ref().map_or(Ok(Vec::new()), |pairs| self.terms(pairs))
     }
 

@@ -12,6 +12,7 @@ use super::product::{Form, Layout, Outcome, Variant};
 use super::uniforms::{Activations, Clip, Dropout, Extent, Joined, Product, Rule, Table};
 use crate::Result;
 use crate::engine::{Mask, Optimizer};
+use crate::model::Shape;
 
 /// Workgroups for a pass with an invocation for each of `count` things; what is beyond them is walked to.
 pub fn workgroups_for_each(count: usize, workgroup: u32) -> [u32; 3] {
@@ -40,13 +41,19 @@ pub(super) struct Passes<'a> {
 
 /// A step has several products, which their sizes and the layout of their matrices tell apart.
 fn name_of(kernel: &Kernel, product: Product, layout: Layout) -> Cow<'static, str> {
-    let Product { rows, columns, inner, .. } = product;
-    format!("{} {} {rows}x{columns}x{inner}", kernel.name, layout.formula()).into()
+    let Product { rows, columns, inner, products, .. } = product;
+    let times = if products > 1 { format!(" times {products}") } else { String::new() };
+    format!("{} {} {rows}x{columns}x{inner}{times}", kernel.name, layout.formula()).into()
 }
 
 /// Whether a mask drops anything, as a constant of the pipelines of passes with dropout.
 pub(super) fn drops(mask: &Mask) -> (&'static str, f64) {
     ("DROPS", f64::from(u8::from(Dropout::new(mask).threshold > 0)))
+}
+
+/// Places and tokens, as constants of the pipelines of passes by pairs of both.
+fn pairs_of(shape: Shape) -> [(&'static str, f64); 2] {
+    [("CONTEXT", shape.context as f64), ("VOCABULARY", shape.vocabulary as f64)]
 }
 
 /// The matrices of a product.
@@ -167,11 +174,11 @@ impl<'a> Passes<'a> {
         &self,
         sizes: Activations,
         mask: &Mask,
-        pairs: [(&'static str, f64); 2],
+        shape: Shape,
         parts: [Part<'_>; 5],
     ) -> Result<Dispatch> {
         let uniforms = [self.uniform(&sizes)?, self.uniform(&Dropout::new(mask))?];
-        let constants = [&[drops(mask)][..], &pairs].concat();
+        let constants = [&[drops(mask)][..], &pairs_of(shape)].concat();
         self.pass(&kernels::PAIR_HIDDEN, &uniforms, &parts, &constants, self.for_each_four(sizes))
     }
 
@@ -180,15 +187,14 @@ impl<'a> Passes<'a> {
         &self,
         sizes: Activations,
         slab: usize,
-        pairs: [(&'static str, f64); 2],
+        shape: Shape,
         buffers: [&Buffer; 3],
     ) -> Result<Dispatch> {
-        let [context, vocabulary] = pairs.map(|(_, count)| count as u32);
         let invocations = self.device.row_workgroup(sizes.columns);
         // A GPU has the registers to wait for more of them at once.
         let at_once = if self.device.is_software() { 4.0 } else { 8.0 };
-        let constants = [&[("SLAB", slab as f64), ("ROWS", at_once)][..], &pairs].concat();
-        let workgroups = [vocabulary, context, sizes.rows.div_ceil(slab as u32)];
+        let constants = [&[("SLAB", slab as f64), ("ROWS", at_once)][..], &pairs_of(shape)].concat();
+        let workgroups = [shape.vocabulary as u32, shape.context as u32, sizes.rows.div_ceil(slab as u32)];
         let (uniforms, parts) = ([self.uniform(&sizes)?], buffers.map(Buffer::all));
         self.pass_in(invocations, &kernels::PAIR_SUMS, &uniforms, &parts, &constants, workgroups)
     }

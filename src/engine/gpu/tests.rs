@@ -313,16 +313,28 @@ fn a_run_is_the_same_in_pieces_and_follows_the_reference() {
 
 #[test]
 fn an_evaluation_after_others_is_that_of_a_fresh_engine() {
-    let fresh = || {
+    let fresh_of = |shape| {
         let mut gpu = engine(Path::Automatic, true)?;
-        gpu.load(&parameters(ODD)).unwrap();
+        gpu.load(&parameters(shape)).unwrap();
         Some(gpu)
     };
+    let fresh = || fresh_of(ODD);
     let Some(mut gpu) = fresh() else { return };
     // Fewer, more, and other parameters; the last chunk of 5,000 is not full.
     for examples in [40, 13, 40, 5000, 4100, 2, 70] {
         let (corpus, mut other) = (corpus(ODD, examples), fresh().unwrap());
         assert!(gpu.log_probabilities(&corpus).unwrap() == other.log_probabilities(&corpus).unwrap(), "{examples}");
+    }
+    // Place by place, by pairs, again with other parameters, and back, while the chunk would do for all.
+    let few = Shape { vocabulary: 5, context: 8, embedding: 32, hidden: 20, ..ODD };
+    let mut by_pairs = fresh_of(few).unwrap();
+    for (seed, examples) in (0..).zip([120, 140, 140, 120]) {
+        let (corpus, mut other) = (corpus(few, examples), fresh_of(few).unwrap());
+        for engine in [&mut by_pairs, &mut other] {
+            engine.load(&initial(few, Init::Scaled, seed, &[])).unwrap();
+        }
+        let found = by_pairs.log_probabilities(&corpus).unwrap();
+        assert!(found == other.log_probabilities(&corpus).unwrap(), "{examples} by pairs");
     }
     for (seed, examples) in (0..).zip([20, 20, 7, 50]) {
         let (contexts, mut other) = (&corpus(ODD, 80 - seed).tokens()[..5 * examples].to_vec(), fresh().unwrap());

@@ -330,10 +330,8 @@ impl Product {
     }
 
     /// So many products at once that are alike: their matrices lie so far apart, and their results as those of parts.
-    pub fn at_once(self, products: usize, left_next: usize, right_next: usize, out_part: usize) -> Self {
-        let [products, left_next, right_next, out_part] =
-            [products, left_next, right_next, out_part].map(|size| size as u32);
-        Product { products, left_next, right_next, out_part, ..self }
+    pub fn at_once(self, products: usize, left_next: usize, right_next: usize) -> Self {
+        Product { products: products as u32, left_next: left_next as u32, right_next: right_next as u32, ..self }
     }
 
     /// Layers of workgroups: one for each part of each product.

@@ -19,7 +19,7 @@ const MOST_PARTS: usize = 64;
 
 /// Where gradients are written.
 pub(super) struct Gradients {
-    /// Of the parameters, in their layout; zero in the rows of an embedding that is not tied, where occurrences add to it.
+    /// Of the parameters, in their layout; zero in the rows of an embedding that is not tied, where occurrences add to it one by one.
     /// Where gradients take their step at once, the parameters themselves.
     pub(super) parameters: Buffer,
     /// Whether the gradients of weights and biases are not written down: they take their step where they are made, which
@@ -63,7 +63,7 @@ impl Gradients {
         };
         let examples = if general.pairs.is_some() { 0 } else { general.feed.batch() };
         Ok(Gradients {
-            pairs: general.pairs.as_ref().map(|_| general.pair_sums()).transpose()?,
+            pairs: general.pairs.as_ref().map(|pairs| general.pair_sums(pairs)).transpose()?,
             parameters: match at_once {
                 true => destination.clone(),
                 false => device.tensors("gradients", general.model.layout.len())?,
@@ -110,8 +110,8 @@ impl General<'_> {
             let sizes = self.sizes(chunk, units);
             dispatches.push(self.passes.tanh(&kernels::TANH_BACKWARD, sizes, &self.masks[1], &buffers)?);
         }
-        if let Some(sums) = &to.pairs {
-            dispatches.extend(self.sums_of_pairs(chunk, &to.d_hidden, sums)?);
+        if let (Some(pairs), Some(sums)) = (&self.pairs, &to.pairs) {
+            dispatches.extend(self.sums_of_pairs(pairs, chunk, &to.d_hidden, sums)?);
         } else if units > 0 {
             dispatches.push(self.passes.product(
                 Product::new([count, inputs, units], padded(units), padded(inputs), padded(inputs)).out_from(first),

@@ -1,15 +1,16 @@
-//! The hidden layer where the vocabulary is much smaller than the batch: the token at a place of the context decides what that place
-//! adds to the hidden units, so the products with the embeddings are made once for each pair of place and token, of which there are
-//! n V, and not for each of the B n places. An example adds up n rows of these terms. On the way back the gradients before tanh are
-//! summed over the examples of each pair, and the gradients of H and C are products with those sums. The CPU engine does the same.
+//! The hidden layer where the vocabulary is much smaller than the batch: the token at a place of the context decides what
+//! that place adds to the hidden units, so the products with the embeddings are made once for each pair of place and token,
+//! of which there are n V, and not for each of the B n places. An example adds up n rows of these terms. On the way back the
+//! gradients before tanh are summed over the examples of each pair, and the gradients of H and C are products with those
+//! sums. The CPU engine does the same.
 //!
-//! | for | multiplications with each place | with each pair | additions beside them |
+//! | for | multiplications with each place | with each pair | beside them |
 //! | --- | --- | --- | --- |
-//! | hidden units | B n d h | n V d h | B n h |
-//! | gradient of C, and H' | B n d h each | n V d h each | B n h together |
+//! | hidden units | B n d h | n V d h | B n h additions |
+//! | gradient of C, and of H | B n d h each | n V d h each | B n h additions, B n V comparisons of tokens |
 //!
-//! The embedding's gradient needs no search for equal tokens then. Sums come out in another order, so whether pairs are taken is a rule
-//! of what the run is, and never measured.
+//! The embedding's gradient needs no other search for equal tokens then, which would take the square of B n comparisons.
+//! Sums come out in another order, so whether pairs are taken is a rule of what the run is, and never measured.
 
 use std::ops::Range;
 
@@ -31,16 +32,37 @@ use crate::model::shape::{EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT};
 const EXAMPLES_A_TOKEN: usize = 4;
 /// Places of a chunk, B n, at least: fewer are soon done one by one, in half as many dispatches.
 const FEWEST_PLACES: usize = 1024;
-/// Numbers of an embedding, at least, on a software device, where it takes as long to load what is added as to multiply some ten times.
-/// Steps of V 27, n 8, h 1024, B 1024 that lavapipe takes by pairs for one place by place (medians of five): 0.9 with embeddings of
-/// 4 numbers, 0.8 with 8, 1.2 with 12, 1.5 with 16, 1.8 with 24, 2.2 with 32, 4.0 with 64.
-const FEWEST_NUMBERS: usize = 12;
+/// Multiplications, forward and back, that a software device makes while it loads what is added, or compared, of a number.
+/// Steps of V 27, n 8, h 1024, B 1024 that lavapipe takes by pairs for one place by place (medians of five): 0.9 with
+/// embeddings of 4 numbers, 0.8 with 8, 1.2 with 12, 1.5 with 16, 1.8 with 24, 2.2 with 32, 4.0 with 64.
+const LOADED: usize = 9;
+/// Examples of a slab on a GPU: few, because a token may be at the same place of them all, and a workgroup adds up those of
+/// one pair. But as many as there are tokens, or else most of their sums would be empty.
+const SLAB: usize = 128;
+/// Examples of a slab at most, which a workgroup's memory has to list.
+const MOST_OF_SLAB: usize = 2048;
+/// Hidden units of a part of the sums over them, on a GPU, which makes parts side by side.
+const PART: usize = 128;
+
+/// How the sums over examples and over hidden units are cut. They depend on it in their last bits, so it is a rule as well.
+#[derive(Clone, Copy, Debug)]
+struct Cuts {
+    /// Examples of a slab, whose gradients a workgroup sums for a pair.
+    slab: usize,
+    /// Slabs of a chunk.
+    slabs: usize,
+    /// Hidden units of a part.
+    part: usize,
+    /// Parts of the sums that make the embedding's gradient, for all places.
+    parts: usize,
+}
 
 /// What the pairs have.
-pub(super) struct Pairs {
+pub(in crate::engine::gpu) struct Pairs {
+    cuts: Cuts,
     /// 0 to V - 1, as contexts of one token.
     tokens: Buffer,
-    /// C, which may be changed while it is read, rows padded.
+    /// C, [V, d], rows padded: no dispatch can read it where it lies beside H and change H.
     embedding: Buffer,
     /// What each pair adds to the hidden units, [n, V, h], rows padded.
     terms: Buffer,
@@ -56,8 +78,24 @@ pub(super) struct PairSums {
     embedding_parts: Buffer,
 }
 
+impl Cuts {
+    fn new(device: &Device, shape: Shape, examples: usize) -> Cuts {
+        let Shape { vocabulary, context, hidden, .. } = shape;
+        let (most, part) = if device.is_software() {
+            // Each turn of an invocation goes through the examples of a pair in fours.
+            let turns = padded(hidden).div_ceil(4 * device.row_workgroup(hidden as u32) as usize);
+            (2 * device.rounds() as usize / (1 + turns), hidden)
+        } else {
+            (vocabulary.max(SLAB), hidden.min(PART))
+        };
+        let slab = examples.min(most).clamp(1, MOST_OF_SLAB);
+        let part = padded(part);
+        Cuts { slab, slabs: examples.div_ceil(slab), part, parts: context * hidden.div_ceil(part) }
+    }
+}
+
 impl Pairs {
-    /// `None` where each place is taken by itself.
+    /// For chunks of so many examples, at most; `None` where each place is taken by itself.
     pub(super) fn new(
         device: &Device,
         model: &Model,
@@ -65,25 +103,39 @@ impl Pairs {
         input_mask: &Mask,
         examples: usize,
     ) -> Result<Option<Pairs>> {
-        let Shape { vocabulary, context, embedding, .. } = model.shape;
-        let terms = context * vocabulary * padded(model.shape.hidden);
-        let slabs = examples.div_ceil(device.slab(examples, model.shape.hidden));
-        let whole = cut.blocks(device, model.layout.placed(EMBEDDING_WEIGHT))?.len() == 1;
-        if !pays(device.is_software(), model.shape, examples)
-            || drops(input_mask).1 > 0.0
-            || !whole
-            || slabs * terms > device.binding_words()
-            || vocabulary.max(context) > MOST_WORKGROUPS as usize
-        {
+        let shape = model.shape;
+        if drops(input_mask).1 > 0.0 || !Pairs::are_taken(device, model, cut, examples)? {
             return Ok(None);
         }
+        let Shape { vocabulary, embedding, .. } = shape;
         let tokens: Vec<u32> = (0..vocabulary as u32).collect();
         Ok(Some(Pairs {
+            cuts: Cuts::new(device, shape, examples),
             tokens: device.tensor_of("tokens of the vocabulary", &tokens)?,
             embedding: device.tensor("embedding", vocabulary * padded(embedding))?,
-            terms: device.tensor("terms of pairs", terms)?,
+            terms: device.tensor("terms of pairs", words(shape))?,
         }))
     }
+
+    /// Whether they are taken for chunks of so many examples, at most, without dropout of the input.
+    pub(in crate::engine::gpu) fn are_taken(device: &Device, model: &Model, cut: Cut, examples: usize) -> Result<bool> {
+        let shape = model.shape;
+        if !pays(device.is_software(), shape, examples) {
+            return Ok(false);
+        }
+        let Cuts { slabs, parts, .. } = Cuts::new(device, shape, examples);
+        let bound = [slabs * words(shape), parts * shape.vocabulary * shape.embedding];
+        let layers = [shape.vocabulary, shape.context, slabs, parts];
+        let whole = cut.blocks(device, model.layout.placed(EMBEDDING_WEIGHT))?.len() == 1;
+        Ok(whole
+            && bound.iter().all(|&words| words <= device.binding_words())
+            && layers.iter().all(|&count| count <= MOST_WORKGROUPS as usize))
+    }
+}
+
+/// Numbers of all pairs' hidden units.
+fn words(shape: Shape) -> usize {
+    shape.context * shape.vocabulary * padded(shape.hidden)
 }
 
 /// Whether so many examples can be taken by pairs, and are the sooner done.
@@ -92,18 +144,9 @@ fn pays(on_software: bool, shape: Shape, examples: usize) -> bool {
     // Columns of H are read four at a time.
     let fits = hidden > 0 && !direct && !tied && embedding.is_multiple_of(4);
     let many = EXAMPLES_A_TOKEN * vocabulary <= examples && examples * context >= FEWEST_PLACES;
-    fits && many && !(on_software && embedding < FEWEST_NUMBERS)
-}
-
-impl Device {
-    /// Examples over which a workgroup sums the gradients of a pair, at most. On a GPU these are few, because a token may be at the same
-    /// place of them all.
-    fn slab(&self, examples: usize, hidden: usize) -> usize {
-        let turns = padded(hidden).div_ceil(4 * self.row_workgroup(hidden as u32) as usize);
-        // Each turn goes through them in fours.
-        let most = if self.is_software() { 2 * self.rounds() as usize / (1 + turns) } else { 128 };
-        examples.min(most)
-    }
+    let by_place = examples * embedding * hidden;
+    let by_pairs = vocabulary * embedding * hidden + LOADED * examples * (hidden + vocabulary);
+    fits && many && vocabulary <= hidden && (!on_software || by_pairs <= by_place)
 }
 
 impl General<'_> {
@@ -124,14 +167,10 @@ impl General<'_> {
             [pairs.tokens.all(), self.whole(EMBEDDING_WEIGHT)?, self.feed.cursor.all(), pairs.embedding.all()],
         )?;
         let sizes = [vocabulary, hidden, embedding];
-        let inputs = padded(self.model.shape.input());
         let product = self.passes.product(
-            Product::new(sizes, padded(embedding), inputs, padded(hidden)).at_once(
-                context,
-                0,
-                embedding,
-                vocabulary * padded(hidden),
-            ),
+            Product::new(sizes, padded(embedding), padded(self.model.shape.input()), padded(hidden))
+                .in_parts(padded(embedding), vocabulary * padded(hidden))
+                .at_once(context, 0, embedding),
             Layout::RightTransposed,
             Outcome::Written,
             Matrices {
@@ -150,7 +189,7 @@ impl General<'_> {
         self.passes.pair_hidden(
             self.sizes(chunk, self.model.shape.hidden),
             &self.masks[1],
-            self.constants_of_pairs(),
+            self.model.shape,
             [
                 self.contexts.all(),
                 pairs.terms.all(),
@@ -161,60 +200,42 @@ impl General<'_> {
         )
     }
 
-    fn constants_of_pairs(&self) -> [(&'static str, f64); 2] {
-        let Shape { vocabulary, context, .. } = self.model.shape;
-        [("CONTEXT", context as f64), ("VOCABULARY", vocabulary as f64)]
-    }
-
     /// Buffers for the way back.
-    pub(super) fn pair_sums(&self) -> Result<PairSums> {
-        let Shape { vocabulary, context, embedding, .. } = self.model.shape;
-        let words = self.words_of_pairs();
-        let chunk = self.chunks[0].len();
-        let slabs = chunk.div_ceil(self.device.slab(chunk, self.model.shape.hidden));
-        let slabs = (slabs > 1 || self.chunks.len() > 1).then(|| self.device.tensor("sums of slabs", slabs * words));
-        let parts = context * self.parts_of_units().1;
+    pub(super) fn pair_sums(&self, pairs: &Pairs) -> Result<PairSums> {
+        let Shape { vocabulary, embedding, .. } = self.model.shape;
+        let Cuts { slabs, parts, .. } = pairs.cuts;
+        let words = words(self.model.shape);
+        let several = slabs > 1 || self.chunks.len() > 1;
         Ok(PairSums {
             sums: self.device.tensor("sums of pairs", words)?,
-            slabs: slabs.transpose()?,
+            slabs: several.then(|| self.device.tensor("sums of slabs", slabs * words)).transpose()?,
             embedding_parts: self.device.tensor("parts of the embedding's gradient", parts * vocabulary * embedding)?,
         })
-    }
-
-    /// Numbers of all pairs' hidden units.
-    fn words_of_pairs(&self) -> usize {
-        self.model.shape.context * self.model.shape.vocabulary * padded(self.model.shape.hidden)
-    }
-
-    /// Hidden units in a part of a sum over them, and how many parts there are: a GPU makes them side by side.
-    fn parts_of_units(&self) -> (usize, usize) {
-        let units = self.model.shape.hidden;
-        let part = padded(if self.device.is_software() { units } else { units.min(128) });
-        (part, units.div_ceil(part))
     }
 
     /// The sums of a chunk's gradients over the examples that have each pair, written or added to those of the chunks before.
     pub(super) fn sums_of_pairs(
         &self,
+        pairs: &Pairs,
         chunk: &Range<usize>,
         d_hidden: &Buffer,
         to: &PairSums,
     ) -> Result<Vec<Dispatch>> {
-        let slab = self.device.slab(self.chunks[0].len(), self.model.shape.hidden);
-        let words = self.words_of_pairs();
-        let sizes = self.sizes(chunk, self.model.shape.hidden);
+        let shape = self.model.shape;
+        let slab = pairs.cuts.slab;
         let out = to.slabs.as_ref().unwrap_or(&to.sums);
         let buffers = [&self.contexts, d_hidden, out];
-        let mut dispatches = vec![self.passes.pair_sums(sizes, slab, self.constants_of_pairs(), buffers)?];
+        let mut dispatches = vec![self.passes.pair_sums(self.sizes(chunk, shape.hidden), slab, shape, buffers)?];
         if let Some(slabs) = &to.slabs {
-            let extent = Extent::new(chunk.len().div_ceil(slab), words, words);
+            let extent = Extent::new(chunk.len().div_ceil(slab), words(shape), words(shape));
             let outcome = if chunk.start > 0 { Outcome::Added } else { Outcome::Written };
             dispatches.push(self.passes.column_sum(extent, outcome, slabs.all(), to.sums.all())?);
         }
         Ok(dispatches)
     }
 
-    /// What the sums do to the embedding, the hidden weights and their bias: first all that reads them, then what may change them.
+    /// What the sums do to the embedding, the hidden weights and their bias: first all that reads them, then what may change
+    /// them.
     pub(super) fn update_by_pairs(
         &self,
         pairs: &Pairs,
@@ -226,11 +247,11 @@ impl General<'_> {
         let inputs = padded(self.model.shape.input());
         let next = vocabulary * padded(hidden);
         let size = vocabulary * embedding;
-        let (part, parts) = self.parts_of_units();
+        let Cuts { part, parts, .. } = pairs.cuts;
         let embedding_parts = self.passes.product(
             Product::new([vocabulary, embedding, hidden], padded(hidden), inputs, embedding)
                 .in_parts(part, size)
-                .at_once(context, next, embedding, size),
+                .at_once(context, next, embedding),
             Layout::Plain,
             Outcome::Written,
             Matrices {
@@ -244,7 +265,8 @@ impl General<'_> {
         let gradient = |name| gradients.parameters.part(self.placed(name).range.clone());
         let hidden_weights = self.passes.product(
             Product::new([hidden, embedding, vocabulary], padded(hidden), padded(embedding), inputs)
-                .at_once(context, next, 0, embedding),
+                .in_parts(padded(vocabulary), embedding)
+                .at_once(context, next, 0),
             Layout::LeftTransposed,
             if gradients.at_once { Outcome::Stepped } else { Outcome::Written },
             Matrices {
@@ -252,13 +274,13 @@ impl General<'_> {
                 right: pairs.embedding.all(),
                 bias: None,
                 out: gradient(HIDDEN_WEIGHT),
-                // The first place has each example once.
+                // Of the first product, whose place has each example once.
                 row_sums: Some(gradient(HIDDEN_BIAS)),
             },
         )?;
         let (to, outcome) = embedding_to;
         let embedding = self.passes.column_sum(
-            Extent::new(context * parts, size, size),
+            Extent::new(parts, size, size),
             outcome,
             sums.embedding_parts.all(),
             to.part(self.placed(EMBEDDING_WEIGHT).range.clone()),
@@ -283,7 +305,8 @@ mod tests {
         let shape = Shape { vocabulary: 27, context: 8, embedding: 64, hidden: 1024, direct: false, tied: false };
         assert!(pays(true, shape, 1024) && pays(false, shape, 1024) && pays(true, shape, 128));
         assert!(!pays(true, shape, 127), "too few places");
-        assert!(!pays(true, Shape { vocabulary: 257, ..shape }, 1024), "too few examples");
+        assert!(!pays(false, Shape { vocabulary: 257, ..shape }, 1024), "too few examples");
+        assert!(!pays(false, Shape { hidden: 26, ..shape }, 1024), "tokens take longer to compare");
         assert!(
             !pays(true, Shape { embedding: 8, ..shape }, 1024) && pays(false, Shape { embedding: 8, ..shape }, 1024)
         );
@@ -311,6 +334,7 @@ mod tests {
         let cases: Vec<Case> = built_in_cases().into_iter().filter(|case| case.name.starts_with("pairs")).collect();
         assert_eq!(cases.len(), 2);
         for (case, hardware) in cases.iter().flat_map(|case| [(case, false), (case, true)]) {
+            // The second of two chunks is the smaller one.
             for examples in [case.corpus.len(), case.corpus.len() / 2 + 1] {
                 let opened = if hardware { hardware_engine(Path::General) } else { engine(Path::General, true) };
                 let Some(gpu) = opened else { return };

@@ -20,8 +20,9 @@ const SQUARE_SUMS: usize = 256;
 impl General<'_> {
     /// The passes from the gradients of a whole batch to the next parameters, in `destination`.
     ///
-    /// A plain step of an embedding that serves for nothing else changes the rows that occurred, in place, and may have
-    /// changed the other parameters already. The other rules change every parameter, from its gradient written down.
+    /// A plain step of an embedding that serves for nothing else changes it in place, place by place the rows that occurred,
+    /// and may have changed the other parameters already. The other rules change every parameter, from its gradient written
+    /// down.
     pub(super) fn update(
         &self,
         destination: &Buffer,
@@ -49,8 +50,9 @@ impl General<'_> {
 
         let embedding = self.placed(EMBEDDING_WEIGHT);
         let start = if in_place { embedding.range.end.next_multiple_of(ALIGNMENT) } else { 0 };
-        // The occurrences of the next step add to a gradient of zero; where the embedding is tied, to a product.
-        let cleared = if in_place || self.model.shape.tied { 0 } else { embedding.range.end };
+        // The occurrences of the next step add to a gradient of zero; where the embedding is tied, to a product. Pairs write it.
+        let written = self.model.shape.tied || self.pairs.is_some();
+        let cleared = if in_place || written { 0 } else { embedding.range.end };
         let tensors: Vec<[u32; 4]> = layout.tensors().iter().map(place_of).collect();
         let absent = || self.device.tensor("nothing", 0);
         let absent = [absent()?, absent()?, absent()?];
