@@ -1,6 +1,7 @@
 // The sum of each column of a matrix, from the first row to the last: a matrix product from its parts; and what becomes of it.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/rate.wgsl, shared/result.wgsl, shared/workgroup.wgsl and shared/extent.wgsl
-// before it. One invocation four columns: rows, their beginnings and that of the result are multiples of 4 numbers.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/rate.wgsl, shared/result.wgsl, shared/workgroup.wgsl and
+// shared/extent.wgsl before it. One invocation four columns: rows, their beginnings and that of the result are multiples of
+// 4 numbers.
 
 @group(0) @binding(0) var<uniform> extent: Extent;
 @group(0) @binding(1) var<storage, read> matrix: array<vec4<f32>>;

@@ -1,5 +1,5 @@
-// The hidden units from what each place of the context adds to them, which its token decides: hidden = tanh(bias + the sum of the
-// terms), with dropout.
+// The hidden units from what each place of the context adds to them, which its token decides: hidden = tanh(bias + the sum
+// of the terms), with dropout.
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/workgroup.wgsl, shared/activations.wgsl, shared/dropout.wgsl and
 // shared/pairs.wgsl before it: columns of the activations = h. One invocation four numbers.
 

@@ -35,7 +35,8 @@ struct Product {
     sums_first: u32, // where the sums of the rows begin
 }
 
-// The k's that a layer of workgroups sums, from the first to the one behind the last; and where its matrices begin, in fours.
+// The k's that a layer of workgroups sums, from the first to the one behind the last; and where its matrices begin, in
+// fours.
 struct Layer {
     first: u32,
     end: u32,

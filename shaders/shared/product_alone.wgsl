@@ -1,6 +1,6 @@
 // The bindings of a product that has a dispatch of its own, and what becomes of its sums.
-// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, shared/rate.wgsl and shared/result.wgsl before it, and of its
-// includer that it begins with bring_rate.
+// Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl, shared/rate.wgsl and shared/result.wgsl before it, and
+// of its includer that it begins with bring_rate.
 
 // Whether each column's bias is added to it.
 override BIAS: bool = false;

@@ -1,6 +1,6 @@
 // out = left right where the result is small: SLICES invocations share the k's of a tile of 4 rows by 4 columns,
 // one slice each, so that a GPU has asked for all numbers after a few rounds. Their sums meet in the workgroup's memory, where they are
-// added up in the order of k. Only for a left matrix that lies transposed, and in one part.
+// added up in the order of k. Only for a left matrix that lies transposed, and one layer.
 // Expects what shared/product_in_registers.wgsl expects. Some lines are repeated as there: those with {k} and {r} for 8 k's.
 
 const SLICES = 16u;
