@@ -1,8 +1,7 @@
 //! The general path: a dispatch for each pass, for networks of any shape that the device can hold and for every update
 //! rule; plain steps of those that need no cut in six (`joined.rs`); the hidden layer of small vocabularies by pairs of place
-//! and token (`pairs.rs`). The batch is taken in chunks, and the vocabulary's
-//! matrices in blocks of rows, where one binding is too small (`cut.rs`); gradients of later chunks are added to those of
-//! earlier ones, and the parameters change once.
+//! and token (`pairs.rs`). The batch is taken in chunks, and the vocabulary's matrices in blocks of rows, where one binding is
+//! too small (`cut.rs`); gradients of later chunks are added to those of earlier ones, and the parameters change once.
 
 mod backward;
 mod joined;

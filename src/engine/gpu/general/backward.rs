@@ -19,7 +19,8 @@ const MOST_PARTS: usize = 64;
 
 /// Where gradients are written.
 pub(super) struct Gradients {
-    /// Of the parameters, in their layout; zero in the rows of an embedding that is not tied, where occurrences add to it one by one.
+    /// Of the parameters, in their layout; zero in the rows of an embedding that is not tied, where occurrences add to it one by
+    /// one.
     /// Where gradients take their step at once, the parameters themselves.
     pub(super) parameters: Buffer,
     /// Whether the gradients of weights and biases are not written down: they take their step where they are made, which
