@@ -1,5 +1,5 @@
-// For each pair of place and token the sum of the hidden units' gradients over the examples that have it: a workgroup a pair,
-// and of a chunk of the batch a slab of SLAB examples.
+// For each pair of place and token the sum of the hidden units' gradients over the examples that have it: a workgroup for each
+// pair and each slab of SLAB examples of the chunk.
 // Expects shared/workgroup.wgsl, shared/activations.wgsl and shared/pairs.wgsl before it: columns of the activations = h.
 // A line with {r} stands for ROWS lines.
 

@@ -1,48 +1,76 @@
-//! The shaders without a GPU, as the drivers of each system get them: SPIR-V for Vulkan, MSL for Metal, HLSL for DX12, GLSL for
-//! GL. Kernels run in tests on Vulkan alone, wherever these have no other device; that the others can be written is held here.
+//! The shaders without a GPU, in the languages of each system's drivers: SPIR-V for Vulkan, MSL for Metal, HLSL for DX12, GLSL
+//! for GL; with runtime checks and without. Whether those drivers take them, only a machine that has them can show.
 
 use gpu_mlp::engine::gpu::kernels::{HIDDEN_GRADIENT_PARTS, INPUT_STEP, KERNELS, Kernel, OUTPUT_STEP};
 use gpu_mlp::engine::gpu::product::{Form, Layout, Outcome, SLICED, VARIANTS};
 use gpu_mlp::engine::gpu::uniforms::Product;
 use naga::ShaderStage::Compute;
 use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 /// Writes a kernel with some constants in every language.
 fn translate(kernel: &Kernel, constants: &[(&str, f64)]) {
     let what = format!("{} {constants:?}", kernel.name);
     let (source, overrides) = kernel.compose(constants);
-    let module = naga::front::wgsl::parse_str(&source).unwrap();
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module).unwrap();
+    let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{what}: {error}"));
     let constants: PipelineConstants = overrides.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
     let entry = Some((Compute, kernel.name));
     let (module, info) = process_overrides(&module, &info, entry, &constants).unwrap_or_else(|e| panic!("{what}: {e}"));
-    let (module, info): (&naga::Module, &ModuleInfo) = (&module, &info);
+    for checked in [true, false] {
+        write(&what, kernel.name, &module, &info, checked);
+    }
+}
 
-    let written = spv::write_vec(module, info, &spv::Options::default(), None);
-    assert!(written.is_ok_and(|words| words.len() > 100), "{what}: SPIR-V");
+/// Writes it with runtime checks or without.
+fn write(what: &str, name: &str, module: &naga::Module, info: &ModuleInfo, checked: bool) {
+    let policy = if checked { BoundsCheckPolicy::Restrict } else { BoundsCheckPolicy::Unchecked };
+    let bounds_check_policies =
+        BoundsCheckPolicies { index: policy, buffer: policy, image_load: policy, binding_array: policy };
 
-    // The first version with everything that wgpu needs of it.
-    let options = msl::Options { lang_version: (2, 0), ..msl::Options::default() };
+    let options = spv::Options { bounds_check_policies, force_loop_bounding: checked, ..spv::Options::default() };
+    let words = spv::write_vec(module, info, &options, None).unwrap_or_else(|error| panic!("{what}: SPIR-V: {error}"));
+    assert!(words.len() > 100, "{what}: SPIR-V");
+
+    let options = msl::Options {
+        lang_version: (2, 0),
+        bounds_check_policies,
+        force_loop_bounding: checked,
+        zero_initialize_workgroup_memory: checked,
+        ..msl::Options::default()
+    };
     let (text, entries) = msl::write_string(module, info, &options, &msl::PipelineOptions::default())
         .unwrap_or_else(|error| panic!("{what}: MSL: {error}"));
-    assert!(text.contains("kernel void") && entries.entry_point_names.iter().all(Result::is_ok), "{what}: MSL: {text}");
+    assert!(text.contains("kernel void"), "{what}: MSL");
+    assert!(entries.entry_point_names.iter().all(Result::is_ok), "{what}: MSL: {:?}", entries.entry_point_names);
 
     for shader_model in [hlsl::ShaderModel::V5_1, hlsl::ShaderModel::V6_0] {
-        let options = hlsl::Options { shader_model, ..hlsl::Options::default() };
+        let options = hlsl::Options {
+            shader_model,
+            restrict_indexing: checked,
+            force_loop_bounding: checked,
+            zero_initialize_workgroup_memory: checked,
+            ..hlsl::Options::default()
+        };
         let mut text = String::new();
-        let pipeline = hlsl::PipelineOptions::default();
-        let entries = hlsl::Writer::new(&mut text, &options, &pipeline)
+        let entries = hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
             .write(module, info, None)
             .unwrap_or_else(|error| panic!("{what}: HLSL: {error}"));
-        assert!(text.contains("numthreads") && entries.entry_point_names.iter().all(Result::is_ok), "{what}: HLSL");
+        assert!(text.contains("numthreads"), "{what}: HLSL");
+        assert!(entries.entry_point_names.iter().all(Result::is_ok), "{what}: HLSL: {:?}", entries.entry_point_names);
     }
 
-    let options = glsl::Options { version: glsl::Version::new_gles(310), ..glsl::Options::default() };
-    let pipeline =
-        glsl::PipelineOptions { shader_stage: Compute, entry_point: kernel.name.to_owned(), multiview: None };
+    let options = glsl::Options {
+        version: glsl::Version::new_gles(310),
+        zero_initialize_workgroup_memory: checked,
+        ..glsl::Options::default()
+    };
+    let pipeline = glsl::PipelineOptions { shader_stage: Compute, entry_point: name.to_owned(), multiview: None };
     let mut text = String::new();
-    glsl::Writer::new(&mut text, module, info, &options, &pipeline, naga::proc::BoundsCheckPolicies::default())
+    glsl::Writer::new(&mut text, module, info, &options, &pipeline, bounds_check_policies)
         .and_then(|mut writer| writer.write())
         .unwrap_or_else(|error| panic!("{what}: GLSL: {error}"));
     assert!(text.contains("void main()"), "{what}: GLSL");
@@ -50,11 +78,18 @@ fn translate(kernel: &Kernel, constants: &[(&str, f64)]) {
 
 #[test]
 fn every_kernel_can_be_written_for_every_system() {
-    // What has no value of its own; and a workgroup with rows for all slices of a product.
-    let values = [("LOGITS", 1.0), ("DOWN", 32.0)];
+    // A constant without a value of its own, and a workgroup with rows for all slices of a product.
+    let needed = [("LOGITS", 1.0), ("DOWN", 32.0)];
+    // As a software device has it, and a GPU.
+    let devices =
+        [[("WORKGROUP", 8.0), ("ROWS", 4.0), ("QUADS", 4.0)], [("WORKGROUP", 256.0), ("ROWS", 8.0), ("QUADS", 20.0)]];
     for kernel in KERNELS {
-        let its: Vec<_> = values.into_iter().filter(|(name, _)| kernel.constants.contains(name)).collect();
-        translate(kernel, &its);
+        let known = |(name, _): &(&str, f64)| kernel.constants.contains(name);
+        for device in devices {
+            let lines = device.into_iter().filter(|constant| kernel.unrolled || known(constant));
+            let lines = lines.filter(|constant| known(constant) || constant.0 != "WORKGROUP");
+            translate(kernel, &needed.into_iter().filter(known).chain(lines).collect::<Vec<_>>());
+        }
     }
 }
 

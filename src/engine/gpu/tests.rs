@@ -325,7 +325,7 @@ fn an_evaluation_after_others_is_that_of_a_fresh_engine() {
         let (corpus, mut other) = (corpus(ODD, examples), fresh().unwrap());
         assert!(gpu.log_probabilities(&corpus).unwrap() == other.log_probabilities(&corpus).unwrap(), "{examples}");
     }
-    // Place by place, by pairs, again with other parameters, and back, while the chunk would do for all.
+    // Place by place, by pairs, again with other parameters, and back, where the chunk before would do.
     let few = Shape { vocabulary: 5, context: 8, embedding: 32, hidden: 20, ..ODD };
     let mut by_pairs = fresh_of(few).unwrap();
     for (seed, examples) in (0..).zip([120, 140, 140, 120]) {
@@ -334,6 +334,7 @@ fn an_evaluation_after_others_is_that_of_a_fresh_engine() {
             engine.load(&initial(few, Init::Scaled, seed, &[])).unwrap();
         }
         let found = by_pairs.log_probabilities(&corpus).unwrap();
+        assert_eq!(by_pairs.evaluation.as_ref().unwrap().by_pairs, examples > 128);
         assert!(found == other.log_probabilities(&corpus).unwrap(), "{examples} by pairs");
     }
     for (seed, examples) in (0..).zip([20, 20, 7, 50]) {

@@ -9,8 +9,8 @@
 //! | hidden units | B n d h | n V d h | B n h additions |
 //! | gradient of C, and of H | B n d h each | n V d h each | B n h additions, B n V comparisons of tokens |
 //!
-//! The embedding's gradient needs no other search for equal tokens then, which would take the square of B n comparisons.
-//! Sums come out in another order, so whether pairs are taken is a rule of what the run is, and never measured.
+//! The embedding's gradient needs no other search for equal tokens then, which on a GPU takes the square of B n comparisons.
+//! Sums come out in another order, so whether pairs are taken is a rule of what the run and the device are, never measured.
 
 use std::ops::Range;
 
@@ -30,9 +30,9 @@ use crate::model::shape::{EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT};
 
 /// Examples of a chunk for each token of the vocabulary, at least.
 const EXAMPLES_A_TOKEN: usize = 4;
-/// Places of a chunk, B n, at least: fewer are soon done one by one, in half as many dispatches.
+/// Places of a chunk, B n, at least: fewer are soon done one by one, in six joined dispatches.
 const FEWEST_PLACES: usize = 1024;
-/// Multiplications, forward and back, that a software device makes while it loads what is added, or compared, of a number.
+/// Multiplications that a software device makes while it loads a number to add or to compare it, forward and back together.
 /// Steps of V 27, n 8, h 1024, B 1024 that lavapipe takes by pairs for one place by place (medians of five): 0.9 with
 /// embeddings of 4 numbers, 0.8 with 8, 1.2 with 12, 1.5 with 16, 1.8 with 24, 2.2 with 32, 4.0 with 64.
 const LOADED: usize = 9;
@@ -82,7 +82,8 @@ impl Cuts {
     fn new(device: &Device, shape: Shape, examples: usize) -> Cuts {
         let Shape { vocabulary, context, hidden, .. } = shape;
         let (most, part) = if device.is_software() {
-            // Each turn of an invocation goes through the examples of a pair in fours.
+            // Each turn of an invocation goes through the examples of a pair in fours. That takes half of its rounds at most, which
+            // leaves the others for the turns and for the search.
             let turns = padded(hidden).div_ceil(4 * device.row_workgroup(hidden as u32) as usize);
             (2 * device.rounds() as usize / (1 + turns), hidden)
         } else {
@@ -141,7 +142,7 @@ fn words(shape: Shape) -> usize {
 /// Whether so many examples can be taken by pairs, and are the sooner done.
 fn pays(on_software: bool, shape: Shape, examples: usize) -> bool {
     let Shape { vocabulary, context, embedding, hidden, direct, tied } = shape;
-    // Columns of H are read four at a time.
+    // Columns of H are read four at a time. Without hidden units there is nothing to take.
     let fits = hidden > 0 && !direct && !tied && embedding.is_multiple_of(4);
     let many = EXAMPLES_A_TOKEN * vocabulary <= examples && examples * context >= FEWEST_PLACES;
     let by_place = examples * embedding * hidden;
@@ -296,7 +297,8 @@ mod tests {
     use super::*;
     use crate::check::{Case, built_in_cases, compare, expected_of_reference};
     use crate::engine::gpu::tests::{engine, hardware_engine};
-    use crate::engine::gpu::{Gpu, Path};
+    use crate::engine::gpu::trouble::with_limits;
+    use crate::engine::gpu::{Gpu, Limits, Path};
     use crate::engine::{Engine, Recipe};
     use crate::text::{BatchPlan, Order};
 
@@ -327,6 +329,21 @@ mod tests {
         gpu.load(&case.parameters).unwrap();
         gpu.prepare(Arc::new(case.corpus.clone()), plan, recipe).unwrap();
         gpu.kernels().unwrap().variant.ends_with("by pairs")
+    }
+
+    #[test]
+    fn what_does_not_fit_goes_place_by_place() {
+        let case = built_in_cases().into_iter().find(|case| case.name == "pairs").unwrap();
+        let Some(gpu) = engine(Path::General, true) else { return };
+        let in_blocks = Cut { rows: 4, ..Cut::default() };
+        // On a GPU the sums of three slabs take 47,424 numbers; everything else fits.
+        let little = |limits: &mut Limits| limits.storage_binding_bytes = 186_000;
+        let narrow = with_limits(little, || hardware_engine(Path::General).unwrap());
+        for mut gpu in [Gpu { cut: in_blocks, ..gpu }, narrow] {
+            assert!(!takes_pairs(&mut gpu, &case, case.recipe));
+            let comparisons = compare(&mut gpu, &case, &expected_of_reference(&case).unwrap()).unwrap();
+            assert!(comparisons.iter().all(|comparison| comparison.ok), "{comparisons:#?}");
+        }
     }
 
     #[test]
