@@ -16,13 +16,13 @@
 @group(0) @binding(10) var<storage, read_write> links: array<u32>;          // [B, n], twice where they are sorted
 
 // What is there before does not count.
-fn before(part: u32, row: u32, column: u32) -> vec4<f32> {
+fn before(layer: u32, row: u32, column: u32) -> vec4<f32> {
     return vec4<f32>();
 }
 
-fn store(part: u32, row: u32, column: u32, before: vec4<f32>, sums: vec4<f32>) {
+fn store(layer: u32, row: u32, column: u32, before: vec4<f32>, sums: vec4<f32>) {
     if row < product.rows && column < product.columns {
-        out[place_of_result(part, row, column)] = within(column, product.columns, sums);
+        out[place_of_result(layer, row, column)] = within(column, product.columns, sums);
     }
 }
 

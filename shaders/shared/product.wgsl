@@ -55,11 +55,11 @@ fn layer_of(z: u32) -> Layer {
     );
 }
 
-// Where four columns of a row of a part's result are; beyond the last row or column there is that one again. What is loaded from
+// Where four columns of a row of a layer's result are; beyond the last row or column there is that one again. What is loaded from
 // there may be half changed by its owner, and is not used.
-fn place_of_result(part: u32, row: u32, column: u32) -> u32 {
+fn place_of_result(layer: u32, row: u32, column: u32) -> u32 {
     let rows = min(row, product.rows - 1u) * product.out;
-    return (product.out_first + part * product.out_part + rows + min(column, product.columns - 1u)) / 4u;
+    return (product.out_first + layer * product.out_part + rows + min(column, product.columns - 1u)) / 4u;
 }
 
 // Those of four numbers that are before the end.

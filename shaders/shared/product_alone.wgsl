@@ -15,15 +15,15 @@ override BIAS: bool = false;
 @group(0) @binding(7) var<storage, read_write> row_sums: array<vec4<f32>>; // [rows], if they are wanted
 
 // What is there before, where that counts.
-fn before(part: u32, row: u32, column: u32) -> vec4<f32> {
+fn before(layer: u32, row: u32, column: u32) -> vec4<f32> {
     if RESULT == WRITTEN {
         return vec4<f32>();
     }
-    return out[place_of_result(part, row, column)];
+    return out[place_of_result(layer, row, column)];
 }
 
 // Four columns of a row.
-fn store(part: u32, row: u32, column: u32, before: vec4<f32>, sums: vec4<f32>) {
+fn store(layer: u32, row: u32, column: u32, before: vec4<f32>, sums: vec4<f32>) {
     if row >= product.rows || column >= product.columns {
         return;
     }
@@ -31,7 +31,7 @@ fn store(part: u32, row: u32, column: u32, before: vec4<f32>, sums: vec4<f32>) {
     if BIAS {
         value += within(column, product.columns, bias[(product.bias_first + column) / 4u]);
     }
-    out[place_of_result(part, row, column)] = result_of(before, value);
+    out[place_of_result(layer, row, column)] = result_of(before, value);
 }
 
 // The sums of four rows.

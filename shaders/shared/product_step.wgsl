@@ -2,13 +2,13 @@
 // Expects shared/random.wgsl, shared/batch.wgsl, shared/product.wgsl and shared/rate.wgsl before it, and of its includer `product`
 // and `out`, which holds both, and that it begins with bring_rate.
 
-fn before(part: u32, row: u32, column: u32) -> vec4<f32> {
-    return out[place_of_result(part, row, column)];
+fn before(layer: u32, row: u32, column: u32) -> vec4<f32> {
+    return out[place_of_result(layer, row, column)];
 }
 
-fn store(part: u32, row: u32, column: u32, before: vec4<f32>, sums: vec4<f32>) {
+fn store(layer: u32, row: u32, column: u32, before: vec4<f32>, sums: vec4<f32>) {
     if row < product.rows && column < product.columns {
-        out[place_of_result(part, row, column)] = before - rate * within(column, product.columns, sums);
+        out[place_of_result(layer, row, column)] = before - rate * within(column, product.columns, sums);
     }
 }
 
