@@ -19,10 +19,6 @@ fn column_sum(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num
             sum += matrix[row * (extent.stride / 4u) + four];
         }
         let at = extent.first / 4u + four;
-        if RESULT == WRITTEN {
-            sums[at] = sum;
-        } else {
-            sums[at] = result_of(sums[at], sum);
-        }
+        sums[at] = result_of(sums[at], sum);
     }
 }

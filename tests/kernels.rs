@@ -4,17 +4,17 @@
 mod arrays;
 mod common;
 
-use arrays::{PLAN, SIZE, activations, assert_close, device, for_each, linked, numbers, padded, rates, table, trimmed};
+use arrays::{
+    NO_DROPOUT, PLAN, SIZE, activations, assert_close, device, for_each, linked, numbers, padded, rates, table, trimmed,
+};
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::alone::run_alone;
 use gpu_mlp::engine::gpu::product::Outcome;
-use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Dropout, Extent, Plan};
+use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Extent, Plan};
 use gpu_mlp::engine::gpu::{Device, kernels, workgroups_for_rows};
 use gpu_mlp::text::{BatchPlan, Corpus, Order};
 
 const POISON: f32 = f32::NAN;
-/// Nothing is dropped.
-const NO_DROPOUT: Dropout = Dropout { seed: 0, purpose: 0, threshold: 0, kept: 1.0 };
 
 /// The mean of some losses, which stands in the cursor's slot and nowhere else; then the cursor has moved on.
 fn mean_of(device: &mut Device, plan: &mut Plan, cursor: &mut Cursor, losses: &[f32]) -> f32 {

@@ -4,11 +4,11 @@
 mod arrays;
 mod common;
 
-use arrays::{PLAN, activations, assert_close, device, for_each, numbers, padded};
+use arrays::{NO_DROPOUT, PLAN, activations, assert_close, device, for_each, numbers, padded};
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::alone::run_alone;
 use gpu_mlp::engine::gpu::kernels;
-use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Dropout};
+use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor};
 
 const POISON: f32 = f32::NAN;
 /// Examples, context, vocabulary, hidden units; and examples before those of the chunk.
@@ -49,7 +49,7 @@ fn hidden_units_are_tanh_of_the_terms_of_their_pairs() {
             [for_each(rows * stride / 4)[0].div_ceil(2), 1, 1],
             &mut [
                 bytes_of_mut(&mut Activations { first: first as u32, ..activations(rows, hidden) }),
-                bytes_of_mut(&mut Dropout { seed: 0, purpose: 0, threshold: 0, kept: 1.0 }),
+                bytes_of_mut(&mut NO_DROPOUT.clone()),
                 cast_slice_mut(&mut contexts),
                 cast_slice_mut(&mut terms),
                 cast_slice_mut(&mut bias),

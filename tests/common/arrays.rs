@@ -5,12 +5,15 @@ use std::ops::Range;
 
 use bytemuck::{bytes_of_mut, cast_slice_mut};
 use gpu_mlp::engine::gpu::alone::run_alone;
-use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Factors, Table};
+use gpu_mlp::engine::gpu::uniforms::{Activations, Cursor, Dropout, Factors, Table};
 use gpu_mlp::engine::gpu::{Device, kernels, workgroups_for_each};
 use gpu_mlp::text::{BatchPlan, Order};
 
 /// A plan of which only the cursor counts.
 pub(crate) const PLAN: BatchPlan = BatchPlan { order: Order::Sampled, seed: 0, batch: 1, examples: 1 };
+
+/// Nothing is dropped.
+pub(crate) const NO_DROPOUT: Dropout = Dropout { seed: 0, purpose: 0, threshold: 0, kept: 1.0 };
 
 /// Invocations in a workgroup here; small, so that walks over several workgroups happen.
 pub(crate) const WORKGROUP: u32 = 64;

@@ -76,7 +76,7 @@ impl Gpu {
         let feed = self.feed(corpus, plan)?;
         let without_dropout = [Recipe::default().input_mask(0), Recipe::default().hidden_mask(0)];
         let general = General::new(&self.device, self.model()?, &feed, self.cut, without_dropout, products)?;
-        let (by_pairs, ahead, dispatches) = (general.pairs.is_some(), general.ahead()?, general.evaluation(result)?);
+        let (ahead, dispatches) = (general.ahead()?, general.evaluation(result)?);
         let (logits, example_losses) = (general.logits.clone(), general.example_losses.clone());
         Ok(Evaluation { result, products, chunk, feed, by_pairs, ahead, dispatches, logits, example_losses })
     }

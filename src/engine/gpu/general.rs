@@ -44,7 +44,7 @@ pub(super) struct General<'a> {
     /// The dropout of the input and of the hidden units.
     masks: [Mask; 2],
     /// Where the hidden layer is taken by pairs of place and token.
-    pub(super) pairs: Option<Pairs>,
+    pairs: Option<Pairs>,
     /// [B, n].
     contexts: Buffer,
     /// [B].

@@ -64,7 +64,7 @@ impl Gradients {
         };
         let examples = if general.pairs.is_some() { 0 } else { general.feed.batch() };
         Ok(Gradients {
-            pairs: general.pairs.as_ref().map(|pairs| general.pair_sums(pairs)).transpose()?,
+            pairs: general.pairs.as_ref().map(|pairs| PairSums::new(general, pairs)).transpose()?,
             parameters: match at_once {
                 true => destination.clone(),
                 false => device.tensors("gradients", general.model.layout.len())?,
@@ -111,8 +111,8 @@ impl General<'_> {
             let sizes = self.sizes(chunk, units);
             dispatches.push(self.passes.tanh(&kernels::TANH_BACKWARD, sizes, &self.masks[1], &buffers)?);
         }
-        if let (Some(pairs), Some(sums)) = (&self.pairs, &to.pairs) {
-            dispatches.extend(self.sums_of_pairs(pairs, chunk, &to.d_hidden, sums)?);
+        if let Some(sums) = &to.pairs {
+            dispatches.extend(self.sums_of_pairs(chunk, &to.d_hidden, sums)?);
         } else if units > 0 {
             dispatches.push(self.passes.product(
                 Product::new([count, inputs, units], padded(units), padded(inputs), padded(inputs)).out_from(first),

@@ -24,7 +24,7 @@ use crate::engine::gpu::device::{Buffer, Device, Dispatch, MOST_WORKGROUPS};
 use crate::engine::gpu::layout::padded;
 use crate::engine::gpu::passes::{Matrices, drops};
 use crate::engine::gpu::product::{Layout, Outcome};
-use crate::engine::gpu::uniforms::{Activations, Extent, Product};
+use crate::engine::gpu::uniforms::{Extent, Product};
 use crate::model::Shape;
 use crate::model::shape::{EMBEDDING_WEIGHT, HIDDEN_BIAS, HIDDEN_WEIGHT};
 
@@ -70,6 +70,9 @@ pub(in crate::engine::gpu) struct Pairs {
 
 /// The sums that go back, of a whole batch.
 pub(super) struct PairSums {
+    cuts: Cuts,
+    /// That of [`Pairs`].
+    embedding: Buffer,
     /// The hidden units' gradients, [n, V, h], rows padded.
     sums: Buffer,
     /// The same for each slab of a chunk; `None` where the batch is one slab.
@@ -104,33 +107,55 @@ impl Pairs {
         input_mask: &Mask,
         examples: usize,
     ) -> Result<Option<Pairs>> {
-        let shape = model.shape;
-        if drops(input_mask).1 > 0.0 || !Pairs::are_taken(device, model, cut, examples)? {
-            return Ok(None);
-        }
-        let Shape { vocabulary, embedding, .. } = shape;
+        let cuts = if drops(input_mask).1 > 0.0 { None } else { Pairs::cuts(device, model, cut, examples)? };
+        let Some(cuts) = cuts else { return Ok(None) };
+        let Shape { vocabulary, embedding, .. } = model.shape;
         let tokens: Vec<u32> = (0..vocabulary as u32).collect();
         Ok(Some(Pairs {
-            cuts: Cuts::new(device, shape, examples),
+            cuts,
             tokens: device.tensor_of("tokens of the vocabulary", &tokens)?,
             embedding: device.tensor("embedding", vocabulary * padded(embedding))?,
-            terms: device.tensor("terms of pairs", words(shape))?,
+            terms: device.tensor("terms of pairs", words(model.shape))?,
         }))
     }
 
     /// Whether they are taken for chunks of so many examples, at most, without dropout of the input.
     pub(in crate::engine::gpu) fn are_taken(device: &Device, model: &Model, cut: Cut, examples: usize) -> Result<bool> {
+        Ok(Pairs::cuts(device, model, cut, examples)?.is_some())
+    }
+
+    /// How their sums are cut then, if they are taken.
+    fn cuts(device: &Device, model: &Model, cut: Cut, examples: usize) -> Result<Option<Cuts>> {
         let shape = model.shape;
         if !pays(device.is_software(), shape, examples) {
-            return Ok(false);
+            return Ok(None);
         }
-        let Cuts { slabs, parts, .. } = Cuts::new(device, shape, examples);
+        let cuts = Cuts::new(device, shape, examples);
+        let Cuts { slabs, parts, .. } = cuts;
         let bound = [slabs * words(shape), parts * shape.vocabulary * shape.embedding];
         let layers = [shape.vocabulary, shape.context, slabs, parts];
         let whole = cut.blocks(device, model.layout.placed(EMBEDDING_WEIGHT))?.len() == 1;
-        Ok(whole
+        let fits = whole
             && bound.iter().all(|&words| words <= device.binding_words())
-            && layers.iter().all(|&count| count <= MOST_WORKGROUPS as usize))
+            && layers.iter().all(|&count| count <= MOST_WORKGROUPS as usize);
+        Ok(fits.then_some(cuts))
+    }
+}
+
+impl PairSums {
+    /// Buffers for the way back.
+    pub(super) fn new(general: &General<'_>, pairs: &Pairs) -> Result<PairSums> {
+        let (device, shape, cuts) = (general.device, general.model.shape, pairs.cuts);
+        let several = cuts.slabs > 1 || general.chunks.len() > 1;
+        let words = words(shape);
+        let parts = cuts.parts * shape.vocabulary * shape.embedding;
+        Ok(PairSums {
+            cuts,
+            embedding: pairs.embedding.clone(),
+            sums: device.tensor("sums of pairs", words)?,
+            slabs: several.then(|| device.tensor("sums of slabs", cuts.slabs * words)).transpose()?,
+            embedding_parts: device.tensor("parts of the embedding's gradient", parts)?,
+        })
     }
 }
 
@@ -154,16 +179,10 @@ impl General<'_> {
     /// What each pair adds to the hidden units, with the parameters as they are now.
     pub(super) fn terms(&self, pairs: &Pairs) -> Result<Vec<Dispatch>> {
         let Shape { vocabulary, context, embedding, hidden, .. } = self.model.shape;
-        let rows = Activations {
-            rows: vocabulary as u32,
-            columns: embedding as u32,
-            stride: padded(embedding) as u32,
-            first: 0,
-            batch: vocabulary as u32,
-        };
+        let tokens = 0..vocabulary;
         let gather = self.passes.gather(
-            rows,
-            self.table(&(0..vocabulary)),
+            self.sizes(&tokens, embedding),
+            self.table(&tokens),
             &self.masks[0],
             [pairs.tokens.all(), self.whole(EMBEDDING_WEIGHT)?, self.feed.cursor.all(), pairs.embedding.all()],
         )?;
@@ -201,29 +220,15 @@ impl General<'_> {
         )
     }
 
-    /// Buffers for the way back.
-    pub(super) fn pair_sums(&self, pairs: &Pairs) -> Result<PairSums> {
-        let Shape { vocabulary, embedding, .. } = self.model.shape;
-        let Cuts { slabs, parts, .. } = pairs.cuts;
-        let words = words(self.model.shape);
-        let several = slabs > 1 || self.chunks.len() > 1;
-        Ok(PairSums {
-            sums: self.device.tensor("sums of pairs", words)?,
-            slabs: several.then(|| self.device.tensor("sums of slabs", slabs * words)).transpose()?,
-            embedding_parts: self.device.tensor("parts of the embedding's gradient", parts * vocabulary * embedding)?,
-        })
-    }
-
     /// The sums of a chunk's gradients over the examples that have each pair, written or added to those of the chunks before.
     pub(super) fn sums_of_pairs(
         &self,
-        pairs: &Pairs,
         chunk: &Range<usize>,
         d_hidden: &Buffer,
         to: &PairSums,
     ) -> Result<Vec<Dispatch>> {
         let shape = self.model.shape;
-        let slab = pairs.cuts.slab;
+        let slab = to.cuts.slab;
         let out = to.slabs.as_ref().unwrap_or(&to.sums);
         let buffers = [&self.contexts, d_hidden, out];
         let mut dispatches = vec![self.passes.pair_sums(self.sizes(chunk, shape.hidden), slab, shape, buffers)?];
@@ -239,7 +244,6 @@ impl General<'_> {
     /// them.
     pub(super) fn update_by_pairs(
         &self,
-        pairs: &Pairs,
         sums: &PairSums,
         gradients: &Gradients,
         embedding_to: (&Buffer, Outcome),
@@ -248,7 +252,7 @@ impl General<'_> {
         let inputs = padded(self.model.shape.input());
         let next = vocabulary * padded(hidden);
         let size = vocabulary * embedding;
-        let Cuts { part, parts, .. } = pairs.cuts;
+        let Cuts { part, parts, .. } = sums.cuts;
         let embedding_parts = self.passes.product(
             Product::new([vocabulary, embedding, hidden], padded(hidden), inputs, embedding)
                 .in_parts(part, size)
@@ -272,7 +276,7 @@ impl General<'_> {
             if gradients.at_once { Outcome::Stepped } else { Outcome::Written },
             Matrices {
                 left: sums.sums.all(),
-                right: pairs.embedding.all(),
+                right: sums.embedding.all(),
                 bias: None,
                 out: gradient(HIDDEN_WEIGHT),
                 // Of the first product, whose place has each example once.

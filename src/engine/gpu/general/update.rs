@@ -33,12 +33,12 @@ impl General<'_> {
         let layout = &self.model.layout;
         let in_place = steps_in_place(self.model.shape, recipe);
         let to = if in_place { destination } else { &gradients.parameters };
-        let mut dispatches = match (&self.pairs, &gradients.pairs) {
-            (Some(pairs), Some(sums)) => {
+        let mut dispatches = match &gradients.pairs {
+            Some(sums) => {
                 let outcome = if in_place { Outcome::Stepped } else { Outcome::Written };
-                self.update_by_pairs(pairs, sums, gradients, (to, outcome))?
+                self.update_by_pairs(sums, gradients, (to, outcome))?
             }
-            _ => self.scatter(to, gradients, !in_place)?,
+            None => self.scatter(to, gradients, !in_place)?,
         };
         if gradients.at_once {
             return Ok(dispatches);
@@ -51,7 +51,7 @@ impl General<'_> {
         let embedding = self.placed(EMBEDDING_WEIGHT);
         let start = if in_place { embedding.range.end.next_multiple_of(ALIGNMENT) } else { 0 };
         // The occurrences of the next step add to a gradient of zero; where the embedding is tied, to a product. Pairs write it.
-        let written = self.model.shape.tied || self.pairs.is_some();
+        let written = self.model.shape.tied || gradients.pairs.is_some();
         let cleared = if in_place || written { 0 } else { embedding.range.end };
         let tensors: Vec<[u32; 4]> = layout.tensors().iter().map(place_of).collect();
         let absent = || self.device.tensor("nothing", 0);
