@@ -76,6 +76,8 @@ fn make_product(tile: vec3<u32>, local: u32) {
     let right_line{k} = layer.right + min(right_column + {k}u, last_column) * right_stride;
     let right_place = layer.right + min(right_column, last_column) / 4u;
 
+    // On their way: what an invocation brings of rows, and of columns. Where none brings both, one name has either: 16 registers
+    // less, of which a GPU has at most 128 or 256 for an invocation, and more room for other workgroups the fewer it takes.
     var x{k} = vec4<f32>();
     var y{k} = vec4<f32>();
     var left_k = first + left_block.y * 4u;
@@ -95,11 +97,12 @@ fn make_product(tile: vec3<u32>, local: u32) {
                 }
             }
             if right_local < COLUMN_BLOCKS {
+                let brought{k} = select(y{k}, x{k}, COLUMNS_FROM > 0u);
                 if LAYOUT == RIGHT_TRANSPOSED {
-                    right_slab[right_slab_first + right_slot + {k}u * COLUMN_ROOM] = vec4<f32>(y0.{k.}, y1.{k.}, y2.{k.}, y3.{k.});
+                    right_slab[right_slab_first + right_slot + {k}u * COLUMN_ROOM] = vec4<f32>(brought0.{k.}, brought1.{k.}, brought2.{k.}, brought3.{k.});
                 } else {
                     let is_ones = ONES > 0u && right_column == ONES;
-                    right_slab[right_slab_first + right_slot + {k}u * COLUMN_ROOM] = select(y{k}, vec4<f32>(1.0, 0.0, 0.0, 0.0), is_ones);
+                    right_slab[right_slab_first + right_slot + {k}u * COLUMN_ROOM] = select(brought{k}, vec4<f32>(1.0, 0.0, 0.0, 0.0), is_ones);
                 }
             }
             left_k += DEPTH;
@@ -115,11 +118,13 @@ fn make_product(tile: vec3<u32>, local: u32) {
                 }
             }
             if right_local < COLUMN_BLOCKS {
+                var next{k} = vec4<f32>();
                 if LAYOUT == RIGHT_TRANSPOSED {
-                    y{k} = right[right_line{k} + min(right_k, last_inner) / 4u];
+                    next{k} = right[right_line{k} + min(right_k, last_inner) / 4u];
                 } else {
-                    y{k} = right[right_place + min(right_k + {k}u, last_inner) * right_stride];
+                    next{k} = right[right_place + min(right_k + {k}u, last_inner) * right_stride];
                 }
+                if COLUMNS_FROM > 0u { x{k} = next{k}; } else { y{k} = next{k}; }
             }
         }
         if slab > first {

@@ -33,7 +33,7 @@ const WORTHWHILE_PRODUCTS: [f64; 2] = [2e7, 1e6];
 /// Operations of a product from which it tells which ways are worth a trial at all: small ones want small tiles.
 const TELLING: f64 = 5e7;
 /// The key under which the ways are kept that are tried, of as many as there are by now; the others lost by [`FAR`].
-const TRIED: &str = "products tried of eight";
+const TRIED: &str = "products tried of nine";
 /// A measurement takes so long, or so many dispatches: the clock sees nothing shorter.
 const SECONDS: f64 = 0.004;
 const DISPATCHES: usize = 256;

@@ -78,12 +78,13 @@ const fn tiled(
 /// `registers-8x8`. On an H200 34, 34, 38, 36 for `tiled-128x128`, 36, 32, 35, 33 for `tiled-128x128-deep`, which goes through k in
 /// half as many rounds. Others (tiles of 32 to 256 by 32 to 256, 4x4 to 16x8 numbers an invocation, 8 by 4 invocations in a warp)
 /// gained 1 at most. `tiled-128x128-turns`, whose invocations wait for each other once a round, is not measured yet.
-pub const VARIANTS: [Variant; 8] = [
+pub const VARIANTS: [Variant; 9] = [
     registers("registers-8x8", 8, 2, 64),
     registers("registers-8x16", 8, 4, 8),
     registers("registers-16x20", 16, 5, 8),
     tiled("tiled-32x32", [4, 1], [8, 8], [32, 1]),
     tiled("tiled-64x64", [8, 2], [8, 8], [16, 1]),
+    tiled("tiled-128x64", [8, 1], [16, 16], [16, 1]),
     tiled("tiled-128x128", [8, 2], [16, 16], [16, 1]),
     tiled("tiled-128x128-turns", [8, 2], [16, 16], [16, 2]),
     tiled("tiled-128x128-deep", [8, 2], [16, 16], [32, 1]),
