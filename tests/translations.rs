@@ -1,39 +1,29 @@
 //! The shaders without a GPU, in the languages of each system's drivers: SPIR-V for Vulkan, MSL for Metal, HLSL for DX12, GLSL
 //! for GL; with runtime checks and without. Whether those drivers take them, only a machine that has them can show.
 
+#[path = "common/composed.rs"]
+mod composed;
+
+use composed::{Composed, bounds_checks};
 use gpu_mlp::engine::gpu::kernels::{HIDDEN_GRADIENT_PARTS, INPUT_STEP, KERNELS, Kernel, OUTPUT_STEP};
 use gpu_mlp::engine::gpu::product::{Form, Layout, Outcome, SLICED, VARIANTS};
 use gpu_mlp::engine::gpu::uniforms::Product;
 use naga::ShaderStage::Compute;
-use naga::back::{PipelineConstants, glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
-use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::back::{glsl, hlsl, msl};
 
 /// Writes a kernel with some constants in every language.
 fn translate(kernel: &Kernel, constants: &[(&str, f64)]) {
-    let what = format!("{} {constants:?}", kernel.name);
-    let (source, overrides) = kernel.compose(constants);
-    let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|error| panic!("{what}: {error}"));
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
-        .validate(&module)
-        .unwrap_or_else(|error| panic!("{what}: {error}"));
-    let constants: PipelineConstants = overrides.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-    let entry = Some((Compute, kernel.name));
-    let (module, info) = process_overrides(&module, &info, entry, &constants).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let composed = Composed::new(kernel, constants);
     for checked in [true, false] {
-        write(&what, kernel.name, &module, &info, checked);
+        write(&composed, kernel.name, checked);
     }
 }
 
 /// Writes it with runtime checks or without.
-fn write(what: &str, name: &str, module: &naga::Module, info: &ModuleInfo, checked: bool) {
-    let policy = if checked { BoundsCheckPolicy::Restrict } else { BoundsCheckPolicy::Unchecked };
-    let bounds_check_policies =
-        BoundsCheckPolicies { index: policy, buffer: policy, image_load: policy, binding_array: policy };
-
-    let options = spv::Options { bounds_check_policies, force_loop_bounding: checked, ..spv::Options::default() };
-    let words = spv::write_vec(module, info, &options, None).unwrap_or_else(|error| panic!("{what}: SPIR-V: {error}"));
-    assert!(words.len() > 100, "{what}: SPIR-V");
+fn write(composed: &Composed, name: &str, checked: bool) {
+    let Composed { what, module, info } = composed;
+    let bounds_check_policies = bounds_checks(checked);
+    assert!(composed.spirv(checked).len() > 100, "{what}: SPIR-V");
 
     let options = msl::Options {
         lang_version: (2, 0),

@@ -108,7 +108,7 @@ pub const SLICED: Variant = Variant {
 const MOST_SLICED: u64 = 1 << 16;
 
 /// Where nothing was measured: on a device that computes on the CPU, and on a GPU.
-pub(super) const UNMEASURED: [&str; 2] = ["registers-8x16", "tiled-64x64"];
+pub(super) const UNMEASURED: [&str; 2] = ["registers-8x16", "tiled-32x32"];
 
 /// Invocations of the smallest workgroups.
 pub(super) const FEWEST_INVOCATIONS: usize = 8;
