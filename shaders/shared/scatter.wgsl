@@ -12,7 +12,7 @@ override INTO_GRADIENTS: bool = false;
 override SPREAD: u32 = 1u;
 // Sums that a workgroup holds for it: one for each of its invocations, if SPREAD is more than 1.
 override SHARES: u32 = 1u;
-// Gradients that each of them asks for at once.
+// Gradients that each of them asks for at once: as many as a line that names {k} stands for.
 const HOPS = 4u;
 
 // Invocations for the fours of numbers that the chunk's occurrences have.
@@ -46,17 +46,13 @@ fn sum_of_linked(occurrence: u32, first_link: u32, k: vec4<u32>) -> vec4<f32> {
     return sum;
 }
 
-// The sum over every SPREADth of `count` sorted occurrences.
+// The sum over every SPREADth of `count` sorted occurrences. Their gradients have names, not places in an array: of a loop that one
+// compiler wrote out (AMD's) another made an array in memory (Mesa's for NVIDIA), into which they went one by one.
 fn sum_of_sorted(place: u32, share: u32, count: u32, k: vec4<u32>) -> vec4<f32> {
     var sum = vec4<f32>();
     for (var first = share; first < count; first += HOPS * SPREAD) {
-        var gradients = array<vec4<f32>, HOPS>();
-        for (var hop = 0u; hop < HOPS; hop++) {
-            gradients[hop] = gradient_of(links[place + min(first + hop * SPREAD, count - 1u)] & NO_MORE, k);
-        }
-        for (var hop = 0u; hop < HOPS; hop++) {
-            sum += select(vec4<f32>(), gradients[hop], first + hop * SPREAD < count);
-        }
+        let gradient{k} = gradient_of(links[place + min(first + {k}u * SPREAD, count - 1u)] & NO_MORE, k);
+        sum += select(vec4<f32>(), gradient{k}, first + {k}u * SPREAD < count);
     }
     return sum;
 }

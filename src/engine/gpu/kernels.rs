@@ -203,7 +203,7 @@ pub const EMBEDDING_SCATTER: Kernel = Kernel {
     ),
     bindings: &[Uniform, Uniform, Uniform, Read, Read, Read, Read, Read, Write],
     constants: &["WORKGROUP", "INTO_GRADIENTS", "DROPS", "SORTED", "SPREAD", "SHARES"],
-    unrolled: false,
+    unrolled: true,
 };
 
 /// Sums of squares of the gradient, one for each workgroup.
