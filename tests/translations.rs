@@ -1,5 +1,6 @@
 //! The shaders without a GPU, in the languages of each system's drivers: SPIR-V for Vulkan, MSL for Metal, HLSL for DX12, GLSL
-//! for GL; with runtime checks and without. Whether those drivers take them, only a machine that has them can show.
+//! for GL; with runtime checks and without. Whether those drivers take them, only a machine that has them can show; of AMD's on
+//! Linux `registers.rs` shows it.
 
 #[path = "common/composed.rs"]
 mod composed;
