@@ -71,37 +71,14 @@ fn compiled_for_one_family() {
         }
         registers
     };
-    // The sizes of `makemore` and `brown`.
-    let sizes = [
-        ("WORKGROUP", 256.0),
-        ("VOCABULARY", 27.0),
-        ("CONTEXT", 3.0),
-        ("EMBEDDING", 10.0),
-        ("HIDDEN", 200.0),
-        ("BATCH", 32.0),
-        ("LOGITS", 15_872.0),
-        ("INPUT_QUADS", 30.0),
-        ("DOWN", 32.0),
-    ];
     for kernel in KERNELS.into_iter().filter(|kernel| !is_of_product(kernel)) {
-        // As many invocations as the engine gives it.
-        let workgroup = if kernel.name == "hidden_forward_wide" { 128.0 } else { 256.0 };
-        let of = |&(name, size): &(&'static str, f64)| (name, if name == "WORKGROUP" { workgroup } else { size });
-        let constants: Vec<_> = sizes.iter().map(of).filter(|(name, _)| kernel.constants.contains(name)).collect();
-        let quads = kernel.constants.contains(&"QUADS").then_some(("QUADS", 16.0));
-        compile(kernel.name.to_owned(), kernel, &constants.into_iter().chain(quads).collect::<Vec<_>>());
+        // As many as the engine gives it.
+        let invocations = if kernel.name == "hidden_forward_wide" { 128 } else { 256 };
+        let sizes = sizes(invocations).into_iter().chain([("QUADS", 16.0)]);
+        let constants: Vec<_> = sizes.filter(|(name, _)| kernel.constants.contains(name)).collect();
+        compile(kernel.name.to_owned(), kernel, &constants);
     }
     for variant in VARIANTS.into_iter().chain([SLICED]).filter(|variant| !is_for_a_cpu(variant)) {
-        // What passes beside a product take, and these alone: of `brown`, where a workgroup takes an example.
-        let beside = [
-            ("WIDE", 1.0),
-            ("HIDDEN_STRIDE", 100.0),
-            ("HIDDEN_PARTS", 64.0),
-            ("HELD", 220.0),
-            ("SORTED", 1.0),
-            ("SPREAD", 8.0),
-            ("SHARES", f64::from(variant.invocations)),
-        ];
         for (layout, kernels) in products_of(&variant) {
             let transposed = layout == Layout::LeftTransposed;
             let outcome = if transposed { Outcome::Stepped } else { Outcome::Written };
@@ -112,7 +89,8 @@ fn compiled_for_one_family() {
                 let takes = |(name, _): &(&'static str, f64)| {
                     ["ROWS", "QUADS"].contains(name) || kernel.constants.contains(name)
                 };
-                let constants: Vec<_> = constants.iter().copied().chain(beside).filter(takes).collect();
+                let constants: Vec<_> =
+                    constants.iter().copied().chain(sizes(variant.invocations)).filter(takes).collect();
                 let what = format!("{} {} {}", kernel.name, variant.name, layout.formula());
                 let registers = compile(what.clone(), kernel, &constants);
                 // Of rows and columns each invocation brings either.
@@ -123,6 +101,28 @@ fn compiled_for_one_family() {
         }
     }
     assert!(spilled.is_empty(), "{family} has too few registers for {spilled:#?}");
+}
+
+/// The constants of `makemore` for the small path and of `brown` for the others, as a GPU has them, in workgroups of so many
+/// invocations.
+fn sizes(invocations: u32) -> [(&'static str, f64); 15] {
+    [
+        ("WORKGROUP", invocations.into()),
+        ("VOCABULARY", 27.0),
+        ("CONTEXT", 3.0),
+        ("EMBEDDING", 10.0),
+        ("HIDDEN", 200.0),
+        ("BATCH", 32.0),
+        ("LOGITS", 15_872.0),
+        ("INPUT_QUADS", 30.0),
+        ("WIDE", 1.0),
+        ("HIDDEN_STRIDE", 100.0),
+        ("HIDDEN_PARTS", 64.0),
+        ("HELD", 220.0),
+        ("SORTED", 1.0),
+        ("SPREAD", 8.0),
+        ("SHARES", invocations.into()),
+    ]
 }
 
 /// Whether a kernel makes a product: then its tiles come from a variant.

@@ -32,8 +32,6 @@ const MOST_WORDS: usize = 1 << 24;
 const WORTHWHILE_PRODUCTS: [f64; 2] = [2e7, 1e6];
 /// Operations of a product from which it tells which ways are worth a trial at all: small ones want small tiles.
 const TELLING: f64 = 5e7;
-/// The key under which the ways are kept that are tried, of as many as there are by now; the others lost by [`FAR`].
-const TRIED: &str = "products tried of nine";
 /// A measurement takes so long, or so many dispatches: the clock sees nothing shorter.
 const SECONDS: f64 = 0.004;
 const DISPATCHES: usize = 256;
@@ -96,7 +94,8 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
         return Ok(usual);
     }
     // What lost by far with the first large product is not tried again.
-    let tried = device.choice(TRIED);
+    let tried_key = tried_key();
+    let tried = device.choice(&tried_key);
     let is_tried = |variant: &Variant| {
         let known = tried.as_ref().is_none_or(|tried| tried.split(' ').any(|name| name == variant.name));
         known && device.has_room_for(variant)
@@ -111,7 +110,7 @@ pub(super) fn for_product(device: &Device, products: Products, product: &Product
     let Some((shortest, fastest)) = tuning::fastest(&times) else { return Ok(usual) };
     if tried.is_none() && operations >= TELLING {
         let near = times.iter().filter(|(seconds, _)| *seconds < FAR * shortest).map(|(_, variant)| variant.name);
-        device.choose(TRIED, &near.collect::<Vec<_>>().join(" "));
+        device.choose(&tried_key, &near.collect::<Vec<_>>().join(" "));
     }
     device.choose(&key, fastest.name);
     Ok(fastest)
@@ -198,6 +197,11 @@ pub(super) fn key(product: &Product, layout: Layout) -> String {
     let Product { rows, columns, inner, parts, products, .. } = product;
     let times = if *products > 1 { format!(" times {products}") } else { String::new() };
     format!("product {} {rows}x{columns}x{inner} in {parts}{times}", layout.formula())
+}
+
+/// The key under which the ways are kept that are tried, of as many as there are by now; the others lost by [`FAR`].
+fn tried_key() -> String {
+    format!("products tried of {}", VARIANTS.len())
 }
 
 /// A product to be measured, made in some ways.

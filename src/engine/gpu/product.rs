@@ -113,7 +113,8 @@ pub const SLICED: Variant = Variant {
 /// Numbers of a result, at most, for it.
 const MOST_SLICED: u64 = 1 << 16;
 
-/// Where nothing was measured: on a device that computes on the CPU, and on a GPU, where only small products are not.
+/// Where nothing was measured: on a device that computes on the CPU, and on a GPU, which measures all but small products and those of
+/// short evaluations.
 pub(super) const UNMEASURED: [&str; 2] = ["registers-8x16", "tiled-32x32"];
 
 /// Invocations of the smallest workgroups.
