@@ -151,6 +151,12 @@ impl Device {
         self.adapter.is_software()
     }
 
+    /// Has the kernels that are compiled from now on run in another order, and with nonsense in their workgroups' memory.
+    #[cfg(test)]
+    pub(super) fn disorder(&self, disorder: super::disorder::Disorder) {
+        self.pipelines.order.set(Some(disorder));
+    }
+
     /// Takes the device away, as a driver does that crashed or a card that was pulled out.
     #[cfg(test)]
     pub(super) fn destroy(&self) {

@@ -30,6 +30,8 @@ mod choice;
 mod cost;
 mod cut;
 mod device;
+#[cfg(test)]
+mod disorder;
 mod evaluation;
 mod feed;
 mod general;

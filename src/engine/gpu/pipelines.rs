@@ -18,12 +18,20 @@ pub(super) struct Pipeline {
 pub(super) struct Pipelines {
     /// Whether kernels stay within their buffers even if they are wrong.
     pub(super) checked: bool,
+    /// The order in which a test has their invocations run.
+    #[cfg(test)]
+    pub(super) order: std::cell::Cell<Option<super::disorder::Disorder>>,
     made: RefCell<HashMap<String, Pipeline>>,
 }
 
 impl Pipelines {
     pub(super) fn new(checked: bool) -> Self {
-        Pipelines { checked, made: RefCell::default() }
+        Pipelines {
+            checked,
+            #[cfg(test)]
+            order: std::cell::Cell::default(),
+            made: RefCell::default(),
+        }
     }
 
     /// Compiles a kernel, once for each set of constants.
@@ -35,6 +43,11 @@ impl Pipelines {
         }
         let label = Some(kernel.name);
         let (source, overrides) = kernel.compose(constants);
+        #[cfg(test)]
+        let source = match self.order.get() {
+            Some(disorder) => Cow::Owned(super::disorder::disordered(&source, kernel.name, disorder)),
+            None => source,
+        };
         let entries: Vec<_> =
             (0..).zip(kernel.bindings).map(|(binding, access)| layout_entry(binding, *access)).collect();
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });

@@ -315,6 +315,7 @@ mod tests {
 
     use super::*;
     use crate::engine::gpu::Path;
+    use crate::engine::gpu::disorder::DISORDERS;
     use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, parameters};
     use crate::engine::{Engine, Recipe};
     use crate::model::Init;
@@ -332,8 +333,10 @@ mod tests {
         let cases = [(ODD, 13), (few, 37), (few, 100), (tiny, 1), (LECTURE, 32), (DIRECT, 37), (large, 41), (long, 17)];
         // Of the first four, every device takes several steps at a time.
         for (place, (shape, batch)) in (0..).zip(cases) {
-            let run = |variant: Variant| {
+            let run = |number: usize| {
+                let variant = Variant::ALL[number];
                 let mut gpu = engine(Path::Small, true)?;
+                gpu.device.disorder(DISORDERS[(place + number) % 2]);
                 gpu.device.choose(&key(shape, batch as usize), &variant.name());
                 let corpus = Arc::new(corpus(shape, 50.max(batch as usize)));
                 gpu.load(&parameters(shape)).unwrap();
@@ -363,9 +366,9 @@ mod tests {
                 let examination = gpu.examine(&self::corpus(shape, batch.max(3) as usize)).unwrap();
                 Some((losses, gpu.parameters().unwrap(), examination.hidden, examination.logits, examination.gradients))
             };
-            let Some(expected) = run(Variant::ALL[0]) else { return };
-            for variant in &Variant::ALL[1..] {
-                assert!(run(*variant).unwrap() == expected, "{variant:?} {shape:?}");
+            let Some(expected) = run(0) else { return };
+            for number in 1..Variant::ALL.len() {
+                assert!(run(number).unwrap() == expected, "{:?} {shape:?}", Variant::ALL[number]);
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::cut::Cut;
+use super::disorder::DISORDERS;
 use super::{Adapter, Gpu, Kind, Path};
 use crate::check::{built_in_cases, expected_of_reference};
 use crate::engine::cpu::Cpu;
@@ -189,6 +190,7 @@ fn every_case_agrees_when_batch_and_matrices_are_cut_and_by_the_rules_for_gpus()
     for (case, hardware) in cases.iter().flat_map(|case| [(case, false), (case, true)]) {
         let opened = if hardware { hardware_engine(Path::General) } else { engine(Path::General, false) };
         let Some(mut gpu) = opened else { return };
+        gpu.device.disorder(DISORDERS[usize::from(hardware)]);
         let shape = case.parameters.shape();
         if !hardware {
             gpu.cut = Cut { examples: case.corpus.len().div_ceil(3), rows: shape.vocabulary.div_ceil(4) };

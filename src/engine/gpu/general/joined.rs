@@ -343,10 +343,9 @@ mod tests {
 
     use super::*;
     use crate::engine::gpu::choice::Products;
-    use crate::engine::gpu::cut::Cut;
     use crate::engine::gpu::product::{SLICED, Shared, VARIANTS};
     use crate::engine::gpu::tests::{DIRECT, LECTURE, ODD, corpus, engine, hardware_engine, parameters};
-    use crate::engine::gpu::{Gpu, Path, choice};
+    use crate::engine::gpu::{Gpu, Path, choice, cut::Cut, disorder::DISORDERS};
     use crate::engine::{Engine, Examination};
     use crate::testing;
     use crate::text::{BatchPlan, Order};
@@ -398,6 +397,7 @@ mod tests {
         for (((((shape, batch), products), hardware), recipe), order) in cases.zip(recipes).zip(orders) {
             let run = |joins: bool| {
                 let mut gpu = if hardware { hardware_engine(Path::General) } else { engine(Path::General, true) }?;
+                gpu.device.disorder(DISORDERS[usize::from(joins)]);
                 gpu.general.products = products;
                 let way = choice::WAYS[usize::from(joins)];
                 gpu.device.choose(&choice::step_key(shape, batch as usize), way);

@@ -300,6 +300,7 @@ mod tests {
 
     use super::*;
     use crate::check::{Case, built_in_cases, compare, expected_of_reference};
+    use crate::engine::gpu::disorder::DISORDERS;
     use crate::engine::gpu::tests::{engine, hardware_engine};
     use crate::engine::gpu::trouble::with_limits;
     use crate::engine::gpu::{Gpu, Limits, Path};
@@ -356,9 +357,10 @@ mod tests {
         assert_eq!(cases.len(), 2);
         for (case, hardware) in cases.iter().flat_map(|case| [(case, false), (case, true)]) {
             // The second of two chunks is the smaller one.
-            for examples in [case.corpus.len(), case.corpus.len() / 2 + 1] {
+            for (examples, disorder) in [case.corpus.len(), case.corpus.len() / 2 + 1].into_iter().zip(DISORDERS) {
                 let opened = if hardware { hardware_engine(Path::General) } else { engine(Path::General, true) };
                 let Some(gpu) = opened else { return };
+                gpu.device.disorder(disorder);
                 let mut gpu = Gpu { cut: Cut { examples, ..Cut::default() }, ..gpu };
                 let expected = expected_of_reference(case).unwrap();
                 let comparisons = compare(&mut gpu, case, &expected).unwrap();
