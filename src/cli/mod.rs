@@ -32,12 +32,14 @@ mod trouble;
 
 use std::error::Error;
 use std::num::{ParseFloatError, ParseIntError};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::Result;
+use crate::bench::SHAPES;
 
 /// Set by Ctrl-C: the training loop saves and stops.
 pub static STOP: AtomicBool = AtomicBool::new(false);
@@ -91,19 +93,38 @@ impl Cli {
     }
 }
 
-/// The error of a command line, with a word on what is expected where a number is none: the standard library says only
-/// "invalid digit found in string".
+/// The error of a command line, with a word on what is expected where a number is none (the standard library says only
+/// "invalid digit found in string"), or where there is one word too many.
 pub fn with_tip(mut error: clap::Error) -> clap::Error {
     let source = error.source();
     let expected = if source.is_some_and(|source| source.is::<ParseIntError>()) {
-        "it must be a whole number, and not below 0, such as 200"
+        "it must be a whole number, and not below 0, such as 200".to_owned()
     } else if source.is_some_and(|source| source.is::<ParseFloatError>()) {
-        "it must be a number, such as 0.5 or 1e-3"
+        "it must be a number, such as 0.5 or 1e-3".to_owned()
+    } else if let Some(tip) = surplus(&error).and_then(tip_on_surplus) {
+        tip
     } else {
         return error;
     };
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![expected.into()]));
     error
+}
+
+/// A word that a command does not take.
+fn surplus(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => Some(word),
+        _ => None,
+    }
+}
+
+fn tip_on_surplus(word: &str) -> Option<String> {
+    if SHAPES.iter().any(|shape| shape.name == word) {
+        return Some(format!("of the shapes, `gpu-mlp bench --shape {word}` takes this one"));
+    }
+    let several =
+        || "a command reads one text: put several into one file, as with `cat FIRST SECOND > all.txt`".to_owned();
+    Path::new(word).is_file().then(several)
 }
 
 /// Runs a command; returns its exit code.
@@ -155,5 +176,19 @@ mod tests {
         let rate = message(&["--rate", "fast"]);
         assert!(rate.contains("'fast'") && rate.contains("such as 0.5"), "{rate}");
         assert!(!message(&["--seed", "-1"]).contains("tip"));
+    }
+
+    #[test]
+    fn a_word_too_many_gets_a_tip_where_it_is_known() {
+        let message = |words: &[&str]| {
+            let error = Cli::try_parse_from(["gpu-mlp"].iter().chain(words)).unwrap_err();
+            with_tip(error).to_string()
+        };
+        assert!(message(&["bench", "makemore"]).contains("--shape makemore"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let other = file.path().to_str().unwrap();
+        assert!(message(&["train", "first.txt", other]).contains("one text"));
+        assert!(!message(&["train", "first.txt", "second.txt"]).contains("tip"), "there is no such file");
+        assert!(message(&["train", "--hiden", "3"]).contains("--hidden"), "the tip of clap stays");
     }
 }

@@ -41,8 +41,8 @@ pub(super) fn disordered(source: &str, name: &str, disorder: Disorder) -> String
     if !nonsense.is_empty() {
         nonsense.push_str("workgroupBarrier();");
     }
-    // Sizes are powers of two, so that each place is taken once; 37 is none, and neither are its multiples to 37 * 7: invocations at
-    // distances that are, as in a sum in a tree, are not among the same eight.
+    // Sizes are powers of two, so that each place is taken once. No two of the same eight are at a distance that is a power of two,
+    // as in a sum in a tree.
     format!(
         "{before}{entry}
     @builtin(local_invocation_index) given_local: u32,
