@@ -101,7 +101,7 @@ pub fn with_tip(mut error: clap::Error) -> clap::Error {
         "it must be a whole number, and not below 0, such as 200".to_owned()
     } else if source.is_some_and(|source| source.is::<ParseFloatError>()) {
         "it must be a number, such as 0.5 or 1e-3".to_owned()
-    } else if let Some(tip) = surplus(&error).and_then(tip_on_surplus) {
+    } else if let Some(tip) = tip_on_surplus(&error) {
         tip
     } else {
         return error;
@@ -110,21 +110,19 @@ pub fn with_tip(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// A word that a command does not take.
-fn surplus(error: &clap::Error) -> Option<&str> {
-    match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => Some(word),
-        _ => None,
-    }
-}
-
-fn tip_on_surplus(word: &str) -> Option<String> {
+/// What to do about a word that a command does not take, where it is known what it means.
+fn tip_on_surplus(error: &clap::Error) -> Option<String> {
+    let (ErrorKind::UnknownArgument, Some(ContextValue::String(word))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return None;
+    };
     if SHAPES.iter().any(|shape| shape.name == word) {
         return Some(format!("of the shapes, `gpu-mlp bench --shape {word}` takes this one"));
     }
-    let several =
-        || "a command reads one text: put several into one file, as with `cat FIRST SECOND > all.txt`".to_owned();
-    Path::new(word).is_file().then(several)
+    let usage = error.get(ContextKind::Usage).map(ContextValue::to_string).unwrap_or_default();
+    (usage.contains("TEXT") && Path::new(word).is_file())
+        .then(|| "a command reads one text: put several into one file, as with `cat FIRST SECOND > all.txt`".to_owned())
 }
 
 /// Runs a command; returns its exit code.
@@ -189,6 +187,7 @@ mod tests {
         let other = file.path().to_str().unwrap();
         assert!(message(&["train", "first.txt", other]).contains("one text"));
         assert!(!message(&["train", "first.txt", "second.txt"]).contains("tip"), "there is no such file");
+        assert!(!message(&["devices", other]).contains("tip"), "it reads no text");
         assert!(message(&["train", "--hiden", "3"]).contains("--hidden"), "the tip of clap stays");
     }
 }
