@@ -2,8 +2,11 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "../tests/common/numbers.rs"]
+mod numbers;
 
 pub(crate) use common::gpu;
+pub(crate) use numbers::numbers;
 
 /// A text of 200 lines, each one of four names.
 pub(crate) fn names() -> String {

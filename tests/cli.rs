@@ -281,6 +281,21 @@ fn check_passes_on_golden_files_and_fails_on_a_changed_value() {
 }
 
 #[test]
+fn check_draws_cases() {
+    let place = Place::new();
+    let all = place.events("check --cpu --random 3");
+    assert_eq!((&of(&all, "done")[0]["cases"], &of(&all, "done")[0]["ok"]), (&3.into(), &true.into()));
+    let others = place.events("check --cpu --random 3 --seed 7");
+    assert_ne!(of(&all, "tensor")[0]["case"], of(&others, "tensor")[0]["case"]);
+    let many = place.run("check --cpu --random 12");
+    let text = String::from_utf8(many.stdout).unwrap();
+    assert!(text.starts_with("the 10 cases that come nearest"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("random-")).count(), 10, "{text}");
+    assert!(text.trim_end().ends_with("of 12 cases are within their tolerances"), "{text}");
+    assert!(place.error("check --device reference --random 3", 2).contains("choose another one by --device"));
+}
+
+#[test]
 fn check_passes_on_every_device_of_this_machine() {
     let place = Place::new();
     let mut devices = vec!["cpu", "reference"];

@@ -63,7 +63,7 @@ pub fn built_in_cases() -> Vec<Case> {
     let case = |name: &str, shape, batch, tokens, init| Case {
         name: name.to_owned(),
         parameters: initial(shape, init, 1, &[]),
-        corpus: random_corpus(shape, batch, tokens),
+        corpus: random_corpus(shape, batch, tokens, 7),
         recipe: Recipe::default(),
         rate: 0.1,
     };
@@ -158,8 +158,8 @@ pub fn built_in_cases() -> Vec<Case> {
 }
 
 /// Examples with uniform tokens below `tokens`; the first context is one token alone, the last target the last token.
-fn random_corpus(shape: Shape, batch: usize, tokens: u32) -> Corpus {
-    let draw = |lane: usize| below(threefry([7, Purpose::Synthetic as u32], [0, lane as u32])[0], tokens);
+pub(super) fn random_corpus(shape: Shape, batch: usize, tokens: u32, seed: u32) -> Corpus {
+    let draw = |lane: usize| below(threefry([seed, Purpose::Synthetic as u32], [0, lane as u32])[0], tokens);
     let mut contexts: Vec<u32> = (0..batch * shape.context).map(draw).collect();
     let first = contexts[0];
     contexts[..shape.context].fill(first);

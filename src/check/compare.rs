@@ -45,7 +45,7 @@ pub struct Comparison {
 }
 
 /// The tolerances by kind of tensor.
-struct Tolerances {
+pub(super) struct Tolerances {
     hidden: f64,
     logits: f64,
     gradients: f64,
@@ -55,7 +55,7 @@ struct Tolerances {
     later_losses: f64,
 }
 
-const FLOAT32: Tolerances = Tolerances {
+pub(super) const FLOAT32: Tolerances = Tolerances {
     hidden: 5e-6,
     logits: 2e-6,
     gradients: 5e-6,
@@ -110,10 +110,19 @@ pub fn expected_of_reference(case: &Case) -> Result<Expected> {
 pub fn compare(engine: &mut dyn Engine, case: &Case, expected: &Expected) -> Result<Vec<Comparison>> {
     let exact = engine.hardware().device == "reference";
     let tolerances = if exact { FLOAT64 } else { FLOAT32 };
-    let found = run(engine, case)?;
+    Ok(comparisons(&case.name, &run(engine, case)?, expected, tolerances))
+}
+
+/// Compares what was computed for a case with what must come out.
+pub(super) fn comparisons(
+    case: &str,
+    found: &Expected,
+    expected: &Expected,
+    tolerances: Tolerances,
+) -> Vec<Comparison> {
     let mut comparisons = Vec::new();
     let mut add = |tensor: String, error: f64, tolerance: f64| {
-        comparisons.push(Comparison { case: case.name.clone(), tensor, error, tolerance, ok: error <= tolerance });
+        comparisons.push(Comparison { case: case.to_owned(), tensor, error, tolerance, ok: error <= tolerance });
     };
     add("hidden".into(), largest_error(&found.hidden, &expected.hidden), tolerances.hidden);
     add("logits".into(), largest_error(&found.logits, &expected.logits), tolerances.logits);
@@ -144,7 +153,7 @@ pub fn compare(engine: &mut dyn Engine, case: &Case, expected: &Expected) -> Res
             }
         }
     }
-    Ok(comparisons)
+    comparisons
 }
 
 /// Largest absolute difference over the largest absolute expected value; not a number where one value is not, infinite

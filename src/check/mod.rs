@@ -4,6 +4,8 @@
 pub mod cases;
 pub mod compare;
 pub mod golden;
+pub mod random;
 
 pub use cases::{Case, built_in_cases};
 pub use compare::{Comparison, Expected, compare, expected_of_reference};
+pub use random::random_case;

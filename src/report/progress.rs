@@ -9,45 +9,46 @@ use super::output::grouped;
 use crate::Result;
 use crate::train::{Live, Observer, Report};
 
+/// A bar on stderr; one that shows nothing where that is no terminal, or no messages are wanted. The template is indicatif's.
+pub fn bar(output: &Output, length: u64, template: &str) -> ProgressBar {
+    if output.quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(length).with_style(style.expect("a valid template"))
+}
+
 /// Shows a run on stderr, and its reports on stdout with `--json`.
 pub struct Display {
     output: Output,
-    bar: Option<ProgressBar>,
+    bar: ProgressBar,
     steps: u64,
 }
 
 impl Display {
     /// A display for a run of `steps` steps of which `done` are done.
     pub fn new(output: Output, steps: u64, done: u64) -> Self {
-        let bar = (std::io::stderr().is_terminal() && !output.quiet).then(|| {
-            let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len}, {msg}, {eta} left");
-            let bar = ProgressBar::new(steps).with_style(style.expect("a valid template"));
-            bar.set_position(done);
-            bar.reset_eta();
-            bar
-        });
+        let bar = bar(&output, steps, "{wide_bar} {human_pos}/{human_len}, {msg}, {eta} left");
+        bar.set_position(done);
+        bar.reset_eta();
         Display { output, bar, steps }
     }
 
     /// Takes the bar away.
     pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.bar.finish_and_clear();
     }
 }
 
 impl Observer for Display {
     fn live(&mut self, live: Live) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(live.step);
-            bar.set_message(format!(
-                "loss {:.4}, rate {}, {} examples/s",
-                live.loss,
-                live.rate,
-                grouped(live.examples_per_second as usize)
-            ));
-        }
+        self.bar.set_position(live.step);
+        self.bar.set_message(format!(
+            "loss {:.4}, rate {}, {} examples/s",
+            live.loss,
+            live.rate,
+            grouped(live.examples_per_second as usize)
+        ));
     }
 
     fn report(&mut self, report: &Report, best: bool) -> Result<()> {
@@ -61,9 +62,10 @@ impl Observer for Display {
             report.loss,
             if best { "  best" } else { "" },
         );
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            None => self.output.message(line),
+        if self.bar.is_hidden() {
+            self.output.message(line);
+        } else {
+            self.bar.println(line);
         }
         Ok(())
     }

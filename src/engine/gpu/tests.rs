@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cut::Cut;
 use super::disorder::DISORDERS;
 use super::{Adapter, Gpu, Kind, Path};
-use crate::check::{built_in_cases, expected_of_reference};
+use crate::check::{built_in_cases, expected_of_reference, random_case};
 use crate::engine::cpu::Cpu;
 use crate::engine::{Engine, Examination, Optimizer, Recipe, mean_loss};
 use crate::model::initial::initial;
@@ -186,8 +186,11 @@ fn batches_and_vocabularies_of_more_rounds_than_llvmpipe_takes_agree_with_the_re
 
 #[test]
 fn every_case_agrees_when_batch_and_matrices_are_cut_and_by_the_rules_for_gpus() {
-    let cases = built_in_cases();
-    for (case, hardware) in cases.iter().flat_map(|case| [(case, false), (case, true)]) {
+    let built_in = built_in_cases().into_iter().map(|case| (expected_of_reference(&case).unwrap(), case));
+    let drawn =
+        testing::numbers(8).map(|number| random_case(1, number).unwrap()).map(|(case, expected)| (expected, case));
+    let cases: Vec<_> = built_in.chain(drawn).collect();
+    for ((expected, case), hardware) in cases.iter().flat_map(|case| [(case, false), (case, true)]) {
         let opened = if hardware { hardware_engine(Path::General) } else { engine(Path::General, false) };
         let Some(mut gpu) = opened else { return };
         gpu.device.disorder(DISORDERS[usize::from(hardware)]);
@@ -195,8 +198,7 @@ fn every_case_agrees_when_batch_and_matrices_are_cut_and_by_the_rules_for_gpus()
         if !hardware {
             gpu.cut = Cut { examples: case.corpus.len().div_ceil(3), rows: shape.vocabulary.div_ceil(4) };
         }
-        let expected = expected_of_reference(case).unwrap();
-        let comparisons = crate::check::compare(&mut gpu, case, &expected).unwrap();
+        let comparisons = crate::check::compare(&mut gpu, case, expected).unwrap();
         let bad: Vec<_> = comparisons.iter().filter(|comparison| !comparison.ok).collect();
         assert!(bad.is_empty() && comparisons.len() > 20, "{bad:#?}");
 
