@@ -48,7 +48,7 @@ fn draw(random: &mut ChaCha12Rng, number: u32) -> Case {
             break (shape, batch, tokens as u32);
         }
     };
-    let (recipe, rate) = recipe(random, shape.hidden > 0);
+    let recipe = recipe(random, shape.hidden > 0);
     let init = if random.random_bool(0.5) { Init::Scaled } else { Init::Unigram };
     let counts: Vec<u32> = (0..shape.vocabulary).map(|_| random.random_range(0..1000)).collect();
     Case {
@@ -56,7 +56,7 @@ fn draw(random: &mut ChaCha12Rng, number: u32) -> Case {
         parameters: initial(shape, init, number, &counts),
         corpus: random_corpus(shape, batch, tokens, number),
         recipe,
-        rate,
+        rate: 0.1,
     }
 }
 
@@ -96,26 +96,25 @@ fn shape(random: &mut ChaCha12Rng, few_tokens: bool) -> Shape {
 
 /// Plain steps, or any other rule with any of what goes with it.
 ///
-/// Steps of AdaGrad and AdamW have the sign of the gradient, however small it is: a larger epsilon and a smaller rate keep
+/// Steps of AdaGrad and AdamW have the sign of the gradient, however small it is: an epsilon as large as gradients are keeps
 /// the rounding of float32 from deciding them.
-fn recipe(random: &mut ChaCha12Rng, has_hidden: bool) -> (Recipe, f32) {
+fn recipe(random: &mut ChaCha12Rng, has_hidden: bool) -> Recipe {
     if random.random_bool(0.4) {
-        return (Recipe::default(), 0.1);
+        return Recipe::default();
     }
     let optimizers = [Optimizer::Sgd, Optimizer::Momentum, Optimizer::Adagrad, Optimizer::Adamw];
     let optimizer = optimizers[random.random_range(0..optimizers.len())];
     let mut perhaps = |value: f32| if random.random_bool(0.4) { value } else { 0.0 };
-    let recipe = Recipe {
+    Recipe {
         optimizer,
-        epsilon: 1e-2,
+        epsilon: 0.1,
         weight_decay: perhaps(0.1),
         dropout_embedding: perhaps(0.2),
         dropout_hidden: if has_hidden { perhaps(0.4) } else { 0.0 },
         clip_norm: perhaps(0.1),
         average: perhaps(0.9),
         ..Recipe::default()
-    };
-    (recipe, if recipe.keeps_squares() { 0.02 } else { 0.1 })
+    }
 }
 
 fn name(number: u32, shape: Shape, batch: usize, tokens: u32, recipe: &Recipe) -> String {
