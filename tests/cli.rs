@@ -290,7 +290,7 @@ fn check_draws_cases() {
     let many = place.run("check --cpu --random 12");
     let text = String::from_utf8(many.stdout).unwrap();
     assert!(text.starts_with("the 10 cases that come nearest"), "{text}");
-    assert_eq!(text.lines().filter(|line| line.contains("random-")).count(), 10, "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("random-42-")).count(), 10, "{text}");
     assert!(text.trim_end().ends_with("of 12 cases are within their tolerances"), "{text}");
     assert!(place.error("check --device reference --random 3", 2).contains("choose another one by --device"));
 }

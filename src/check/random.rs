@@ -1,4 +1,5 @@
-//! Cases that are drawn: sizes and recipes that nobody thought of.
+//! Cases that are drawn: sizes and recipes that nobody thought of. Of few hidden units or two or three tokens gradients may be
+//! nearly nothing, which float32 cannot be held to; larger sizes take the reference too long.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -6,43 +7,56 @@ use rand_chacha::ChaCha12Rng;
 use super::cases::random_corpus;
 use super::compare::{FLOAT32, comparisons, expected_of_reference};
 use super::{Case, Expected};
-use crate::Result;
 use crate::engine::{Optimizer, Recipe};
 use crate::model::initial::initial;
 use crate::model::{Init, Shape};
+use crate::{Error, Result};
 
 /// Operations of a step that the reference's plain loops take in some hundredths of a second.
 const MOST_OPERATIONS: f64 = 3e7;
 
-/// Whether float32 can be held to a case: rounding of its parameters must change no value by more than this part of its
-/// tolerance.
-const MOST_SENSITIVE: f64 = 0.1;
+/// The largest part of its tolerance by which rounding of a case's parameters may change a value: more than two units in the
+/// last place of the largest logit.
+const MOST_SENSITIVE: f64 = 0.15;
 
-/// The case with a number among those of a seed, always the same one, and what the reference computes for it. What it is
-/// stands in its name.
+/// So often a case is drawn. Nine of ten are kept at once.
+const MOST_DRAWS: usize = 100;
+
+/// The case with a number among those of a seed, always the same one, and what the reference computes for it. Its name says
+/// what was drawn.
 pub fn random_case(seed: u32, number: u32) -> Result<(Case, Expected)> {
+    let name = format!("random-{seed}-{number}");
     let mut random = ChaCha12Rng::seed_from_u64(u64::from(seed) << 32 | u64::from(number));
-    loop {
-        let case = draw(&mut random, number);
+    for _ in 0..MOST_DRAWS {
+        let case = draw(&mut random, &name);
         let expected = expected_of_reference(&case)?;
-        let rounded = expected_of_reference(&rounded(&mut random, &case))?;
-        if comparisons(&case.name, &rounded, &expected, FLOAT32)
-            .iter()
-            .all(|one| one.error <= MOST_SENSITIVE * one.tolerance)
-        {
+        if is_steady(&mut random, &case, &expected)? {
             return Ok((case, expected));
         }
     }
+    Err(Error::Check(format!(
+        "{name}: in {MOST_DRAWS} cases the reference's values hang on the last digits of the parameters: it is wrong"
+    )))
 }
 
-fn draw(random: &mut ChaCha12Rng, number: u32) -> Case {
+/// Whether float32 can be held to a case: rounding its parameters changes no value by much.
+fn is_steady(random: &mut ChaCha12Rng, case: &Case, expected: &Expected) -> Result<bool> {
+    let mut rounded = case.clone();
+    for value in &mut rounded.parameters.values {
+        *value = if random.random_bool(0.5) { value.next_up() } else { value.next_down() };
+    }
+    let comparisons = comparisons(&case.name, &expected_of_reference(&rounded)?, expected, FLOAT32);
+    Ok(comparisons.iter().all(|one| one.error <= MOST_SENSITIVE * one.tolerance))
+}
+
+fn draw(random: &mut ChaCha12Rng, name: &str) -> Case {
     // Engines have a way of their own for few tokens at many places.
     let few_tokens = random.random_bool(0.15);
     let (shape, batch, tokens) = loop {
         let shape = shape(random, few_tokens);
         let batch = size(random, if few_tokens { 150 } else { 1 }, 400);
         let tokens = size(random, 4, shape.vocabulary);
-        // Of equal examples rounding adds up, and where a gradient is a few numbers all of them may be what is left of others.
+        // The rounding of equal examples adds up, and a gradient of very few numbers may be nothing but sums that cancel.
         let is_tame = batch <= 32 * tokens && shape.input() >= 4 && batch * shape.embedding >= 4;
         if is_tame && shape.step_flops(batch) <= MOST_OPERATIONS {
             break (shape, batch, tokens as u32);
@@ -52,32 +66,22 @@ fn draw(random: &mut ChaCha12Rng, number: u32) -> Case {
     let init = if random.random_bool(0.5) { Init::Scaled } else { Init::Unigram };
     let counts: Vec<u32> = (0..shape.vocabulary).map(|_| random.random_range(0..1000)).collect();
     Case {
-        name: name(number, shape, batch, tokens, &recipe),
-        parameters: initial(shape, init, number, &counts),
-        corpus: random_corpus(shape, batch, tokens, number),
+        name: format!("{name} ({})", description(shape, batch, tokens, init, &recipe)),
+        parameters: initial(shape, init, random.random(), &counts),
+        corpus: random_corpus(shape, batch, tokens, random.random()),
         recipe,
         rate: 0.1,
     }
 }
 
-/// The same case with each parameter one unit in its last place up or down.
-fn rounded(random: &mut ChaCha12Rng, case: &Case) -> Case {
-    let mut case = case.clone();
-    for value in &mut case.parameters.values {
-        *value = if random.random_bool(0.5) { value.next_up() } else { value.next_down() };
-    }
-    case
-}
-
-/// Small ones as likely as large ones; a third of them a multiple of what vectors and tiles hold, or beside one.
+/// A size of which each doubling is as likely as the next; a third are a multiple of what vectors and tiles hold, or beside one.
 fn size(random: &mut ChaCha12Rng, least: usize, largest: usize) -> usize {
     let ratio = (largest as f64 + 1.0) / least as f64;
     let size = (least as f64 * ratio.powf(random.random_range(0.0..1.0))) as usize;
-    if random.random_range(0..3) > 0 {
-        return size;
-    }
     let unit = 4 << random.random_range(0..5);
-    (size.next_multiple_of(unit) + random.random_range(0..3) - 1).clamp(least, largest)
+    let is_aligned = random.random_range(0..3) == 0 && unit < largest;
+    let size = if is_aligned { size.next_multiple_of(unit) + random.random_range(0..3) - 1 } else { size };
+    size.clamp(least, largest)
 }
 
 fn shape(random: &mut ChaCha12Rng, few_tokens: bool) -> Shape {
@@ -97,7 +101,8 @@ fn shape(random: &mut ChaCha12Rng, few_tokens: bool) -> Shape {
 /// Plain steps, or any other rule with any of what goes with it.
 ///
 /// Steps of AdaGrad and AdamW have the sign of the gradient, however small it is: an epsilon as large as gradients are keeps
-/// the rounding of float32 from deciding them.
+/// the rounding of float32 from deciding them. (The squares, which matter less then, are compared themselves, and the
+/// built-in cases have a smaller one.)
 fn recipe(random: &mut ChaCha12Rng, has_hidden: bool) -> Recipe {
     if random.random_bool(0.4) {
         return Recipe::default();
@@ -117,13 +122,13 @@ fn recipe(random: &mut ChaCha12Rng, has_hidden: bool) -> Recipe {
     }
 }
 
-fn name(number: u32, shape: Shape, batch: usize, tokens: u32, recipe: &Recipe) -> String {
+fn description(shape: Shape, batch: usize, tokens: u32, init: Init, recipe: &Recipe) -> String {
     let Shape { vocabulary, context, embedding, hidden, direct, tied } = shape;
-    let mut name =
-        format!("random-{number} (V {vocabulary}, n {context}, d {embedding}, h {hidden}, B {batch}, tokens {tokens}");
+    let mut text = format!("V {vocabulary}, n {context}, d {embedding}, h {hidden}, B {batch}, tokens {tokens}");
     let also = [
         (direct, "direct"),
         (tied, "tied"),
+        (init == Init::Unigram, "unigram"),
         (recipe.optimizer == Optimizer::Momentum, "momentum"),
         (recipe.optimizer == Optimizer::Adagrad, "adagrad"),
         (recipe.optimizer == Optimizer::Adamw, "adamw"),
@@ -134,10 +139,10 @@ fn name(number: u32, shape: Shape, batch: usize, tokens: u32, recipe: &Recipe) -
         (recipe.average > 0.0, "average"),
     ];
     for (_, what) in also.into_iter().filter(|(is, _)| *is) {
-        name.push_str(", ");
-        name.push_str(what);
+        text.push_str(", ");
+        text.push_str(what);
     }
-    name + ")"
+    text
 }
 
 #[cfg(test)]
@@ -146,12 +151,13 @@ mod tests {
 
     #[test]
     fn a_number_is_always_the_same_case() {
-        let case = |seed, number| random_case(seed, number).unwrap().0;
-        let (one, same) = (case(1, 2), case(1, 2));
-        assert!(one.name == same.name && one.parameters == same.parameters && one.recipe == same.recipe);
-        assert!(one.name.starts_with("random-2 (V "), "{}", one.name);
-        let others = [case(1, 3), case(2, 2)];
-        assert!(others.iter().all(|other| other.parameters != one.parameters));
+        let names = [(42, 1), (42, 2), (7, 2)].map(|(seed, number)| random_case(seed, number).unwrap().0.name);
+        let expected = [
+            "random-42-1 (V 18, n 5, d 71, h 24, B 63, tokens 5, adamw, decay, clipping)",
+            "random-42-2 (V 15, n 9, d 96, h 9, B 193, tokens 9, unigram, hidden dropout)",
+            "random-7-2 (V 31, n 4, d 31, h 64, B 7, tokens 21, adagrad, decay, input dropout, hidden dropout, clipping)",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]
@@ -164,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn what_rounding_changes_much_is_not_drawn() {
-        for number in 1..=20 {
-            let (case, expected) = random_case(3, number).unwrap();
-            let mut random = ChaCha12Rng::seed_from_u64(4);
-            let rounded = expected_of_reference(&rounded(&mut random, &case)).unwrap();
-            let comparisons = comparisons(&case.name, &rounded, &expected, FLOAT32);
-            assert!(comparisons.iter().all(|one| one.ok), "{}", case.name);
-            assert!(comparisons.iter().any(|one| one.error > 0.0), "{}: nothing was rounded", case.name);
+    fn what_rounding_changes_much_is_drawn_again() {
+        let mut kept = 0;
+        for number in 0..60 {
+            let mut random = ChaCha12Rng::seed_from_u64(number);
+            let case = draw(&mut random, "drawn");
+            let expected = expected_of_reference(&case).unwrap();
+            kept += usize::from(is_steady(&mut random, &case, &expected).unwrap());
         }
+        assert!((50..60).contains(&kept), "{kept} of 60 are kept");
     }
 }

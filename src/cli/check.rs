@@ -22,11 +22,11 @@ pub struct CheckArgs {
     /// Golden files: cases with the values that an independent implementation computed [default: the built-in cases]
     golden: Vec<PathBuf>,
 
-    /// Draw N cases of all sizes, batches and recipes in the place of the built-in ones
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "golden", help_heading = "Cases")]
+    /// Check on N networks and batches whose sizes and training rules are drawn, not on the built-in ones; more add to them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "golden", help_heading = "Cases")]
     random: Option<u32>,
 
-    /// Which cases are drawn
+    /// Fixes which cases are drawn
     #[arg(long, value_name = "N", default_value_t = 42, requires = "random", help_heading = "Cases")]
     seed: u32,
 
@@ -63,13 +63,14 @@ pub fn run(args: CheckArgs) -> Result<()> {
     let paths: &[(Path, &str)] =
         if on_gpu { &[(Path::General, "/general"), (Path::Small, "/small")] } else { &[(Path::Automatic, "")] };
     let bar = bar(&output, cases.len() as u64, "{wide_bar} {human_pos}/{human_len} cases, {eta} left");
+    bar.tick();
     let mut all = Vec::new();
     for case in cases {
         let (case, expected) = case()?;
         for &(path, suffix) in paths {
             let case = Case { name: format!("{}{suffix}", case.name), ..case.clone() };
             if let Some(comparisons) = check_case(&args, &case, &expected, path)? {
-                report(&output, &comparisons)?;
+                bar.suspend(|| report(&output, &comparisons))?;
                 all.extend(comparisons);
             }
         }
@@ -79,7 +80,7 @@ pub fn run(args: CheckArgs) -> Result<()> {
     conclude(&output, &all, if args.random.is_some() { NEAREST } else { usize::MAX })
 }
 
-/// The comparisons of a case on one path; `None` where the case is too large for the small path.
+/// The comparisons of a case on one path; `None` where the small path cannot take it.
 fn check_case(args: &CheckArgs, case: &Case, expected: &Expected, path: Path) -> Result<Option<Vec<Comparison>>> {
     let mut engine = open(&args.device.choice(), args.device.thread_count(), path, Box::new(Cache))?.engine;
     match compare(engine.as_mut(), case, expected) {
