@@ -17,9 +17,12 @@ const MOST_OPERATIONS: f64 = 3e7;
 
 /// The largest part of its tolerance by which rounding of a case's parameters may change a value: more than two units in the
 /// last place of the largest logit.
-const MOST_SENSITIVE: f64 = 0.15;
+const MOST_SENSITIVE: f64 = 0.12;
 
-/// So often a case is drawn. Nine of ten are kept at once.
+/// So often the parameters are rounded: a value that hangs on them may stay by chance.
+const ROUNDINGS: usize = 3;
+
+/// So often a case is drawn. Two of three are kept at once.
 const MOST_DRAWS: usize = 100;
 
 /// The case with a number among those of a seed, always the same one, and what the reference computes for it. Its name says
@@ -41,12 +44,17 @@ pub fn random_case(seed: u32, number: u32) -> Result<(Case, Expected)> {
 
 /// Whether float32 can be held to a case: rounding its parameters changes no value by much.
 fn is_steady(random: &mut ChaCha12Rng, case: &Case, expected: &Expected) -> Result<bool> {
-    let mut rounded = case.clone();
-    for value in &mut rounded.parameters.values {
-        *value = if random.random_bool(0.5) { value.next_up() } else { value.next_down() };
+    for _ in 0..ROUNDINGS {
+        let mut rounded = case.clone();
+        for value in &mut rounded.parameters.values {
+            *value = if random.random_bool(0.5) { value.next_up() } else { value.next_down() };
+        }
+        let comparisons = comparisons(&case.name, &expected_of_reference(&rounded)?, expected, FLOAT32);
+        if !comparisons.iter().all(|one| one.error <= MOST_SENSITIVE * one.tolerance) {
+            return Ok(false);
+        }
     }
-    let comparisons = comparisons(&case.name, &expected_of_reference(&rounded)?, expected, FLOAT32);
-    Ok(comparisons.iter().all(|one| one.error <= MOST_SENSITIVE * one.tolerance))
+    Ok(true)
 }
 
 fn draw(random: &mut ChaCha12Rng, name: &str) -> Case {
@@ -70,7 +78,7 @@ fn draw(random: &mut ChaCha12Rng, name: &str) -> Case {
         parameters: initial(shape, init, random.random(), &counts),
         corpus: random_corpus(shape, batch, tokens, random.random()),
         recipe,
-        rate: 0.1,
+        rate: if recipe.keeps_squares() { 0.02 } else { 0.1 },
     }
 }
 
@@ -178,6 +186,6 @@ mod tests {
             let expected = expected_of_reference(&case).unwrap();
             kept += usize::from(is_steady(&mut random, &case, &expected).unwrap());
         }
-        assert!((50..60).contains(&kept), "{kept} of 60 are kept");
+        assert!((30..55).contains(&kept), "{kept} of 60 are kept");
     }
 }
