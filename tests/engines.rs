@@ -1,17 +1,20 @@
 //! One suite for all engines: every tensor of every case within the design's tolerances, and the same bits again.
 
 mod common;
+#[path = "common/pieces.rs"]
+mod pieces;
 
 use std::sync::Arc;
 
-use gpu_mlp::check::{Comparison, built_in_cases, compare, expected_of_reference, golden};
+use gpu_mlp::check::{Case, Comparison, built_in_cases, compare, expected_of_reference, golden};
 use gpu_mlp::engine::cpu::Cpu;
 use gpu_mlp::engine::gpu::{Gpu, Path};
-use gpu_mlp::engine::{Engine, Optimizer, Recipe, State};
+use gpu_mlp::engine::{Engine, Optimizer, Recipe};
 use gpu_mlp::model::initial::initial;
 use gpu_mlp::model::{Init, Parameters, Shape};
 use gpu_mlp::reference::Reference;
 use gpu_mlp::text::{BatchPlan, Corpus, Order};
+use pieces::trained;
 
 fn golden_files() -> Vec<std::path::PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
@@ -53,25 +56,13 @@ const EVERYTHING: Recipe = Recipe {
     average: 0.99,
 };
 
-/// Trains 20 steps in one call and in pieces, each by an engine of its own that goes on from the state of the last.
+/// Trains 20 steps in one call and in pieces.
 fn trains_the_same_in_pieces(engine: &mut dyn FnMut() -> Box<dyn Engine>, recipe: Recipe) {
     for order in [Order::Sampled, Order::Shuffled, Order::Sequential] {
         let (parameters, corpus) = setting();
         let plan = BatchPlan { order, seed: 5, batch: 32, examples: corpus.len() as u32 };
-        let mut run = |pieces: &[usize]| -> (Vec<f32>, State) {
-            let mut losses = Vec::new();
-            let mut state = State::new(parameters.clone(), &recipe);
-            for &piece in pieces {
-                let mut engine = engine();
-                engine.load(&parameters).unwrap();
-                engine.prepare(corpus.clone(), plan, recipe).unwrap();
-                engine.load_state(&state).unwrap();
-                losses.extend(engine.train(losses.len() as u64, &vec![0.1; piece]).unwrap());
-                state = engine.state().unwrap();
-            }
-            (losses, state)
-        };
-        assert!(run(&[20]) == run(&[1, 7, 12]), "{order:?}");
+        let case = Case { name: format!("{order:?}"), parameters, corpus: (*corpus).clone(), recipe, rate: 0.1 };
+        assert!(trained(engine, &case, plan, &[20]) == trained(engine, &case, plan, &[1, 7, 12]), "{order:?}");
     }
 }
 

@@ -4,18 +4,19 @@
 mod common;
 #[path = "common/numbers.rs"]
 mod numbers;
-
-use std::sync::Arc;
+#[path = "common/pieces.rs"]
+mod pieces;
 
 use gpu_mlp::Error;
 use gpu_mlp::check::compare::{largest_error, run};
 use gpu_mlp::check::{Case, Comparison, compare, random_case};
+use gpu_mlp::engine::Engine;
 use gpu_mlp::engine::cpu::Cpu;
 use gpu_mlp::engine::gpu::{Gpu, Path};
-use gpu_mlp::engine::{Engine, State};
 use gpu_mlp::reference::Reference;
 use gpu_mlp::text::{BatchPlan, Order};
 use numbers::numbers;
+use pieces::trained;
 
 /// That of `gpu-mlp check --random`, which with `--json` shows all tensors of a case.
 const SEED: u32 = 42;
@@ -41,26 +42,15 @@ fn answers(engine: &mut dyn Engine, case: &Case) {
     assert!(error < 5e-6, "{}: distributions are off by {error:e}", case.name);
 }
 
-/// Steps on drawn batches of a part of the examples, in pieces of so many, each by an engine that goes on from a state.
-fn trained(engine: &mut dyn FnMut() -> Box<dyn Engine>, case: &Case, pieces: &[usize]) -> (Vec<f32>, State) {
-    let corpus = Arc::new(case.corpus.clone());
-    let plan = BatchPlan {
-        order: [Order::Sampled, Order::Shuffled, Order::Sequential][corpus.len() % 3],
+/// Batches of a third of a case's examples.
+fn thirds(case: &Case) -> BatchPlan {
+    let examples = case.corpus.len();
+    BatchPlan {
+        order: [Order::Sampled, Order::Shuffled, Order::Sequential][examples % 3],
         seed: 5,
-        batch: corpus.len().div_ceil(3) as u32,
-        examples: corpus.len() as u32,
-    };
-    let mut losses = Vec::new();
-    let mut state = State::new(case.parameters.clone(), &case.recipe);
-    for &piece in pieces {
-        let mut engine = engine();
-        engine.load(&case.parameters).unwrap();
-        engine.prepare(Arc::clone(&corpus), plan, case.recipe).unwrap();
-        engine.load_state(&state).unwrap();
-        losses.extend(engine.train(losses.len() as u64, &vec![case.rate; piece]).unwrap());
-        state = engine.state().unwrap();
+        batch: examples.div_ceil(3) as u32,
+        examples: examples as u32,
     }
-    (losses, state)
 }
 
 #[test]
@@ -76,8 +66,12 @@ fn the_cpu_engine_agrees_and_gives_the_same_bits_for_any_number_of_threads() {
             (found.hidden, found.logits, found.gradients, found.losses, found.after_ten)
         };
         assert!(all(threads) == all(4), "{} with {threads} and 4 threads", case.name);
-        let whole = trained(&mut || Box::new(Cpu::new(threads)), &case, &[9]);
-        assert!(whole == trained(&mut || Box::new(Cpu::new(2)), &case, &[1, 5, 3]), "{} in pieces", case.name);
+        let whole = trained(&mut || Box::new(Cpu::new(threads)), &case, thirds(&case), &[9]);
+        assert!(
+            whole == trained(&mut || Box::new(Cpu::new(2)), &case, thirds(&case), &[1, 5, 3]),
+            "{} in pieces",
+            case.name
+        );
     }
 }
 
@@ -99,7 +93,7 @@ fn the_gpu_engine_agrees_on_both_paths() {
         }
         let mut engine = || -> Box<dyn Engine> { Box::new(Gpu::open(adapter.clone(), Path::Automatic).unwrap()) };
         assert!(
-            trained(&mut engine, &case, &[9]) == trained(&mut engine, &case, &[1, 5, 3]),
+            trained(&mut engine, &case, thirds(&case), &[9]) == trained(&mut engine, &case, thirds(&case), &[1, 5, 3]),
             "{} in pieces",
             case.name
         );
