@@ -383,6 +383,31 @@ fn a_run_on_a_gpu_says_which_kernels_take_its_steps() {
     assert_eq!(kernels(&run(&format!("{SHORT} --json --out cpu"))), Value::Null);
 }
 
+/// glibc says which libraries a program loads.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn that_there_is_no_gpu_is_kept_until_the_environment_is_another() {
+    let place = Place::new();
+    place.run(&format!("{SHORT} --out run"));
+    let run = |environment: &str| {
+        let mut command = place.command("predict run emm");
+        command.env("GPU_MLP_CACHE_DIR", place.path("cache")).env("LD_DEBUG", "files").env("VK_OF_A_TEST", environment);
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        (String::from_utf8_lossy(&output.stderr).contains("libvulkan"), output.stdout)
+    };
+    let (looked, first) = run("one");
+    assert!(looked, "the first run looks for a GPU");
+    // Where there may be one, each run looks.
+    let is_known = place.path("cache/no-gpu.txt").exists();
+    let files = ["dri", "nvidia0", "dxg", "mali0", "kgsl-3d0"].map(|file| std::path::Path::new("/dev").join(file));
+    assert!(is_known || files.iter().any(|file| file.exists()), "no GPU was found, and that is not kept");
+    let (looked, second) = run("one");
+    assert_eq!(looked, !is_known);
+    assert_eq!(second, first);
+    assert!(run("another").0);
+}
+
 #[test]
 fn a_loss_beyond_all_bounds_ends_a_run_on_the_gpu_and_leaves_no_best_model() {
     if common::gpu().is_none() {

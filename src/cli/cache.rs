@@ -1,4 +1,4 @@
-//! The user's cache folder: what an engine measured, kept from run to run. It may be removed at any time.
+//! The user's cache folder: what an engine measured, or that there is no GPU, kept from run to run. It may be removed at any time.
 
 use std::path::PathBuf;
 

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::cache::Cache;
 use super::options::OutputOptions;
 use crate::Result;
 use crate::engine::cpu::Cpu;
@@ -57,6 +58,9 @@ pub fn run(args: DevicesArgs) -> Result<()> {
 fn devices() -> Vec<Device> {
     let mut adapters = gpu::adapters(None);
     let best = adapters.iter().position(|adapter| !adapter.is_software());
+    if best.is_some() {
+        gpu::forget_absence(&Cache);
+    }
     // OpenGL lists the same hardware once more; it is here because it can be asked for.
     if adapters.iter().all(|adapter| adapter.backend != "gl") {
         adapters.extend(gpu::adapters(Some("gl")));

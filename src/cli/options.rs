@@ -64,10 +64,11 @@ impl DeviceOptions {
         self.threads.unwrap_or(0) as usize
     }
 
-    /// Begins to look for GPUs, if the choice depends on them: drivers take some 30 ms to load, in which files can be read.
+    /// Begins to look for GPUs, if the choice depends on them and it is not known that there is none: drivers take some 30 ms
+    /// to load, in which files can be read.
     pub fn look_ahead(&self) -> Looking {
         let looks = self.choice() == DeviceChoice::Auto;
-        Looking(looks.then(|| std::thread::spawn(|| drop(gpu::adapters(None)))))
+        Looking(looks.then(|| std::thread::spawn(|| drop(gpu::hardware(&Cache)))))
     }
 
     /// Opens the engine and says which it is.

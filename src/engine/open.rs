@@ -103,7 +103,7 @@ pub struct Opened {
 }
 
 /// Opens the engine that a user asks for. `threads` is for the CPU engine; 0 is the physical cores. `store` keeps what is
-/// measured on a GPU.
+/// measured on a GPU, and that a machine has none.
 pub fn open(choice: &DeviceChoice, threads: usize, path: Path, store: Box<dyn Store>) -> Result<Opened> {
     match choice {
         DeviceChoice::Reference => Ok(Opened {
@@ -111,13 +111,10 @@ pub fn open(choice: &DeviceChoice, threads: usize, path: Path, store: Box<dyn St
             reason: "reference: plain f64 loops, right but slow".to_owned(),
         }),
         DeviceChoice::Cpu => Ok(open_cpu(threads, "as asked")),
-        DeviceChoice::Auto => {
-            let best = gpu::adapters(None).into_iter().find(|adapter| !adapter.is_software());
-            match best {
-                Some(adapter) => open_gpu(adapter, path, store, "the best hardware adapter"),
-                None => Ok(open_cpu(threads, "no hardware GPU was found; see `gpu-mlp devices`")),
-            }
-        }
+        DeviceChoice::Auto => match gpu::hardware(&*store) {
+            Some(adapter) => open_gpu(adapter, path, store, "the best hardware adapter"),
+            None => Ok(open_cpu(threads, "no hardware GPU was found; see `gpu-mlp devices`")),
+        },
         DeviceChoice::Gpu { backend, selector } => {
             let mut adapters = gpu::adapters(*backend);
             let found = match selector {

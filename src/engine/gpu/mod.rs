@@ -3,7 +3,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`mod@adapters`] | the machine's adapters |
+//! | [`mod@adapters`], `absent` | the machine's adapters; that it has none, kept from run to run |
 //! | `buffer` | memory on the device |
 //! | `device` | buffers, submissions, and the only waits |
 //! | `pipelines`, `recording` | compiled kernels; commands on their way to the device |
@@ -22,6 +22,7 @@
 //! | `profile` | what each pass of a step takes |
 //! | [`alone`] | any kernel by itself, for tests and checks |
 
+mod absent;
 pub mod adapters;
 pub mod alone;
 mod buffer;
@@ -64,6 +65,7 @@ use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus, Order};
 use crate::{Error, Result};
 
+pub use absent::{forget_absence, hardware};
 pub use adapters::{Adapter, Kind, Limits, adapters};
 pub use device::Device;
 pub use passes::{workgroups_for_each, workgroups_for_rows};
