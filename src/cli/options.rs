@@ -42,7 +42,7 @@ pub struct Looking(Option<JoinHandle<()>>);
 impl Drop for Looking {
     fn drop(&mut self) {
         if let Some(thread) = self.0.take() {
-            // Whoever opens a device looks once more, and hears what is wrong.
+            // Whoever opens a device that was found looks once more, and hears what is wrong.
             let _ = thread.join();
         }
     }

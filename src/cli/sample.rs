@@ -88,8 +88,8 @@ pub fn run(args: SampleArgs) -> Result<()> {
         length: args.length,
         seed: args.seed,
     };
-    // Running text is never known as a whole.
-    let needed = is_mixed || vocabulary.end().is_some();
+    // Only JSON has whether an item is known; running text never is as a whole.
+    let needed = is_mixed || (output.json && vocabulary.end().is_some());
     let data = match needed.then(|| args.mix.data(&loaded)).transpose() {
         Ok(data) => data,
         Err(error) if is_mixed => return Err(error),

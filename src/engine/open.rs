@@ -113,7 +113,7 @@ pub fn open(choice: &DeviceChoice, threads: usize, path: Path, store: Box<dyn St
         DeviceChoice::Cpu => Ok(open_cpu(threads, "as asked")),
         DeviceChoice::Auto => match gpu::hardware(&*store) {
             Some(adapter) => open_gpu(adapter, path, store, "the best hardware adapter"),
-            None => Ok(open_cpu(threads, "no hardware GPU was found; see `gpu-mlp devices`")),
+            None => Ok(open_cpu(threads, "no hardware GPU was found; `gpu-mlp devices` looks again")),
         },
         DeviceChoice::Gpu { backend, selector } => {
             let mut adapters = gpu::adapters(*backend);
@@ -123,7 +123,13 @@ pub fn open(choice: &DeviceChoice, threads: usize, path: Path, store: Box<dyn St
                 Selector::Name(part) => adapters.iter().position(|adapter| adapter.name.to_lowercase().contains(part)),
             };
             match found {
-                Some(place) => open_gpu(adapters.swap_remove(place), path, store, "as asked"),
+                Some(place) => {
+                    let adapter = adapters.swap_remove(place);
+                    if !adapter.is_software() {
+                        gpu::forget_absence(&*store);
+                    }
+                    open_gpu(adapter, path, store, "as asked")
+                }
                 None => Err(Error::Device(format!(
                     "there is no device {choice} on this machine. It has: {}",
                     list(&gpu::adapters(None))
