@@ -5,7 +5,7 @@ mod common;
 #[path = "../tests/common/numbers.rs"]
 mod numbers;
 
-pub(crate) use common::gpu;
+pub(crate) use common::{gpu, not_tested};
 pub(crate) use numbers::numbers;
 
 /// A text of 200 lines, each one of four names.

@@ -133,7 +133,7 @@ fn a_gpu_takes_turns_with_the_cpu() {
     // Steps that are timed for their passes alone leave the rest of an ordinary step to what is between them.
     let (training, gpu) = (&all[1], all[1]["device"].as_str().unwrap());
     if !training["passes_unknown"].is_null() {
-        eprintln!("NOT TESTED: the passes of {gpu}");
+        common::not_tested(format!("the passes of {gpu}"));
         return;
     }
     let passes = training["passes"].as_array().unwrap();

@@ -46,7 +46,7 @@ impl Found {
 fn a_step_takes_the_dispatches_and_bytes_that_were_accepted() {
     let Some(adapter) = common::gpu() else { return };
     if !adapter.is_software() {
-        eprintln!("NOT TESTED: dispatches and bytes are accepted of a software adapter; others are cut differently");
+        common::not_tested("dispatches and bytes are accepted of a software adapter; others are cut differently");
         return;
     }
     let mut found = Counts::new();

@@ -6,6 +6,9 @@
 //! by itself, and fails where it names a file that the preparation does not have (then add it to [`prepare`]) or a device
 //! that this machine has not (then it is skipped, loudly).
 
+#[path = "common/not_tested.rs"]
+mod not_tested;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clap::CommandFactory;
 use gpu_mlp::cli::Cli;
 use gpu_mlp::engine::gpu::adapters;
+use not_tested::not_tested;
 
 /// Values that make a long command short, for commands that have the option.
 const SHORTER: [(&str, &str); 3] = [("--steps", "100"), ("--seconds", "0.05"), ("--shape", "notebook")];
@@ -182,7 +186,7 @@ fn fault(line: &str, program: &clap::Command, prepared: &Path) -> Option<String>
     let line = shortened(line, program);
     let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
     if let Some(device) = lacks_device(&words) {
-        eprintln!("NOT TESTED: there is no {device} device for: {line}");
+        not_tested(format!("there is no {device} device for: {line}"));
         return None;
     }
     let folder = tempfile::tempdir().unwrap();

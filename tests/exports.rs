@@ -1,11 +1,14 @@
 //! Exports, neighbors and explanations by the real program; other programs load the exports in tests/exports.py.
 
+#[path = "common/not_tested.rs"]
+mod not_tested;
 #[path = "common/program.rs"]
 mod program;
 
 use std::path::Path;
 use std::process::Command;
 
+use not_tested::not_tested;
 use program::{Place, SHORT, bytes, of};
 use serde_json::Value;
 
@@ -18,7 +21,7 @@ fn python() -> Option<String> {
     if !found {
         let required = std::env::var("GPU_MLP_REQUIRE_PYTHON").is_ok_and(|value| !value.is_empty());
         assert!(!required, "GPU_MLP_REQUIRE_PYTHON is set, but {python} has not the packages of tests/exports.txt");
-        eprintln!("NOT TESTED: {python} has not the packages of tests/exports.txt (GPU_MLP_PYTHON names another)");
+        not_tested(format!("{python} has not the packages of tests/exports.txt (GPU_MLP_PYTHON names another)"));
     }
     found.then_some(python)
 }
@@ -31,7 +34,7 @@ fn other_programs_read_the_exports_and_find_the_same_log_probabilities() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("networks agree within"), "{text}");
-    text.lines().filter(|line| line.starts_with("NOT TESTED")).for_each(|line| eprintln!("{line}"));
+    text.lines().filter_map(|line| line.strip_prefix("NOT TESTED: ")).for_each(not_tested);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 #[path = "common/accepted.rs"]
 mod accepted;
+#[path = "common/not_tested.rs"]
+mod not_tested;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use gpu_mlp::model::initial::initial;
 use gpu_mlp::model::{Init, Shape};
 use gpu_mlp::text::{BatchPlan, Corpus, Order};
 use gpu_mlp::train::{Preset, Settings};
+use not_tested::not_tested;
 
 const ACCEPTED: Accepted = Accepted {
     file: "instructions.toml",
@@ -115,13 +118,13 @@ fn counted_work() {
 #[test]
 fn a_step_takes_the_instructions_that_were_accepted() {
     if !cfg!(target_arch = "x86_64") || cfg!(debug_assertions) {
-        eprintln!("NOT TESTED: instructions are counted of release builds for x86-64");
+        not_tested("instructions are counted of release builds for x86-64");
         return;
     }
     if let Err(error) = Command::new("valgrind").arg("--version").output() {
         let required = std::env::var("GPU_MLP_REQUIRE_VALGRIND").is_ok_and(|value| !value.is_empty());
         assert!(!required, "GPU_MLP_REQUIRE_VALGRIND is set, but valgrind cannot be started: {error}");
-        eprintln!("NOT TESTED: valgrind cannot be started ({error}); with it the instructions of a step are counted");
+        not_tested(format!("valgrind cannot be started ({error}); with it the instructions of a step are counted"));
         return;
     }
     // Two at a time: each is a process of its own and counts alike beside others.
@@ -135,7 +138,7 @@ fn a_step_takes_the_instructions_that_were_accepted() {
         Some((case.name.to_owned(), (two - one) / case.units as u64))
     };
     let Some(found) = cases().iter().map(per_unit).collect::<Option<Counts>>() else {
-        eprintln!("NOT TESTED: the processor has no AVX2 and FMA, of which instructions are accepted");
+        not_tested("the processor has no AVX2 and FMA, of which instructions are accepted");
         return;
     };
     println!("{found:#?}");

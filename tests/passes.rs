@@ -29,7 +29,7 @@ fn profiler(engine: &mut dyn Engine) -> Option<Box<dyn Profiler>> {
     match engine.profiler().unwrap() {
         Ok(profiler) => Some(profiler),
         Err(reason) => {
-            eprintln!("NOT TESTED: {reason}");
+            common::not_tested(reason);
             None
         }
     }

@@ -8,6 +8,8 @@
 
 #[path = "common/composed.rs"]
 mod composed;
+#[path = "common/not_tested.rs"]
+mod not_tested;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -18,6 +20,7 @@ use composed::Composed;
 use gpu_mlp::engine::gpu::kernels::{Access, HIDDEN_GRADIENT_PARTS, INPUT_STEP, KERNELS, Kernel, OUTPUT_STEP};
 use gpu_mlp::engine::gpu::product::{Form, Layout, Outcome, SLICED, Shared, VARIANTS, Variant};
 use gpu_mlp::engine::gpu::uniforms::Product;
+use not_tested::not_tested;
 
 /// GPUs of three generations: GCN of 2017 and RDNA 2 of 2020, which have 256 registers for an invocation, of 64 and of 32 or 64 side by
 /// side. The driver of Debian 12 knows younger ones, but compiles for them as if they had half their registers.
@@ -45,9 +48,7 @@ fn what_a_gpu_runs_fits_into_its_registers() {
         if said.contains(ABSENT) {
             let required = std::env::var("GPU_MLP_REQUIRE_RADV").is_ok_and(|value| !value.is_empty());
             assert!(!required, "GPU_MLP_REQUIRE_RADV is set, but Mesa's driver for AMD's GPUs is not there");
-            eprintln!(
-                "NOT TESTED: Mesa's driver for AMD's GPUs is not there, so kernels are not compiled for {family}"
-            );
+            not_tested(format!("Mesa's driver for AMD's GPUs is not there, so kernels are not compiled for {family}"));
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Shared by the tests.
 
+mod not_tested;
+
 use gpu_mlp::engine::gpu::{Adapter, adapters};
+
+pub(crate) use not_tested::not_tested;
 
 /// The best GPU adapter, software ones among them. Where there is none: a loud line and `None`, or a failure if the
 /// environment variable `GPU_MLP_REQUIRE_GPU` is set.
@@ -9,7 +13,7 @@ pub(crate) fn gpu() -> Option<Adapter> {
     if adapter.is_none() {
         let required = std::env::var("GPU_MLP_REQUIRE_GPU").is_ok_and(|value| !value.is_empty());
         assert!(!required, "GPU_MLP_REQUIRE_GPU is set, but there is no GPU adapter");
-        eprintln!("NOT TESTED: there is no GPU adapter on this machine");
+        not_tested("there is no GPU adapter on this machine");
     }
     adapter
 }

@@ -78,19 +78,26 @@ pub fn adapters(backend: Option<&str>) -> Vec<Adapter> {
     list
 }
 
-/// The way to some backends: opened once, for as long as the program runs.
+/// The way to some backends: opened once, for as long as the program runs. Only OpenGL has one for each call: all that comes
+/// of an instance shares a context, which two threads cannot use at once.
 fn instance(backends: wgpu::Backends) -> wgpu::Instance {
     static INSTANCES: Mutex<Vec<(wgpu::Backends, wgpu::Instance)>> = Mutex::new(Vec::new());
+    let open = || {
+        wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends,
+            // Said explicitly, so that a debug build measures and behaves as a release build does.
+            flags: wgpu::InstanceFlags::empty(),
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        })
+    };
+    if backends.contains(wgpu::Backends::GL) {
+        return open();
+    }
     let mut instances = INSTANCES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, instance)) = instances.iter().find(|(known, _)| *known == backends) {
         return instance.clone();
     }
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends,
-        // Said explicitly, so that a debug build measures and behaves as a release build does.
-        flags: wgpu::InstanceFlags::empty(),
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
+    let instance = open();
     instances.push((backends, instance.clone()));
     instance
 }
@@ -144,5 +151,30 @@ fn kind(device_type: wgpu::DeviceType) -> Kind {
         wgpu::DeviceType::VirtualGpu => Kind::Virtual,
         wgpu::DeviceType::Other => Kind::Other,
         wgpu::DeviceType::Cpu => Kind::Software,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Device;
+    use super::*;
+
+    #[test]
+    fn two_threads_can_use_opengl_at_once() {
+        let writes_and_reads = || {
+            for round in 0..10 {
+                let Some(adapter) = adapters(Some("gl")).into_iter().next() else {
+                    return crate::testing::not_tested("there is no OpenGL adapter on this machine");
+                };
+                let Ok(mut device) = Device::open(adapter, false) else { return };
+                let numbers = vec![round as f32; 100];
+                let buffer = device.tensor_of("numbers", &numbers).unwrap();
+                assert_eq!(device.read::<f32>(&buffer, 0..100).unwrap(), numbers);
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(writes_and_reads);
+            scope.spawn(writes_and_reads);
+        });
     }
 }
