@@ -5,6 +5,7 @@
 
 pub mod cost;
 pub mod cpu;
+pub(crate) mod demands;
 pub mod gpu;
 pub mod open;
 pub mod recipe;
@@ -93,12 +94,15 @@ pub struct Examination {
     pub gradients: Parameters,
 }
 
-/// Something that can hold the parameters of a network and train them.
+/// Something that can hold the parameters of a network and train them. What cannot be is an error, the same on every engine:
+/// nothing is computed before there are parameters or a training; a corpus has exactly the network's context; token ids are
+/// below V.
 pub trait Engine {
     /// What it runs on.
     fn hardware(&self) -> Hardware;
 
-    /// Takes parameters over; the shape of the first call fixes the engine's shape. What the update rule carries stays.
+    /// Takes parameters over; the shape of the first call fixes the engine's shape, and those of another shape are an error. What
+    /// the update rule carries stays.
     fn load(&mut self, parameters: &Parameters) -> Result<()>;
 
     /// The parameters as they are now.
@@ -109,7 +113,7 @@ pub trait Engine {
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()>;
 
     /// Prepares a training as [`Engine::prepare`] does, but without measuring what is the fastest, and says what it takes.
-    /// Parameters must be loaded. A training that the device cannot hold is an error.
+    /// Parameters must be loaded. A training that the device cannot hold is an error. One that was prepared before may be lost.
     fn cost(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<Cost>;
 
     /// All that training carries from step to step. Training must be prepared.

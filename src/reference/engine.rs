@@ -5,8 +5,11 @@ use std::sync::Arc;
 use super::{Carried, Dropout, Forward, Network};
 use crate::Result;
 use crate::engine::cost::{Cost, Memory, MemoryKind};
+use crate::engine::demands::{
+    check_corpus, check_parameters, check_state, check_training, corpus_of_contexts, loaded, prepared,
+};
 use crate::engine::{Engine, Examination, Hardware, Recipe, State};
-use crate::model::Parameters;
+use crate::model::{Parameters, Shape};
 use crate::text::{BatchPlan, Corpus};
 
 /// The reference engine.
@@ -24,8 +27,12 @@ struct Training {
 }
 
 impl Reference {
-    fn network(&self) -> &Network {
-        self.network.as_ref().expect("parameters are loaded first")
+    fn network(&self) -> Result<&Network> {
+        loaded(self.network.as_ref())
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        self.network.as_ref().map(|network| network.shape)
     }
 }
 
@@ -35,16 +42,18 @@ impl Engine for Reference {
     }
 
     fn load(&mut self, parameters: &Parameters) -> Result<()> {
+        check_parameters(self.shape(), parameters)?;
         self.network = Some(Network::from_parameters(parameters));
         Ok(())
     }
 
     fn parameters(&mut self) -> Result<Parameters> {
-        Ok(self.network().to_parameters())
+        Ok(self.network()?.to_parameters())
     }
 
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
-        let carried = Carried::new(self.network(), &recipe);
+        check_training(self.network()?.shape, &corpus, &plan)?;
+        let carried = Carried::new(self.network()?, &recipe);
         self.training = Some(Training { corpus, plan, recipe, carried });
         Ok(())
     }
@@ -52,8 +61,8 @@ impl Engine for Reference {
     fn cost(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<Cost> {
         self.prepare(corpus.clone(), plan, recipe)?;
         let memory = |kind, name: &str, bytes: usize| Memory { kind, name: name.to_owned(), bytes: bytes as u64 };
-        let network = 8 * self.network().shape.parameters();
-        let carried = &self.training.as_ref().expect("it was prepared").carried;
+        let network = 8 * self.network()?.shape.parameters();
+        let carried = &prepared(self.training.as_ref())?.carried;
         let kept = [&carried.velocity, &carried.squares, &carried.average].into_iter().flatten().count();
         let buffers = vec![
             memory(MemoryKind::Parameters, "parameters", network),
@@ -65,10 +74,10 @@ impl Engine for Reference {
     }
 
     fn state(&mut self) -> Result<State> {
-        let carried = &self.training.as_ref().expect("training is prepared first").carried;
+        let carried = &prepared(self.training.as_ref())?.carried;
         let rounded = |network: &Option<Network>| network.as_ref().map(Network::to_parameters);
         Ok(State {
-            parameters: self.network().to_parameters(),
+            parameters: self.network()?.to_parameters(),
             velocity: rounded(&carried.velocity),
             squares: rounded(&carried.squares),
             average: rounded(&carried.average),
@@ -76,10 +85,10 @@ impl Engine for Reference {
     }
 
     fn load_state(&mut self, state: &State) -> Result<()> {
+        check_state(self.shape(), state, &prepared(self.training.as_ref())?.recipe)?;
         self.load(&state.parameters)?;
         let exact = |parameters: &Option<Parameters>| parameters.as_ref().map(Network::from_parameters);
-        let training = self.training.as_mut().expect("training is prepared first");
-        training.carried = Carried {
+        prepared(self.training.as_mut())?.carried = Carried {
             velocity: exact(&state.velocity),
             squares: exact(&state.squares),
             average: exact(&state.average),
@@ -88,8 +97,8 @@ impl Engine for Reference {
     }
 
     fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {
-        let Training { corpus, plan, recipe, carried } = self.training.as_mut().expect("training is prepared first");
-        let network = self.network.as_mut().expect("parameters are loaded first");
+        let Training { corpus, plan, recipe, carried } = prepared(self.training.as_mut())?;
+        let network = loaded(self.network.as_mut())?;
         let (input_mask, hidden_mask) = (recipe.input_mask(plan.seed), recipe.hidden_mask(plan.seed));
         let shape = network.shape;
         let steps = (first_step..).zip(rates);
@@ -103,7 +112,8 @@ impl Engine for Reference {
     }
 
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
-        let network = self.network();
+        let network = self.network()?;
+        check_corpus(network.shape, corpus)?;
         let loss = |example| {
             Network::loss(&network.forward(corpus.context_of(example), &Dropout::default()), corpus.target_of(example))
         };
@@ -111,16 +121,15 @@ impl Engine for Reference {
     }
 
     fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>> {
-        let network = self.network();
-        let rows = contexts.chunks_exact(network.shape.context);
-        Ok(rows
-            .flat_map(|context| network.forward(context, &Dropout::default()).probabilities)
-            .map(|p| p as f32)
-            .collect())
+        let network = self.network()?;
+        let corpus = corpus_of_contexts(network.shape, contexts)?;
+        let probabilities = |example| network.forward(corpus.context_of(example), &Dropout::default()).probabilities;
+        Ok((0..corpus.len()).flat_map(probabilities).map(|p| p as f32).collect())
     }
 
     fn examine(&mut self, corpus: &Corpus) -> Result<Examination> {
-        let network = self.network();
+        let network = self.network()?;
+        check_training(network.shape, corpus, &BatchPlan::whole(corpus))?;
         let examples: Vec<u32> = (0..corpus.len() as u32).collect();
         let (loss, gradients) = network.gradients(corpus, &examples, |_| Dropout::default());
         let passes: Vec<Forward> = examples

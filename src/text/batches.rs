@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Corpus;
 use super::random::{Permutation, Purpose, below, threefry};
 
 /// The order in which examples are met.
@@ -43,6 +44,12 @@ pub struct Cursor {
 }
 
 impl BatchPlan {
+    /// All of a corpus as one batch, in its order.
+    pub fn whole(corpus: &Corpus) -> Self {
+        let examples = corpus.len() as u32;
+        BatchPlan { order: Order::Sequential, seed: 0, batch: examples, examples }
+    }
+
     /// Where a step begins.
     pub fn cursor(&self, step: u64) -> Cursor {
         let first = step * u64::from(self.batch);

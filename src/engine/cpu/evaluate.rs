@@ -17,6 +17,7 @@ use super::step::Turn;
 use super::threads::{Barrier, Shared, aligned, part};
 use super::vector::Vector;
 use super::{Cpu, mean_of_batch};
+use crate::Result;
 use crate::engine::Recipe;
 use crate::text::Corpus;
 
@@ -33,15 +34,18 @@ pub(super) enum Wanted {
 }
 
 impl Cpu {
-    /// Runs the forward pass over a corpus, each thread on a part of it.
-    pub(super) fn evaluate(&self, corpus: &Corpus, wanted: Wanted) -> Vec<f32> {
-        let network = self.network();
+    /// Runs the forward pass over a corpus that fits the network, each thread on a part of it.
+    pub(super) fn evaluate(&self, corpus: &Corpus, wanted: Wanted) -> Result<Vec<f32>> {
+        let network = self.network()?;
+        if corpus.is_empty() {
+            return Ok(Vec::new());
+        }
         let width = match wanted {
             Wanted::LogProbability => 1,
             Wanted::Distribution => network.layout.shape.vocabulary,
         };
         let mut result = vec![0.0; corpus.len() * width];
-        let (level, threads) = (self.level, self.crew.threads().min(corpus.len().max(1)));
+        let (level, threads) = (self.level, self.crew.threads().min(corpus.len()));
         let mut rest = &mut *result;
         let parts = (0..threads).map(|index| {
             let examples = part(corpus.len(), index, threads);
@@ -50,7 +54,7 @@ impl Cpu {
             Forward { network, corpus, first: examples.start, width, result: own, wanted }
         });
         self.crew.share(parts.collect(), |forward| dispatch(level, forward));
-        result
+        Ok(result)
     }
 }
 

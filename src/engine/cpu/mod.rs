@@ -54,6 +54,9 @@ mod vector;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use super::demands::{
+    check_corpus, check_parameters, check_state, check_training, corpus_of_contexts, loaded, prepared,
+};
 use super::{Cost, Engine, Examination, Hardware, Mask, PassTime, Recipe, State};
 use crate::Result;
 use crate::model::{Parameters, Shape};
@@ -119,18 +122,17 @@ impl Cpu {
         self.level.name()
     }
 
-    fn network(&self) -> &Network {
-        self.network.as_ref().expect("parameters are loaded first")
+    fn network(&self) -> Result<&Network> {
+        loaded(self.network.as_ref())
     }
 
-    fn shape(&self) -> Shape {
-        self.network().layout.shape
+    fn shape(&self) -> Result<Shape> {
+        Ok(self.network()?.layout.shape)
     }
 
     /// Takes one step for each rate with so many threads: all that are of use, or the caller's alone.
     fn take_steps(&mut self, first_step: u64, rates: &[f32], losses: &mut [f32], threads: usize) {
-        let training = self.training.as_ref().expect("training is prepared first");
-        let network = self.network.as_ref().expect("parameters are loaded first");
+        let (Some(training), Some(network)) = (&self.training, &self.network) else { return };
         let level = self.level;
         let barrier = Barrier::new(threads);
         let leader = Mutex::new(Some((losses, &mut self.clock)));
@@ -155,16 +157,18 @@ impl Engine for Cpu {
     }
 
     fn load(&mut self, parameters: &Parameters) -> Result<()> {
+        check_parameters(self.shape().ok(), parameters)?;
         self.network.get_or_insert_with(|| Network::zeros(parameters.shape())).load(parameters);
         Ok(())
     }
 
     fn parameters(&mut self) -> Result<Parameters> {
-        Ok(self.network.as_mut().expect("parameters are loaded first").parameters())
+        Ok(loaded(self.network.as_mut())?.parameters())
     }
 
     fn prepare(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<()> {
-        let network = self.network.as_mut().expect("parameters are loaded first");
+        check_training(self.shape()?, &corpus, &plan)?;
+        let network = loaded(self.network.as_mut())?;
         let masks = [recipe.input_mask(plan.seed), recipe.hidden_mask(plan.seed)];
         let batch = plan.batch as usize;
         network.layout = network.layout.for_batch(batch);
@@ -189,17 +193,18 @@ impl Engine for Cpu {
 
     fn state(&mut self) -> Result<State> {
         let parameters = self.parameters()?;
-        Ok(self.training.as_mut().expect("training is prepared first").carried.state(parameters))
+        Ok(prepared(self.training.as_mut())?.carried.state(parameters))
     }
 
     fn load_state(&mut self, state: &State) -> Result<()> {
+        check_state(self.shape().ok(), state, prepared(self.training.as_ref())?.carried.recipe())?;
         self.load(&state.parameters)?;
-        self.training.as_mut().expect("training is prepared first").carried.load(state);
+        prepared(self.training.as_mut())?.carried.load(state);
         Ok(())
     }
 
     fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {
-        let most = self.training.as_ref().expect("training is prepared first").threads;
+        let most = prepared(self.training.as_ref())?.threads;
         let mut losses = vec![0.0; rates.len()];
         let mut done = 0;
         while done < rates.len() {
@@ -216,18 +221,18 @@ impl Engine for Cpu {
     }
 
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
-        Ok(self.evaluate(corpus, Wanted::LogProbability))
+        check_corpus(self.shape()?, corpus)?;
+        self.evaluate(corpus, Wanted::LogProbability)
     }
 
     fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>> {
-        let context = self.shape().context;
-        let targets = vec![0; contexts.len() / context];
-        let corpus = Corpus::from_examples(contexts, &targets, context);
-        Ok(self.evaluate(&corpus, Wanted::Distribution))
+        let corpus = corpus_of_contexts(self.shape()?, contexts)?;
+        self.evaluate(&corpus, Wanted::Distribution)
     }
 
     fn examine(&mut self, corpus: &Corpus) -> Result<Examination> {
-        let network = self.network.as_mut().expect("parameters are loaded first");
+        check_training(self.shape()?, corpus, &BatchPlan::whole(corpus))?;
+        let network = loaded(self.network.as_mut())?;
         // As a training with such batches does it; one that was prepared keeps its own layout.
         let layout = network.layout;
         network.layout = layout.for_batch(corpus.len());
@@ -241,11 +246,11 @@ impl Engine for Cpu {
 
     fn cost(&mut self, corpus: Arc<Corpus>, plan: BatchPlan, recipe: Recipe) -> Result<Cost> {
         self.prepare(corpus, plan, recipe)?;
-        let training = self.training.as_ref().expect("it was prepared");
-        let shares = if self.network().layout.blocks > 0 { "the hidden units" } else { "the vocabulary" };
+        let (training, network) = (prepared(self.training.as_ref())?, self.network()?);
+        let shares = if network.layout.blocks > 0 { "the hidden units" } else { "the vocabulary" };
         Ok(Cost {
             path: format!("cpu, {}: {} thread(s) share out {shares}", self.instruction_set(), training.threads),
-            buffers: training.memory(self.network()),
+            buffers: training.memory(network),
             ..Cost::default()
         })
     }

@@ -81,6 +81,11 @@ impl Carried {
         }
     }
 
+    /// How steps change the parameters.
+    pub(super) fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
     /// Whether steps change the weights where their gradient is summed, and nothing else reads them in between.
     pub(super) fn steps_at_once(&self) -> bool {
         self.gradients.is_none() && self.average.is_none()

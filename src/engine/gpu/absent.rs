@@ -60,16 +60,16 @@ fn state(root: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -
     if files.iter().any(|file| file == "dri") {
         files.extend(names(&root.join("dev/dri"))?);
     }
-    let mut variables: Vec<_> = environment.collect();
     let buses = root.join("sys/bus/pci/devices");
     let devices = names(&buses).unwrap_or_default();
     let is_nvidia = |device: &String| {
         fs::read_to_string(buses.join(device).join("vendor")).is_ok_and(|vendor| vendor.trim() == NVIDIA)
     };
-    if files.iter().any(|file| begins(file.as_ref(), &GPU_FILES))
-        || variables.iter().any(|(name, _)| begins(name, &ASKING))
+    let mut variables: Vec<_> = environment.collect();
+    let speaks_of_a_gpu = files.iter().any(|file| begins(file.as_ref(), &GPU_FILES))
         || devices.iter().any(is_nvidia)
-    {
+        || variables.iter().any(|(name, _)| begins(name, &ASKING));
+    if speaks_of_a_gpu {
         return None;
     }
     variables.retain(|(name, _)| begins(name, &FINDING));

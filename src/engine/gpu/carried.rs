@@ -3,7 +3,6 @@
 use super::device::{Buffer, Device};
 use super::layout::Layout;
 use super::{Model, Result};
-use crate::Error;
 use crate::engine::{Recipe, State};
 use crate::model::Parameters;
 
@@ -60,11 +59,8 @@ impl Carried {
         })
     }
 
-    /// Takes over what a state carries.
+    /// Takes over what a state carries, which fits the recipe.
     pub(super) fn load(&self, device: &Device, layout: &Layout, state: &State) -> Result<()> {
-        if !state.fits(&self.recipe) {
-            return Err(Error::usage("the state was made by another update rule than the one that is prepared"));
-        }
         let buffers = [&self.velocity, &self.squares, &self.average];
         for (buffer, (_, parameters)) in buffers.into_iter().zip(state.carried()) {
             if let (Some(buffer), Some(parameters)) = (buffer, parameters) {

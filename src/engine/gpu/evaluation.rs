@@ -69,7 +69,7 @@ impl Gpu {
             && (chunk..=FEW.max(2 * chunk)).contains(&kept.chunk)
             && kept.feed.has_room_for(corpus)
         {
-            kept.feed.replace(&self.device, corpus, shape.vocabulary)?;
+            kept.feed.replace(&self.device, corpus, shape)?;
             return Ok(kept);
         }
         let plan = BatchPlan { order: Order::Sequential, seed: 0, batch: chunk as u32, examples: corpus.len() as u32 };

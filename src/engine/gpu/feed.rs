@@ -3,8 +3,10 @@
 
 use super::device::{Buffer, Device};
 use super::uniforms::{Cursor, Factors, Plan};
+use crate::Result;
+use crate::engine::demands::check_training;
+use crate::model::Shape;
 use crate::text::{BatchPlan, Corpus};
-use crate::{Error, Result};
 
 /// Entries in the rings: steps that the host prepares at once.
 pub(super) const RING: usize = 4096;
@@ -29,15 +31,10 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Checks the corpus against a vocabulary and a context, and uploads it.
-    pub(super) fn new(
-        device: &Device,
-        corpus: &Corpus,
-        batches: BatchPlan,
-        context: usize,
-        vocabulary: usize,
-    ) -> Result<Self> {
-        Self::check(corpus, batches, context, vocabulary)?;
+    /// Checks that a network of some shape can train on the corpus so, and uploads it: kernels index by its ids without looking.
+    pub(super) fn new(device: &Device, corpus: &Corpus, batches: BatchPlan, shape: Shape) -> Result<Self> {
+        check_training(shape, corpus, &batches)?;
+        let context = shape.context;
         Ok(Feed {
             batches,
             context,
@@ -56,37 +53,13 @@ impl Feed {
     }
 
     /// Takes a corpus for which there is room in place of the one that is there, in batches of the same size.
-    pub(super) fn replace(&mut self, device: &Device, corpus: &Corpus, vocabulary: usize) -> Result<()> {
+    pub(super) fn replace(&mut self, device: &Device, corpus: &Corpus, shape: Shape) -> Result<()> {
         let batches = BatchPlan { examples: corpus.len() as u32, ..self.batches };
-        Self::check(corpus, batches, self.context, vocabulary)?;
+        check_training(shape, corpus, &batches)?;
         self.batches = batches;
         device.write(&self.plan, &[Plan::new(&batches, self.context)]);
         device.write(&self.tokens, corpus.tokens());
         device.write(&self.places, &corpus.targets());
-        Ok(())
-    }
-
-    fn check(corpus: &Corpus, batches: BatchPlan, context: usize, vocabulary: usize) -> Result<()> {
-        if corpus.context() != context {
-            return Err(Error::Usage(format!(
-                "the corpus has contexts of {} tokens, the network of {context}",
-                corpus.context()
-            )));
-        }
-        if batches.batch == 0 || batches.examples == 0 || batches.examples as usize > corpus.len() {
-            return Err(Error::Usage(format!(
-                "batches of {} from {} examples cannot be drawn from a corpus of {}",
-                batches.batch,
-                batches.examples,
-                corpus.len()
-            )));
-        }
-        // Kernels index by these ids without looking.
-        if let Some(token) = corpus.tokens().iter().find(|&&token| token as usize >= vocabulary) {
-            return Err(Error::Usage(format!(
-                "the corpus has a token {token}, but the network knows only the {vocabulary} tokens below {vocabulary}"
-            )));
-        }
         Ok(())
     }
 

@@ -60,9 +60,10 @@ pub(crate) use tuning::read_choices;
 
 use std::sync::Arc;
 
+use super::demands::{check_corpus, check_parameters, check_state, corpus_of_contexts, loaded, prepared};
 use super::{Cost, Engine, Examination, Hardware, Kernels, PerhapsProfiler, Recipe, State};
 use crate::model::{Parameters, Shape};
-use crate::text::{BatchPlan, Corpus, Order};
+use crate::text::{BatchPlan, Corpus};
 use crate::{Error, Result};
 
 pub use absent::{forget_absence, hardware};
@@ -163,7 +164,7 @@ impl Gpu {
     }
 
     fn model(&self) -> Result<&Model> {
-        self.model.as_ref().ok_or_else(no_parameters)
+        loaded(self.model.as_ref())
     }
 
     /// Whether the small path takes batches of a recipe. An error says that it cannot although it was asked for.
@@ -233,22 +234,13 @@ impl Gpu {
     }
 
     fn carried(&mut self, recipe: Recipe) -> Result<Carried> {
-        let model = self.model.as_ref().ok_or_else(no_parameters)?;
+        let model = loaded(self.model.as_ref())?;
         Carried::new(&mut self.device, model, recipe)
     }
 
     fn feed(&self, corpus: &Corpus, plan: BatchPlan) -> Result<Feed> {
-        let shape = self.model()?.shape;
-        Feed::new(&self.device, corpus, plan, shape.context, shape.vocabulary)
+        Feed::new(&self.device, corpus, plan, self.model()?.shape)
     }
-}
-
-fn no_parameters() -> Error {
-    Error::usage("the GPU engine has no parameters yet: load some first")
-}
-
-fn nothing_to_train_on() -> Error {
-    Error::usage("the GPU engine has nothing to train on yet: prepare a corpus first")
 }
 
 impl Engine for Gpu {
@@ -275,11 +267,8 @@ impl Engine for Gpu {
 
     fn load(&mut self, parameters: &Parameters) -> Result<()> {
         let shape = parameters.shape();
-        if let Some(model) = &self.model {
-            if model.shape != shape {
-                return Err(Error::Usage(format!("the GPU engine holds a {:?}, not a {shape:?}", model.shape)));
-            }
-        } else {
+        check_parameters(self.model.as_ref().map(|model| model.shape), parameters)?;
+        if self.model.is_none() {
             let layout = Layout::new(shape);
             let parameters = self.device.tensors("parameters", layout.len())?;
             self.model = Some(Model { shape, layout, parameters });
@@ -308,18 +297,19 @@ impl Engine for Gpu {
 
     fn state(&mut self) -> Result<State> {
         let parameters = self.parameters()?;
-        let (Some(model), Some(training)) = (&self.model, &self.training) else { return Err(nothing_to_train_on()) };
+        let (model, training) = (loaded(self.model.as_ref())?, prepared(self.training.as_ref())?);
         training.carried.state(&mut self.device, &model.layout, parameters)
     }
 
     fn load_state(&mut self, state: &State) -> Result<()> {
+        check_state(Some(self.model()?.shape), state, prepared(self.training.as_ref())?.carried.recipe())?;
         self.load(&state.parameters)?;
-        let (Some(model), Some(training)) = (&self.model, &self.training) else { return Err(nothing_to_train_on()) };
+        let (model, training) = (self.model()?, prepared(self.training.as_ref())?);
         training.carried.load(&self.device, &model.layout, state)
     }
 
     fn train(&mut self, first_step: u64, rates: &[f32]) -> Result<Vec<f32>> {
-        let Some(Training { feed, carried, step, .. }) = &self.training else { return Err(nothing_to_train_on()) };
+        let Training { feed, carried, step, .. } = prepared(self.training.as_ref())?;
         #[cfg(test)]
         if let Some(trouble) = trouble::at(trouble::Place::Steps) {
             let Model { parameters, layout, .. } = self.model()?;
@@ -359,6 +349,7 @@ impl Engine for Gpu {
     }
 
     fn log_probabilities(&mut self, corpus: &Corpus) -> Result<Vec<f32>> {
+        check_corpus(self.model()?.shape, corpus)?;
         if corpus.is_empty() {
             return Ok(Vec::new());
         }
@@ -373,14 +364,13 @@ impl Engine for Gpu {
     }
 
     fn distributions(&mut self, contexts: &[u32]) -> Result<Vec<f32>> {
-        let Shape { context, vocabulary, .. } = self.model()?.shape;
-        let count = contexts.len() / context;
-        if count == 0 {
+        let shape = self.model()?.shape;
+        let corpus = corpus_of_contexts(shape, contexts)?;
+        if corpus.is_empty() {
             return Ok(Vec::new());
         }
-        // The targets do not matter here.
-        let corpus = Corpus::from_examples(contexts, &vec![0; count], context);
-        let mut distributions = Vec::with_capacity(count * vocabulary);
+        let vocabulary = shape.vocabulary;
+        let mut distributions = Vec::with_capacity(corpus.len() * vocabulary);
         self.evaluate(&corpus, SoftmaxResult::Probabilities, |device, evaluation, _, count| {
             let rows: Vec<f32> = device.read(&evaluation.logits, 0..count * padded(vocabulary))?;
             distributions.extend(rows.chunks_exact(padded(vocabulary)).flat_map(|row| &row[..vocabulary]));
@@ -392,9 +382,7 @@ impl Engine for Gpu {
     fn examine(&mut self, corpus: &Corpus) -> Result<Examination> {
         let Model { shape, layout, .. } = self.model()?;
         let (shape, layout) = (*shape, layout.clone());
-        let examples = corpus.len() as u32;
-        let plan = BatchPlan { order: Order::Sequential, seed: 0, batch: examples, examples };
-        let feed = self.feed(corpus, plan)?;
+        let feed = self.feed(corpus, BatchPlan::whole(corpus))?;
         // 0 - (-1) * gradient is the gradient.
         let gradients = self.device.tensors("gradients", layout.len())?;
         let plain = Recipe::default();

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use super::device::Stamps;
 use super::feed::RING;
 use super::uniforms::Factors;
-use super::{Gpu, Training, nothing_to_train_on};
+use super::{Gpu, Training};
 use crate::Result;
+use crate::engine::demands::prepared;
 use crate::engine::{Engine, PassTime, PerhapsProfiler, Profile, Profiler};
 
 /// A submission takes about so long, if the times of its passes fit.
@@ -30,12 +31,12 @@ pub(super) fn profiler(gpu: &mut Gpu) -> Result<PerhapsProfiler> {
         return Ok(Err(format!("{name} has no clock for passes (no timestamp queries)")));
     };
     let parameters = gpu.parameters()?;
-    let Some(Training { corpus, feed, carried, .. }) = &gpu.training else { return Err(nothing_to_train_on()) };
+    let Training { corpus, feed, carried, .. } = prepared(gpu.training.as_ref())?;
     let mut other = Gpu { cut: gpu.cut, general: gpu.general, small: gpu.small, ..Gpu::on(device, gpu.path) };
     other.load(&parameters)?;
     let feed = other.feed(corpus, feed.batches)?;
     other.make_ready(corpus.clone(), feed, *carried.recipe())?;
-    let Some(Training { carried, step, .. }) = &other.training else { return Err(nothing_to_train_on()) };
+    let Training { carried, step, .. } = prepared(other.training.as_ref())?;
     let (passes, most) = (step.of_together().len(), Stamps::PASSES);
     if passes > most {
         return Ok(Err(format!("a step has {passes} passes, and the times of {most} can be kept at once")));
@@ -51,7 +52,7 @@ pub(super) fn profiler(gpu: &mut Gpu) -> Result<PerhapsProfiler> {
 impl StampedSteps {
     /// When each pass begins and ends, by the device's clock; and how many steps they are.
     fn take(&mut self) -> Result<(Vec<[u64; 2]>, usize)> {
-        let Training { feed, step, .. } = self.gpu.training.as_ref().ok_or_else(nothing_to_train_on)?;
+        let Training { feed, step, .. } = prepared(self.gpu.training.as_ref())?;
         let (device, dispatches) = (&mut self.gpu.device, step.of_together());
         let steps = self.times * step.together();
         feed.seek(device, 0, &self.factors[..steps]);
@@ -64,7 +65,7 @@ impl StampedSteps {
 
 impl Profiler for StampedSteps {
     fn profile(&mut self, seconds: f64) -> Result<Profile> {
-        let Training { step, .. } = self.gpu.training.as_ref().ok_or_else(nothing_to_train_on)?;
+        let Training { step, .. } = prepared(self.gpu.training.as_ref())?;
         let names: Vec<_> = step.of_together().iter().map(|dispatch| dispatch.name.clone()).collect();
         let most = (Stamps::PASSES / names.len()).clamp(1, RING / step.together());
         let (mut sums, mut span, mut taken) = (vec![0; names.len()], 0, 0);
