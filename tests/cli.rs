@@ -227,6 +227,10 @@ fn a_run_goes_on_only_with_its_own_text() {
     assert!(place.error("train --resume run --cpu", 1).contains("not the text that the run was trained on"));
     assert!(place.error("eval run --cpu", 1).contains("give TEXT"));
     assert!(place.error("eval run names.txt --cpu", 1).contains("line 101 holds the character 'f'"));
+    std::fs::rename(place.path("names.txt"), place.path("moved.txt")).unwrap();
+    let gone = place.error("train --resume run --cpu", 1);
+    assert!(gone.contains("not there any more") && gone.contains("gpu-mlp train TEXT --resume run"), "{gone}");
+    std::fs::rename(place.path("moved.txt"), place.path("names.txt")).unwrap();
     // Sampling needs no text, and reads it only to say in JSON whether a sample is known; here that cannot be told.
     assert!(place.events("sample run --cpu --count 2")[0]["known"].is_null());
     let says = |arguments: &str| String::from_utf8(place.run(arguments).stderr).unwrap().contains("cannot be told");

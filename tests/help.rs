@@ -1,13 +1,17 @@
 //! What helps to find one's way: the meant name, completions, man pages.
 
+#[path = "common/not_tested.rs"]
+mod not_tested;
 #[allow(dead_code)]
 #[path = "common/program.rs"]
 mod program;
 
 use std::fs;
+use std::process::Command;
 
 use clap::CommandFactory;
 use gpu_mlp::cli::Cli;
+use not_tested::not_tested;
 use program::Place;
 
 #[test]
@@ -46,6 +50,28 @@ fn completions_know_every_command_for_every_shell() {
         }
         assert!(script.contains("makemore"), "{shell} lacks the presets");
     }
+}
+
+/// bash itself completes a line's last word.
+#[test]
+fn bash_completes_commands_options_and_values() {
+    if !Command::new("bash").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        return not_tested("there is no bash");
+    }
+    let place = Place::new();
+    place.write("script", place.run("completions bash").stdout);
+    let completed = |words: &str| {
+        let line = format!(
+            "source ./script; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             $(complete -p gpu-mlp | grep -o '_gpu[^ ]*') gpu-mlp \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[@]}}\""
+        );
+        let output = Command::new("bash").args(["-c", &line]).current_dir(place.path("")).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(completed("gpu-mlp neigh"), "neighbors");
+    assert_eq!(completed("gpu-mlp train --pre"), "--preset");
+    assert_eq!(completed("gpu-mlp train --order seq"), "sequential");
+    assert_eq!(completed("gpu-mlp export run --format on"), "onnx");
 }
 
 #[test]

@@ -401,6 +401,10 @@ fn a_range_test_suggests_a_rate_below_the_one_that_diverges() {
     assert!(suggestion["diverged_at"].as_f64().unwrap() > suggested && points.len() < 600);
     assert_eq!(suggestion["files"][0], "pictures/rate.png");
     assert!((0.003..0.6).contains(&picture(&place.path("pictures/rate.png")).2));
+    place.write("file", "");
+    let output = place.run("rate --cpu --steps 60 --hidden 10 --from 1e-7 --out file");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && shown.contains("suggested") && shown.contains("0.0000001 "), "{shown}");
     assert!(place.error("rate --from 1 --to 0.1", 2).contains("--from 1 --to 0.1"));
     assert!(place.error("rate --steps 3", 2).contains("at least 10"));
 }

@@ -131,6 +131,30 @@ fn a_pipe_is_scored_as_it_comes_in() {
 }
 
 #[test]
+fn all_lines_before_one_that_is_wrong_are_scored() {
+    let place = Place::new();
+    place.events(&format!("{SHORT} --out run"));
+    place.write("bad.txt", "emma\nolivia\n".repeat(50) + "\u{d1}\nmia\n");
+    let output = place.run("score run bad.txt --cpu --level line -q");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 100);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("line 101"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_is_not_trained_on_a_pipe_which_nobody_can_read_again() {
+    let place = Place::new();
+    let mut command = place.command("train /dev/stdin --cpu --steps 10 --out run");
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"emma\nolivia\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && message.contains("Save it as a file first"), "{message}");
+    assert!(!place.path("run").exists());
+}
+
+#[test]
 fn predictions_are_sorted_and_sum_to_one() {
     let place = Place::new();
     place.events(&format!("{SHORT} --out run"));

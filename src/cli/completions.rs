@@ -27,5 +27,8 @@ Examples:
 pub fn run(args: CompletionsArgs) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "gpu-mlp", &mut script);
-    OutputOptions::default().output().lines(&String::from_utf8_lossy(&script))
+    // In its script for bash, clap_complete 4 names the commands of a program with a hyphen in one way where it finds them and
+    // in another where it completes their options.
+    let script = String::from_utf8_lossy(&script).replace("gpu__subcmd__mlp", "gpu__mlp");
+    OutputOptions::default().output().lines(&script)
 }

@@ -103,9 +103,11 @@ pub fn run(args: RateArgs) -> Result<()> {
     let Some(rates) = points else {
         return Err(Error::NotFinite { step: 0, rate: args.from });
     };
-    let files = save(&rates, &args.out.unwrap_or_else(|| PathBuf::from(".")), args.format)?;
-    let files = files.iter().map(|file| file.display().to_string()).collect();
-    show(&output, &rates, settings.steps as usize, files)
+    // What was found out is shown even where the picture cannot be written.
+    let saved = save(&rates, &args.out.unwrap_or_else(|| PathBuf::from(".")), args.format);
+    let files = saved.iter().flatten().map(|file| file.display().to_string()).collect();
+    show(&output, &rates, settings.steps as usize, files)?;
+    saved.map(|_| ())
 }
 
 /// The test: rates, losses and smoothed losses as far as training did not diverge; nothing where it did at once.
@@ -149,7 +151,7 @@ fn show(output: &Output, rates: &Rates, steps: usize, files: Vec<String>) -> Res
     let shown = ROWS.min(count);
     let row = |number: usize| {
         let (rate, _, smoothed) = rates.points[number * (count - 1) / (shown - 1).max(1)];
-        vec![format!("{rate:.5}"), format!("{smoothed:.4}")]
+        vec![rounded(rate, 3).to_string(), format!("{smoothed:.4}")]
     };
     output.text(table(&["rate", "smoothed loss"], &(0..shown).map(row).collect::<Vec<_>>()))?;
     let diverged_at = (count < steps).then(|| rates.points[count - 1].0);

@@ -144,13 +144,14 @@ impl Prepared {
         let Some(path) = &args.resume else {
             let settings = args.settings.settings(&args.text_options, &args.recipe)?;
             let sources = args.text_options.sources(args.text.clone());
+            let absolute = sources.absolute()?;
             let texts = sources.read(settings.kind())?;
             let settings = args.settings.settings_for(settings, &texts)?;
             let data = texts.data(&settings.text_settings(), settings.context, None)?;
             let shape = settings.shape(data.vocabulary.len());
             shape.check().map_err(Error::usage)?;
             require_memory(shape.training_bytes(settings.batch as usize))?;
-            return Ok(Prepared::New(Box::new((sources.absolute()?, settings, data))));
+            return Ok(Prepared::New(Box::new((absolute, settings, data))));
         };
         let (mut directory, config) = RunDirectory::open(path)?;
         directory.lock()?;
@@ -158,7 +159,7 @@ impl Prepared {
         if args.text.is_some() {
             sources.text = args.text.clone();
         }
-        let texts = sources.read(config.settings.kind())?;
+        let texts = sources.read(config.settings.kind()).map_err(|error| moved(error, path))?;
         texts.expect(&config.settings.text_sha256)?;
         let data = texts.data(&config.settings.text_settings(), config.settings.context, None)?;
         let begun = directory.read_state(&config.settings)?;
@@ -194,6 +195,21 @@ impl Prepared {
         let directory = RunDirectory::create(&path, &config)?;
         let state = first_state(&config.settings, &data);
         Ok(Begun { directory, settings: config.settings, data, state, progress: Progress::default() })
+    }
+}
+
+/// Says what to do where a run's text is not where it was.
+fn moved(error: Error, run: &Path) -> Error {
+    let run = run.display();
+    match error {
+        Error::File { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => Error::content(
+            &path,
+            format!(
+                "the run's text is not there any more. Put it back, or say where it is: gpu-mlp train TEXT --resume {run}; \
+                 texts of --valid and --test are looked for where config.toml in {run} says"
+            ),
+        ),
+        other => other,
     }
 }
 

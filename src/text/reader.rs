@@ -22,6 +22,8 @@ pub struct TokenReader<R> {
     /// Whether the text has a token.
     any: bool,
     ended: bool,
+    /// What is wrong after the tokens that were given.
+    failure: Option<Failure>,
 }
 
 /// A token of a text.
@@ -48,14 +50,18 @@ impl<R: BufRead> TokenReader<R> {
             in_line: false,
             any: false,
             ended: false,
+            failure: None,
         }
     }
 
     /// The tokens of what the source has at hand; waits for more only where that makes no whole token. Empty at the end.
     ///
     /// Errors: the source cannot be read; it is not UTF-8; a token is unknown and the vocabulary has no `<rare>`; the text
-    /// has no token at all.
+    /// has no token at all. The tokens before are given first.
     pub fn read(&mut self) -> Result<Vec<Token>, Failure> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
         let mut tokens = Vec::new();
         while tokens.is_empty() && !self.ended {
             let count = match self.source.fill_buf() {
@@ -68,7 +74,10 @@ impl<R: BufRead> TokenReader<R> {
             };
             self.source.consume(count);
             self.ended = count == 0;
-            self.take(&mut tokens)?;
+            match self.take(&mut tokens) {
+                Err(failure) if tokens.is_empty() => return Err(failure),
+                taken => self.failure = taken.err(),
+            }
         }
         Ok(tokens)
     }
@@ -82,9 +91,13 @@ impl<R: BufRead> TokenReader<R> {
             return Ok(());
         }
         let kind = self.vocabulary.kind();
-        let valid = self.place.text(&bytes, self.ended)?;
-        let whole = if self.ended { valid.len() } else { kind.tokens.whole(valid) };
-        self.place.pass(&bytes[..whole]);
+        let found = self.place.text(&bytes, self.ended);
+        // Before what is no text there may be some.
+        let valid = found.as_deref().unwrap_or_else(|_| bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid()));
+        let whole = if self.ended && found.is_ok() { valid.len() } else { kind.tokens.whole(valid) };
+        if found.is_ok() {
+            self.place.pass(&bytes[..whole]);
+        }
         let mut text = &valid[..whole];
         if is_start && whole > 0 {
             text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
@@ -93,6 +106,7 @@ impl<R: BufRead> TokenReader<R> {
             TokenKind::Chars => self.characters(text, tokens)?,
             TokenKind::Words => self.words(text, tokens)?,
         }
+        found?;
         self.pending = bytes[whole..].to_vec();
         if self.ended {
             self.end(tokens)?;
@@ -261,6 +275,25 @@ mod tests {
         let tokens = read(b"a x\n\nb", 64, &vocabulary(KINDS[2])).unwrap();
         let found: Vec<_> = tokens.iter().map(|token| (token.line, token.id, token.text.as_deref())).collect();
         assert_eq!(found, [(1, 1, None), (1, 4, Some("x")), (1, 0, None), (3, 2, None), (3, 0, None)]);
+    }
+
+    #[test]
+    fn tokens_before_what_is_wrong_are_given_however_the_text_comes() {
+        let letters = Vocabulary::from_tokens([".", "a", "b"].map(str::to_owned).to_vec(), KINDS[0]).unwrap();
+        for (bytes, wrong) in [(&b"ab\na\xE9b\n"[..], "UTF-8"), (b"ab\nax\nb\n", "line 2")] {
+            for piece in [1, 3, 64] {
+                let mut reader = TokenReader::new(BufReader::new(Pieces(bytes, piece)), letters.clone());
+                let mut ids = Vec::new();
+                let failure = loop {
+                    match reader.read() {
+                        Ok(tokens) => ids.extend(tokens.iter().map(|token| token.id)),
+                        Err(failure) => break failure,
+                    }
+                };
+                assert_eq!(ids, [1, 2, 0, 1], "in pieces of {piece}");
+                assert!(matches!(&failure, Failure::Content(reason) if reason.contains(wrong)), "{wrong}");
+            }
+        }
     }
 
     #[test]

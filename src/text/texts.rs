@@ -24,10 +24,16 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The same with absolute paths, so that a run can be resumed from any folder.
+    /// The same with absolute paths, so that a run can be resumed from any folder. A pipe is an error.
     pub fn absolute(&self) -> Result<Self> {
         let absolute = |path: &Option<PathBuf>| match path {
             None => Ok(None),
+            Some(path) if fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) => {
+                Err(Error::content(
+                    path,
+                    "is no file but a pipe or a device, and the text of a run is read again later. Save it as a file first",
+                ))
+            }
             Some(path) => fs::canonicalize(path).map(Some).map_err(|source| Error::file(path, "read", source)),
         };
         Ok(Sources { text: absolute(&self.text)?, valid: absolute(&self.valid)?, test: absolute(&self.test)? })
