@@ -101,7 +101,7 @@ pub fn with_tip(mut error: clap::Error) -> clap::Error {
         "it must be a whole number, and not below 0, such as 200".to_owned()
     } else if source.is_some_and(|source| source.is::<ParseFloatError>()) {
         "it must be a number, such as 0.5 or 1e-3".to_owned()
-    } else if let Some(tip) = tip_on_surplus(&error) {
+    } else if let Some(tip) = tip_on_surplus(&error).or_else(|| tip_on_resume(&error)) {
         tip
     } else {
         return error;
@@ -123,6 +123,15 @@ fn tip_on_surplus(error: &clap::Error) -> Option<String> {
     let usage = error.get(ContextKind::Usage).map(ContextValue::to_string).unwrap_or_default();
     (usage.contains("TEXT") && Path::new(word).is_file())
         .then(|| "a command reads one text: put several into one file, as with `cat FIRST SECOND > all.txt`".to_owned())
+}
+
+/// What to do about settings for a run that has its own.
+fn tip_on_resume(error: &clap::Error) -> Option<String> {
+    let argument = error.get(ContextKind::InvalidArg).map(ContextValue::to_string).unwrap_or_default();
+    (error.kind() == ErrorKind::ArgumentConflict && argument.starts_with("--resume")).then(|| {
+        "a run that goes on keeps its settings, --steps as well: leave them out, or begin a new run with --out"
+            .to_owned()
+    })
 }
 
 /// Runs a command; returns its exit code.
@@ -189,5 +198,7 @@ mod tests {
         assert!(!message(&["train", "first.txt", "second.txt"]).contains("tip"), "there is no such file");
         assert!(!message(&["devices", other]).contains("tip"), "it reads no text");
         assert!(message(&["train", "--hiden", "3"]).contains("--hidden"), "the tip of clap stays");
+        assert!(message(&["train", "--resume", "run", "--steps", "9"]).contains("begin a new run with --out"));
+        assert!(message(&["train", "--steps", "9", "--resume", "run"]).contains("begin a new run with --out"));
     }
 }

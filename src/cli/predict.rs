@@ -45,6 +45,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
     struct Prediction<'a> {
         rank: usize,
         token: &'a str,
+        id: usize,
         probability: f64,
         log_probability: f64,
     }
@@ -59,10 +60,10 @@ pub fn run(args: PredictArgs) -> Result<()> {
     order.sort_by(|&a, &b| distribution[b].total_cmp(&distribution[a]).then(a.cmp(&b)));
     let shown = if args.top == 0 { order.len() } else { args.top.min(order.len()) };
     let mut rows = Vec::new();
-    for (place, &token) in order[..shown].iter().enumerate() {
-        let log_probability = log_of(distribution[token]);
-        let (probability, token) = (f64::from(distribution[token]), &vocabulary.tokens()[token]);
-        output.event("prediction", &Prediction { rank: place + 1, token, probability, log_probability })?;
+    for (place, &id) in order[..shown].iter().enumerate() {
+        let log_probability = log_of(distribution[id]);
+        let (probability, token) = (f64::from(distribution[id]), &vocabulary.tokens()[id]);
+        output.event("prediction", &Prediction { rank: place + 1, token, id, probability, log_probability })?;
         rows.push(vec![
             (place + 1).to_string(),
             vocabulary.shown(order[place] as u32),

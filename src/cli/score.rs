@@ -138,16 +138,21 @@ fn write_token(lines: &mut String, json: bool, vocabulary: &Vocabulary, token: &
     struct Event<'a> {
         line: u64,
         token: &'a str,
+        id: u32,
         log_probability: f64,
         rank: u32,
         rare: bool,
     }
     let text = token.text.as_deref().unwrap_or(&vocabulary.tokens()[token.id as usize]);
-    let (line, log_probability) = (token.line, score.log_probability);
+    let (line, id, log_probability) = (token.line, token.id, score.log_probability);
     let rank = score.rank.expect("ranks were asked for");
     let written = if json {
         let rare = Some(token.id) == vocabulary.rare();
-        writeln!(lines, "{}", Output::event_line("token", &Event { line, token: text, log_probability, rank, rare }))
+        writeln!(
+            lines,
+            "{}",
+            Output::event_line("token", &Event { line, token: text, id, log_probability, rank, rare })
+        )
     } else {
         writeln!(lines, "{line}\t{}\t{log_probability:.6}\t{rank}", shown(text))
     };

@@ -103,7 +103,15 @@ pub struct Opened {
 }
 
 /// Opens the engine that a user asks for. `threads` is for the CPU engine; 0 is the physical cores. `store` keeps what is
-/// measured on a GPU, and that a machine has none.
+/// measured on a GPU, and that a machine has none. An engine is not `Send`: open it in the thread that uses it.
+///
+/// ```no_run
+/// use gpu_mlp::engine::{gpu, open};
+///
+/// let opened = open(&"vulkan".parse().unwrap(), 0, gpu::Path::Automatic, Box::new(gpu::NoStore))?;
+/// println!("{}", opened.reason);
+/// # Ok::<(), gpu_mlp::Error>(())
+/// ```
 pub fn open(choice: &DeviceChoice, threads: usize, path: Path, store: Box<dyn Store>) -> Result<Opened> {
     match choice {
         DeviceChoice::Reference => Ok(Opened {

@@ -10,7 +10,9 @@ pub(crate) enum Counting {
     /// How often it occurs.
     Occurrences,
     /// How many different tokens stand before it (Kneser and Ney 1995). An n-gram that begins with a mark before a line
-    /// has nothing else before it and keeps its occurrences, as in SRILM and KenLM.
+    /// has nothing else before it and keeps its occurrences, as in SRILM and KenLM. But these put one mark before a line, and
+    /// here there are as many as a context has tokens. On names the best order is 5 so, with a loss of 1.991 on the validation
+    /// part, and an order higher is worse; with one mark it is 6, with 1.975.
     Continuations,
 }
 

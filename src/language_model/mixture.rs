@@ -15,8 +15,12 @@ pub struct Mixture<'a> {
 
 impl<'a> Mixture<'a> {
     /// A mixture with fixed weights, one for each model, of sum 1.
+    ///
+    /// # Panics
+    /// Where there is not a weight for each model, or the models' vocabularies differ.
     pub fn fixed(models: Vec<Box<dyn LanguageModel + 'a>>, weights: &[f64]) -> Self {
         assert_eq!(models.len(), weights.len(), "a weight for each model");
+        assert!(models.windows(2).all(|pair| pair[0].vocabulary() == pair[1].vocabulary()), "one vocabulary");
         Mixture { models, weights: Weights::fixed(weights), bins: None }
     }
 

@@ -51,7 +51,7 @@ pub use weights::{Bins, Weights};
 ///     }
 ///
 ///     fn distributions(&mut self, contexts: &[u32]) -> gpu_mlp::Result<Vec<f32>> {
-///         Ok(vec![1.0 / self.0 as f32; contexts.len() * self.0])
+///         Ok(vec![1.0 / self.0 as f32; contexts.len() / self.context() * self.0])
 ///     }
 /// }
 ///

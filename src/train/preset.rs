@@ -76,7 +76,8 @@ impl Preset {
         clap::ValueEnum::to_possible_value(&self).expect("no preset is hidden").get_name().to_owned()
     }
 
-    /// Every setting by default, but for the number of steps, which may depend on the text.
+    /// Every setting by default, but for the number of steps, which may depend on the text: `steps` is 1, to be set by hand or
+    /// from the [`Length`] ([`Length::steps`]), and then `warm_up` by [`warm_up_of`].
     pub fn settings(self) -> (Settings, Length) {
         match self {
             Preset::Makemore => (lecture(self), Length::Steps(200_000)),
