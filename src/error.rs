@@ -86,6 +86,18 @@ pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -
 /// Less alike is not what was meant; clap draws the same line.
 const LEAST_LIKENESS: f64 = 0.7;
 
+/// A path as a shell takes it for one word, in a command that is suggested.
+pub fn shell_word(path: &Path) -> String {
+    let word = path.display().to_string();
+    let plain = |character: char| character.is_alphanumeric() || "/\\:._-+,=@%".contains(character);
+    match word {
+        word if word.starts_with('-') => format!("./{word}"),
+        word if word.chars().all(plain) => word,
+        word if cfg!(windows) => format!("\"{word}\""),
+        word => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 /// What to do about an error of the operating system, where there is something.
 fn hint(source: &std::io::Error) -> &'static str {
     match source.kind() {
@@ -122,5 +134,20 @@ impl Error {
     /// A wrong setting or option.
     pub fn usage(message: impl Into<String>) -> Self {
         Error::Usage(message.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(not(windows))]
+    fn a_path_is_one_word_for_a_shell() {
+        let words =
+            [("runs/first-1", "runs/first-1"), ("my runs/a", "'my runs/a'"), ("-y", "./-y"), ("a'b", r"'a'\''b'")];
+        for (path, word) in words {
+            assert_eq!(shell_word(Path::new(path)), word);
+        }
     }
 }

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     // The first Ctrl-C asks the training loop to save and stop; the second ends the program as it is.
     let handler = || {
         if cli::STOP.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            say("stopped at once: the steps since the last save are lost, `--resume` goes on from there");
             std::process::exit(130);
         }
     };

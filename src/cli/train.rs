@@ -11,6 +11,7 @@ use super::settings::SettingArgs;
 use super::text_options::TextOptions;
 use super::{STOP, STOPPED};
 use crate::engine::{DeviceChoice, Engine, Hardware, Kernels, State};
+use crate::error::shell_word;
 use crate::language_model::Network;
 use crate::report::dashboard::{self, Dashboard};
 use crate::report::output::grouped;
@@ -200,7 +201,7 @@ impl Prepared {
 
 /// Says what to do where a run's text is not where it was.
 fn moved(error: Error, run: &Path) -> Error {
-    let run = run.display();
+    let run = shell_word(run);
     match error {
         Error::File { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => Error::content(
             &path,
@@ -290,7 +291,7 @@ fn stopped(output: &Output, directory: &RunDirectory, step: u64) -> Result<u8> {
     }
     let run = directory.path().display().to_string();
     output.message(format!("stopped at step {}; everything is saved. Go on with:", grouped(step as usize)));
-    output.message(format!("  gpu-mlp train --resume {run}"));
+    output.message(format!("  gpu-mlp train --resume {}", shell_word(directory.path())));
     output.event("stopped", &Stopped { step, run })?;
     Ok(STOPPED)
 }
@@ -356,6 +357,6 @@ fn done(output: &Output, engine: &mut dyn Engine, begun: &Begun, done: &Done) ->
     // The final losses left the best model on the engine.
     let best = engine.parameters()?;
     summary::samples(output, data, &mut Network::new(engine, &best)?, settings.seed)?;
-    output.text(format!("\nmodel: {}\nmore:  gpu-mlp sample {}", model.display(), directory.path().display()))?;
+    output.text(format!("\nmodel: {}\nmore:  gpu-mlp sample {}", model.display(), shell_word(directory.path())))?;
     Ok(0)
 }

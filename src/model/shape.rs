@@ -147,9 +147,9 @@ impl Shape {
         match total {
             Some(total) if total <= MOST_PARAMETERS => Ok(()),
             _ => Err(format!(
-                "a network with --context {}, --embedding {} and --hidden {} has more than the {} parameters that fit: \
-                 choose smaller sizes",
-                self.context, self.embedding, self.hidden, MOST_PARAMETERS
+                "a network with {} tokens in the vocabulary, --context {}, --embedding {} and --hidden {} has more than the {} \
+                 parameters that fit: choose smaller sizes, or keep fewer tokens (--max-vocab, --min-count)",
+                self.vocabulary, self.context, self.embedding, self.hidden, MOST_PARAMETERS
             )),
         }
     }

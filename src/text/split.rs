@@ -138,8 +138,9 @@ impl Split {
         for index in 0..NAMES.len() {
             if lengths[index] == 0 && (self.shares[index] != Share::Number(0.0) || index == 0) {
                 return Err(format!(
-                    "a split of {self} leaves the {} part of {count} {things} empty: give more text, other shares \
-                     (--split 60/20/20), or files for the held-out parts (--valid FILE --test FILE)",
+                    "a split of {self} leaves the {} part of {count} {things} empty: give more text, a \
+                     share of 0 for a part that is not needed (--split 100/0/0), files for the held-out parts (--valid FILE \
+                     --test FILE), or for a text in few long lines --text stream",
                     NAMES[index]
                 ));
             }

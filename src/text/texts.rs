@@ -28,12 +28,10 @@ impl Sources {
     pub fn absolute(&self) -> Result<Self> {
         let absolute = |path: &Option<PathBuf>| match path {
             None => Ok(None),
-            Some(path) if fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) => {
-                Err(Error::content(
-                    path,
-                    "is no file but a pipe or a device, and the text of a run is read again later. Save it as a file first",
-                ))
-            }
+            Some(path) if is_pipe(path) => Err(Error::content(
+                path,
+                "is a pipe, and the text of a run is read again later. Save it as a file first",
+            )),
             Some(path) => fs::canonicalize(path).map(Some).map_err(|source| Error::file(path, "read", source)),
         };
         Ok(Sources { text: absolute(&self.text)?, valid: absolute(&self.valid)?, test: absolute(&self.test)? })
@@ -51,6 +49,17 @@ impl Sources {
         let sources = [Some(text), read(&self.valid)?, read(&self.test)?];
         Ok(Texts { kind, types, sources, name: self.text.clone().unwrap_or_else(|| "the built-in names".into()) })
     }
+}
+
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    fs::metadata(path).is_ok_and(|data| data.file_type().is_fifo() || data.file_type().is_socket())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> bool {
+    false
 }
 
 /// The texts of a run in memory: 4 bytes a token, and each type once.

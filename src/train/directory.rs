@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{UNFINISHED, append, read_model, sync_appended, write_whole};
 use super::{Progress, Report, Settings};
 use crate::engine::State;
+use crate::error::shell_word;
 use crate::model::ModelFile;
 use crate::text::Sources;
 use crate::{Error, Result};
@@ -55,7 +56,7 @@ impl RunDirectory {
                     format!(
                         "holds a run already ({file}), which is not overwritten. Go on with it (gpu-mlp train --resume \
                          {}), or choose another --out",
-                        path.display()
+                        shell_word(path)
                     ),
                 ));
             }
