@@ -88,13 +88,19 @@ const LEAST_LIKENESS: f64 = 0.7;
 
 /// A path as a shell takes it for one word, in a command that is suggested.
 pub fn shell_word(path: &Path) -> String {
-    let word = path.display().to_string();
-    let plain = |character: char| character.is_alphanumeric() || "/\\:._-+,=@%".contains(character);
-    match word {
-        word if word.starts_with('-') => format!("./{word}"),
-        word if word.chars().all(plain) => word,
-        word if cfg!(windows) => format!("\"{word}\""),
-        word => format!("'{}'", word.replace('\'', r"'\''")),
+    let mut word = path.display().to_string();
+    if word.starts_with('-') {
+        word.insert_str(0, "./");
+    }
+    let plain = |character: char| {
+        character.is_alphanumeric() || "/:._-+=%".contains(character) || cfg!(windows) && character == '\\'
+    };
+    if !word.is_empty() && word.chars().all(plain) {
+        word
+    } else if cfg!(windows) {
+        format!("\"{word}\"")
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -144,8 +150,14 @@ mod tests {
     #[test]
     #[cfg(not(windows))]
     fn a_path_is_one_word_for_a_shell() {
-        let words =
-            [("runs/first-1", "runs/first-1"), ("my runs/a", "'my runs/a'"), ("-y", "./-y"), ("a'b", r"'a'\''b'")];
+        let words = [
+            ("runs/first-1", "runs/first-1"),
+            ("my runs/a", "'my runs/a'"),
+            ("-y", "./-y"),
+            ("-a;b", "'./-a;b'"),
+            ("a'b", r"'a'\''b'"),
+            (r"a\b", r"'a\b'"),
+        ];
         for (path, word) in words {
             assert_eq!(shell_word(Path::new(path)), word);
         }

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     // The first Ctrl-C asks the training loop to save and stop; the second ends the program as it is.
     let handler = || {
         if cli::STOP.swap(true, std::sync::atomic::Ordering::Relaxed) {
-            say("stopped at once: the steps since the last save are lost, `--resume` goes on from there");
+            say("stopped at once: what was not saved yet is lost");
             std::process::exit(130);
         }
     };

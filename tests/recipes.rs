@@ -133,12 +133,15 @@ fn a_pipe_is_scored_as_it_comes_in() {
 #[test]
 fn all_lines_before_one_that_is_wrong_are_scored() {
     let place = Place::new();
-    place.events(&format!("{SHORT} --out run"));
+    place.events(&format!("{SHORT} --out lines"));
+    place.events(&format!("{SHORT} --text stream --out stream"));
     place.write("bad.txt", "emma\nolivia\n".repeat(50) + "\u{d1}\nmia\n");
-    let output = place.run("score run bad.txt --cpu --level line -q");
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 100);
-    assert!(String::from_utf8(output.stderr).unwrap().contains("line 101"));
+    for run in ["lines", "stream"] {
+        let output = place.run(&format!("score {run} bad.txt --cpu --level line -q"));
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 100, "{run}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains("line 101"));
+    }
 }
 
 #[cfg(unix)]

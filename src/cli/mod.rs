@@ -129,7 +129,7 @@ fn tip_on_surplus(error: &clap::Error) -> Option<String> {
 fn tip_on_resume(error: &clap::Error) -> Option<String> {
     let argument = error.get(ContextKind::InvalidArg).map(ContextValue::to_string).unwrap_or_default();
     (error.kind() == ErrorKind::ArgumentConflict && argument.starts_with("--resume")).then(|| {
-        "a run that goes on keeps its settings, --steps as well: leave them out, or begin a new run with --out"
+        "a run that goes on keeps its settings, --steps as well, and its folder: leave them out, or --resume, for a new run"
             .to_owned()
     })
 }
@@ -198,7 +198,7 @@ mod tests {
         assert!(!message(&["train", "first.txt", "second.txt"]).contains("tip"), "there is no such file");
         assert!(!message(&["devices", other]).contains("tip"), "it reads no text");
         assert!(message(&["train", "--hiden", "3"]).contains("--hidden"), "the tip of clap stays");
-        assert!(message(&["train", "--resume", "run", "--steps", "9"]).contains("begin a new run with --out"));
-        assert!(message(&["train", "--steps", "9", "--resume", "run"]).contains("begin a new run with --out"));
+        assert!(message(&["train", "--resume", "run", "--steps", "9"]).contains("keeps its settings"));
+        assert!(message(&["train", "--steps", "9", "--resume", "run"]).contains("keeps its settings"));
     }
 }

@@ -61,10 +61,17 @@ pub fn run(args: ScoreArgs) -> Result<()> {
     let mut reader = TokenReader::new(source, vocabulary.clone());
     let mut line = Line::default();
     loop {
-        let tokens = reader.read().map_err(|failure| failure.of(&name))?;
-        if tokens.is_empty() {
-            break;
-        }
+        let tokens = match reader.read() {
+            Ok(tokens) if tokens.is_empty() => break,
+            Ok(tokens) => tokens,
+            Err(failure) => {
+                // The line before the one that is wrong may be whole.
+                if line.line < reader.line() {
+                    write_line(&line, &output)?;
+                }
+                return Err(failure.of(&name));
+            }
+        };
         let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
         let scores = scorer.score(&ids)?;
         let mut lines = String::new();
@@ -87,6 +94,10 @@ pub fn run(args: ScoreArgs) -> Result<()> {
         }
         output.lines(&lines)?;
     }
+    write_line(&line, &output)
+}
+
+fn write_line(line: &Line, output: &Output) -> Result<()> {
     let mut lines = String::new();
     line.write(&mut lines, output.json);
     output.lines(&lines)

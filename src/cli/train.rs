@@ -160,7 +160,10 @@ impl Prepared {
         if args.text.is_some() {
             sources.text = args.text.clone();
         }
-        let texts = sources.read(config.settings.kind()).map_err(|error| moved(error, path))?;
+        let texts = sources.read(config.settings.kind()).map_err(|error| match &args.text {
+            None => moved(error, &sources, path),
+            Some(_) => error,
+        })?;
         texts.expect(&config.settings.text_sha256)?;
         let data = texts.data(&config.settings.text_settings(), config.settings.context, None)?;
         let begun = directory.read_state(&config.settings)?;
@@ -200,15 +203,19 @@ impl Prepared {
 }
 
 /// Says what to do where a run's text is not where it was.
-fn moved(error: Error, run: &Path) -> Error {
+fn moved(error: Error, sources: &Sources, run: &Path) -> Error {
     let run = shell_word(run);
     match error {
         Error::File { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => Error::content(
             &path,
-            format!(
-                "the run's text is not there any more. Put it back, or say where it is: gpu-mlp train TEXT --resume {run}; \
-                 texts of --valid and --test are looked for where config.toml in {run} says"
-            ),
+            match Some(&path) == sources.text.as_ref() {
+                true => format!(
+                    "the run's text is not there any more. Put it back, or say where it is: gpu-mlp train TEXT --resume {run}"
+                ),
+                false => {
+                    format!("a text of the run is not there any more: put it back, or correct config.toml in {run}")
+                }
+            },
         ),
         other => other,
     }

@@ -94,9 +94,9 @@ pub struct Examination {
     pub gradients: Parameters,
 }
 
-/// Something that can hold the parameters of a network and train them. What cannot be is an error, the same on every engine:
-/// nothing is computed before there are parameters or a training; a corpus has exactly the network's context; token ids are
-/// below V.
+/// Something that can hold the parameters of a network and train them. These are errors on every engine: a question before
+/// there are parameters, or a training; a corpus of another context than the network's; a token id that is not below V; batches
+/// that cannot be drawn. A recipe's numbers are taken as they are: [`crate::train::Settings`] are checked.
 pub trait Engine {
     /// What it runs on.
     fn hardware(&self) -> Hardware;

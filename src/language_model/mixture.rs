@@ -13,6 +13,10 @@ pub struct Mixture<'a> {
     bins: Option<Bins>,
 }
 
+fn assert_one_vocabulary(models: &[Box<dyn LanguageModel + '_>]) {
+    assert!(models.windows(2).all(|pair| pair[0].vocabulary() == pair[1].vocabulary()), "one vocabulary");
+}
+
 impl<'a> Mixture<'a> {
     /// A mixture with fixed weights, one for each model, of sum 1.
     ///
@@ -20,13 +24,17 @@ impl<'a> Mixture<'a> {
     /// Where there is not a weight for each model, or the models' vocabularies differ.
     pub fn fixed(models: Vec<Box<dyn LanguageModel + 'a>>, weights: &[f64]) -> Self {
         assert_eq!(models.len(), weights.len(), "a weight for each model");
-        assert!(models.windows(2).all(|pair| pair[0].vocabulary() == pair[1].vocabulary()), "one vocabulary");
+        assert_one_vocabulary(&models);
         Mixture { models, weights: Weights::fixed(weights), bins: None }
     }
 
     /// A mixture whose weights make a validation part likeliest: one for each model, or one for each model and bin; a bin
     /// that the part does not reach has the weights of the part as a whole. The part's context is at least the mixture's.
+    ///
+    /// # Panics
+    /// Where the models' vocabularies differ.
     pub fn learned(models: Vec<Box<dyn LanguageModel + 'a>>, bins: Option<Bins>, valid: &Corpus) -> Result<Self> {
+        assert_one_vocabulary(&models);
         let even = Weights::even(1, models.len());
         let mut mixture = Mixture { models, weights: even, bins };
         let probabilities: Vec<f32> = mixture.each(valid)?.into_iter().map(f32::exp).collect();

@@ -82,6 +82,11 @@ impl<R: BufRead> TokenReader<R> {
         Ok(tokens)
     }
 
+    /// The line that is read, from 1: all before it are whole.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
     /// Takes apart as much of the pending bytes as is whole.
     fn take(&mut self, tokens: &mut Vec<Token>) -> Result<(), Failure> {
         let bytes = std::mem::take(&mut self.pending);

@@ -137,10 +137,12 @@ impl Split {
         };
         for index in 0..NAMES.len() {
             if lengths[index] == 0 && (self.shares[index] != Share::Number(0.0) || index == 0) {
+                let none =
+                    if index > 0 { ", a share of 0 for a part that is not needed (--split 100/0/0)" } else { "" };
+                let stream = if things == "lines" { ", or for a text in few long lines --text stream" } else { "" };
                 return Err(format!(
-                    "a split of {self} leaves the {} part of {count} {things} empty: give more text, a \
-                     share of 0 for a part that is not needed (--split 100/0/0), files for the held-out parts (--valid FILE \
-                     --test FILE), or for a text in few long lines --text stream",
+                    "a split of {self} leaves the {} part of {count} {things} empty: give more text{none}, files for the \
+                     held-out parts (--valid FILE --test FILE){stream}",
                     NAMES[index]
                 ));
             }
