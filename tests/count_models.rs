@@ -1,6 +1,9 @@
 //! The count models at the figures that other programs find on the same texts: the Brown corpus as one stream, and names
 //! in the split that Python's `random.seed(42); random.shuffle(names)` gives.
 
+#[path = "common/not_tested.rs"]
+mod not_tested;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -9,12 +12,13 @@ use gpu_mlp::engine::mean_negative;
 use gpu_mlp::language_model::back_off::CUT_OFF;
 use gpu_mlp::language_model::{KneserNey, LanguageModel, Mixture, Trigram};
 use gpu_mlp::text::{Corpus, Data, Kind, Sources, TextKind, TextSettings, TokenKind, VocabularyFrom};
+use not_tested::not_tested;
 
 /// A text that is not part of this repository.
 fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     if !path.exists() {
-        eprintln!("SKIPPED: {} is absent, so nothing is known of the figures on it", path.display());
+        not_tested(format!("{} is absent, so nothing is known of the figures on it", path.display()));
         return None;
     }
     Some(path)
@@ -125,7 +129,7 @@ fn kneser_ney_on_names() {
     let folder = tempfile::tempdir().unwrap();
     let python = Command::new("python3").args(["-c", SPLIT]).arg(&names).arg(folder.path()).status();
     if !python.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no python3, whose shuffle makes the parts of names.txt");
+        not_tested("there is no python3, whose shuffle makes the parts of names.txt");
         return;
     }
     let [text, valid, test] = ["train", "valid", "test"].map(|part| Some(folder.path().join(part)));

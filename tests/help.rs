@@ -63,7 +63,8 @@ fn bash_completes_commands_options_and_values() {
     let completed = |words: &str| {
         let line = format!(
             "source ./script; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
-             $(complete -p gpu-mlp | grep -o '_gpu[^ ]*') gpu-mlp \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; echo \"${{COMPREPLY[@]}}\""
+             $(complete -p gpu-mlp | grep -o '_gpu[^ ]*') gpu-mlp \"${{COMP_WORDS[COMP_CWORD]}}\" \
+             \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; echo \"${{COMPREPLY[@]}}\""
         );
         let output = Command::new("bash").args(["-c", &line]).current_dir(place.path("")).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::engine::{Engine, State};
 use crate::model::Parameters;
 use crate::reference::Reference;
-use crate::text::{BatchPlan, Order};
+use crate::text::BatchPlan;
 
 /// How many steps are checked.
 const STEPS: usize = 10;
@@ -80,12 +80,7 @@ const FLOAT64: Tolerances = Tolerances {
 pub fn run(engine: &mut dyn Engine, case: &Case) -> Result<Expected> {
     engine.load(&case.parameters)?;
     let examination = engine.examine(&case.corpus)?;
-    let batch = case.corpus.len() as u32;
-    engine.prepare(
-        Arc::new(case.corpus.clone()),
-        BatchPlan { order: Order::Sequential, seed: 0, batch, examples: batch },
-        case.recipe,
-    )?;
+    engine.prepare(Arc::new(case.corpus.clone()), BatchPlan::whole(&case.corpus), case.recipe)?;
     let mut losses = engine.train(0, &[case.rate])?;
     let after_one = engine.state()?;
     losses.extend(engine.train(1, &[case.rate; STEPS - 1])?);

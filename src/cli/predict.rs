@@ -66,7 +66,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
         output.event("prediction", &Prediction { rank: place + 1, token, id, probability, log_probability })?;
         rows.push(vec![
             (place + 1).to_string(),
-            vocabulary.shown(order[place] as u32),
+            vocabulary.shown(id as u32),
             format!("{probability:.4}"),
             format!("{log_probability:.3}"),
             "#".repeat((probability * BAR).round() as usize),

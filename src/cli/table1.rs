@@ -100,11 +100,12 @@ pub fn run(args: Table1Args) -> Result<u8> {
     let length = args.epochs.map(Length::of_epochs).transpose().map_err(Error::usage)?;
     let text_settings = args.options.settings(Preset::Mlp1.text_settings(), args.seed)?;
     let sources = args.options.sources(Some(args.text.clone()));
+    let absolute = sources.absolute()?;
     let texts = sources.read(text_settings.kind)?;
     let sha256 = texts.sha256();
     let data = texts.data(&text_settings, LONGEST_CONTEXT, None)?;
     let mut table = Table {
-        text: TextIdentity { settings: text_settings, sources: sources.absolute()?, sha256 },
+        text: TextIdentity { settings: text_settings, sources: absolute, sha256 },
         output,
         args: &args,
         length,

@@ -208,13 +208,12 @@ fn moved(error: Error, sources: &Sources, run: &Path) -> Error {
     match error {
         Error::File { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => Error::content(
             &path,
-            match Some(&path) == sources.text.as_ref() {
-                true => format!(
+            if sources.text.as_ref() == Some(&path) {
+                format!(
                     "the run's text is not there any more. Put it back, or say where it is: gpu-mlp train TEXT --resume {run}"
-                ),
-                false => {
-                    format!("a text of the run is not there any more: put it back, or correct config.toml in {run}")
-                }
+                )
+            } else {
+                format!("a text of the run is not there any more: put it back, or correct config.toml in {run}")
             },
         ),
         other => other,

@@ -33,10 +33,10 @@ pub(crate) fn check_parameters(held: Option<Shape>, parameters: &Parameters) -> 
 }
 
 /// Whether a state can be gone on from by a recipe, on an engine that holds a network of some shape.
-pub(crate) fn check_state(held: Option<Shape>, state: &State, recipe: &Recipe) -> Result<()> {
-    check_parameters(held, &state.parameters)?;
+pub(crate) fn check_state(held: Shape, state: &State, recipe: &Recipe) -> Result<()> {
+    check_parameters(Some(held), &state.parameters)?;
     for parameters in state.carried().into_iter().filter_map(|(_, parameters)| parameters) {
-        check_parameters(held, parameters)?;
+        check_parameters(Some(held), parameters)?;
     }
     if state.fits(recipe) {
         Ok(())

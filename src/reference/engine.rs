@@ -9,7 +9,7 @@ use crate::engine::demands::{
     check_corpus, check_parameters, check_state, check_training, corpus_of_contexts, loaded, prepared,
 };
 use crate::engine::{Engine, Examination, Hardware, Recipe, State};
-use crate::model::{Parameters, Shape};
+use crate::model::Parameters;
 use crate::text::{BatchPlan, Corpus};
 
 /// The reference engine.
@@ -30,10 +30,6 @@ impl Reference {
     fn network(&self) -> Result<&Network> {
         loaded(self.network.as_ref())
     }
-
-    fn shape(&self) -> Option<Shape> {
-        self.network.as_ref().map(|network| network.shape)
-    }
 }
 
 impl Engine for Reference {
@@ -42,7 +38,7 @@ impl Engine for Reference {
     }
 
     fn load(&mut self, parameters: &Parameters) -> Result<()> {
-        check_parameters(self.shape(), parameters)?;
+        check_parameters(self.network.as_ref().map(|network| network.shape), parameters)?;
         self.network = Some(Network::from_parameters(parameters));
         Ok(())
     }
@@ -85,7 +81,7 @@ impl Engine for Reference {
     }
 
     fn load_state(&mut self, state: &State) -> Result<()> {
-        check_state(self.shape(), state, &prepared(self.training.as_ref())?.recipe)?;
+        check_state(self.network()?.shape, state, &prepared(self.training.as_ref())?.recipe)?;
         self.load(&state.parameters)?;
         let exact = |parameters: &Option<Parameters>| parameters.as_ref().map(Network::from_parameters);
         prepared(self.training.as_mut())?.carried = Carried {

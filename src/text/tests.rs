@@ -18,7 +18,7 @@ const WORD_LINES: Kind = Kind { text: TextKind::Lines, ..WORDS };
 fn shared_data(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     if !path.exists() {
-        eprintln!("SKIPPED: {} is not there", path.display());
+        crate::testing::not_tested(format!("{} is not there", path.display()));
         return None;
     }
     Some(path)

@@ -58,6 +58,7 @@ pub fn train(
     observer: &mut dyn Observer,
 ) -> Result<ModelFile> {
     settings.check().map_err(Error::usage)?;
+    let absolute = sources.absolute()?;
     let texts = sources.read(settings.kind())?;
     settings.text_sha256 = texts.sha256();
     let data = texts.data(&settings.text_settings(), settings.context, None)?;
@@ -65,7 +66,7 @@ pub fn train(
     let config = Config {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         device: engine.hardware().choice(),
-        sources: sources.absolute()?,
+        sources: absolute,
         settings,
     };
     let directory = RunDirectory::create(directory, &config)?;

@@ -131,8 +131,8 @@ impl Cpu {
     }
 
     /// Takes one step for each rate with so many threads: all that are of use, or the caller's alone.
-    fn take_steps(&mut self, first_step: u64, rates: &[f32], losses: &mut [f32], threads: usize) {
-        let (Some(training), Some(network)) = (&self.training, &self.network) else { return };
+    fn take_steps(&mut self, first_step: u64, rates: &[f32], losses: &mut [f32], threads: usize) -> Result<()> {
+        let (training, network) = (prepared(self.training.as_ref())?, loaded(self.network.as_ref())?);
         let level = self.level;
         let barrier = Barrier::new(threads);
         let leader = Mutex::new(Some((losses, &mut self.clock)));
@@ -143,6 +143,7 @@ impl Cpu {
             dispatch(level, Worker { steps, scratch, ready, leader });
         };
         self.crew.run(threads, work);
+        Ok(())
     }
 }
 
@@ -197,7 +198,7 @@ impl Engine for Cpu {
     }
 
     fn load_state(&mut self, state: &State) -> Result<()> {
-        check_state(self.shape().ok(), state, prepared(self.training.as_ref())?.carried.recipe())?;
+        check_state(self.shape()?, state, prepared(self.training.as_ref())?.carried.recipe())?;
         self.load(&state.parameters)?;
         prepared(self.training.as_mut())?.carried.load(state);
         Ok(())
@@ -213,7 +214,7 @@ impl Engine for Cpu {
             let range = done..done + steps;
             let start = Instant::now();
             let threads = if all { most } else { 1 };
-            self.take_steps(first_step + done as u64, &rates[range.clone()], &mut losses[range], threads);
+            self.take_steps(first_step + done as u64, &rates[range.clone()], &mut losses[range], threads)?;
             self.pace.measured(steps, start.elapsed());
             done += steps;
         }

@@ -302,7 +302,7 @@ impl Engine for Gpu {
     }
 
     fn load_state(&mut self, state: &State) -> Result<()> {
-        check_state(Some(self.model()?.shape), state, prepared(self.training.as_ref())?.carried.recipe())?;
+        check_state(self.model()?.shape, state, prepared(self.training.as_ref())?.carried.recipe())?;
         self.load(&state.parameters)?;
         let (model, training) = (self.model()?, prepared(self.training.as_ref())?);
         training.carried.load(&self.device, &model.layout, state)
